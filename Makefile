@@ -1,0 +1,30 @@
+# make sweep   installs what is missing into .venv, then runs a sweep on the demo speech
+# make test    installs what is missing into .venv, then lints, type-checks and runs every test
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install sweep test lint clean
+
+install: $(STAMP)
+
+# The stamp is older than either file after a change of versions, so the next command installs again.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dashboard,dev]'
+	touch $@
+
+sweep: $(STAMP)
+	$(BIN)/python run_sweep.py --space safe_weights
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m slow
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
