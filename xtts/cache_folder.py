@@ -1,0 +1,14 @@
+"""Where features, alignments and demo speech are kept between runs."""
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Folder for everything that can be made again: $XTTS_SWEEP_CACHE, $XDG_CACHE_HOME/xtts-sweep or ~/.cache/xtts-sweep."""
+    own = os.environ.get("XTTS_SWEEP_CACHE")
+    if own:
+        return Path(own).expanduser().absolute()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    base = Path(shared).expanduser() if shared else Path.home() / ".cache"
+    return base.absolute() / "xtts-sweep"
