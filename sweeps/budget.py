@@ -1,0 +1,62 @@
+"""How much a sweep may use: trials, epochs and seconds in one value that says which limit ended it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sweeps.errors import RequestError
+
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """At most `trials` trials of `epochs` epochs each, within `seconds` of wall clock (None: no limit)."""
+
+    trials: int
+    epochs: int
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.trials < 1:
+            problems.append(f"--trials {self.trials}: at least 1 is needed")
+        if self.epochs < 1:
+            problems.append(f"--epochs {self.epochs}: at least 1 is needed")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            problems.append(f"--budget {self.seconds!r}: more than 0 seconds are needed")
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    @property
+    def first_rung(self) -> int:
+        """The epoch at which trials are first compared: a third of the full length."""
+        return -(-self.epochs // 3)
+
+    def exhausted(self, *, trials: int, seconds: float) -> str | None:
+        """Which limit fired, in words, or None while none has."""
+        if self.seconds is not None and seconds >= self.seconds:
+            return f"the budget of {duration(self.seconds)} is used up"
+        if trials >= self.trials:
+            return f"all {self.trials} trials are done"
+        return None
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in words like 2h, 90m, 1h30m, 45s or a plain number of seconds."""
+    stripped = text.strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)(min|[smhd])", stripped)
+    if re.fullmatch(r"\d+(\.\d+)?", stripped):
+        return float(stripped)
+    if not parts or "".join(number + unit for number, unit in parts) != stripped:
+        raise RequestError(f"--budget {text!r}: expected a time such as 2h, 90m, 1h30m or 45s")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 45 s, 12 min, 2 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,165 @@
+"""What is known of each trial, derived from the events of trials.jsonl and never stored beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from sweeps.configuration import identity
+from sweeps.objective import OBJECTIVE, Best
+
+Event = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial: what it tried, what it reported, how it ended; `status` is None while it has not."""
+
+    trial_id: str
+    role: str
+    seed: int
+    params: Mapping[str, object]
+    origin: str = ""
+    slot: int | None = None
+    label: str | None = None
+    coordinates: Mapping[str, object] = field(default_factory=dict)
+    reports: tuple[Event, ...] = ()
+    rungs: tuple[Event, ...] = ()
+    retries: int = 0
+    status: str | None = None
+    stop_reason: str = ""
+    rung: int | None = None
+    started: float | None = None
+    ended: float | None = None
+
+    @cached_property
+    def best(self) -> Best | None:
+        """The best finite objective with its epoch."""
+        return OBJECTIVE.best(self.reports)
+
+    @property
+    def objective(self) -> float | None:
+        """The objective of the best epoch."""
+        return None if self.best is None else self.best.value
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the best objective."""
+        return None if self.best is None else self.best.epoch
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch that was reported."""
+        return _epoch(self.reports[-1]) if self.reports else 0
+
+    @property
+    def last_report(self) -> Event:
+        """The report of the last epoch; empty before the first."""
+        return self.reports[-1] if self.reports else {}
+
+    @property
+    def best_report(self) -> Event:
+        """The report of the best epoch; empty where there is none."""
+        return next((report for report in self.reports if _epoch(report) == self.best_epoch), {})
+
+    @property
+    def running_best(self) -> dict[int, float]:
+        """The best objective up to each reported epoch, from the first finite one on."""
+        found: dict[int, float] = {}
+        best: float | None = None
+        for report in self.reports:
+            value = OBJECTIVE.value(report)
+            if value is not None and (best is None or OBJECTIVE.better(value, best)):
+                best = value
+            if best is not None:
+                found[_epoch(report)] = best
+        return found
+
+    @property
+    def identity(self) -> str:
+        """The same for two trials of one config."""
+        return identity(self.params)
+
+    def with_event(self, event: Event) -> TrialRecord:
+        """The record after one more event; an epoch that was reported before is not counted again."""
+        kind = event["event"]
+        if kind == "report":
+            epoch = _epoch(event)
+            if any(_epoch(report) == epoch for report in reversed(self.reports)):
+                return self
+            reports = (*self.reports, event)
+            if self.reports and epoch < _epoch(self.reports[-1]):
+                reports = tuple(sorted(reports, key=_epoch))
+            return replace(self, reports=reports)
+        if kind == "rung":
+            return replace(self, rungs=(*self.rungs, event))
+        if kind == "trial_retried":
+            reopened = replace(self, status=None, stop_reason="", rung=None, ended=None)
+            return replace(reopened, retries=self.retries + 1)
+        if kind == "trial_ended":
+            return replace(
+                self,
+                status=str(event["status"]),
+                stop_reason=str(event.get("stop_reason", "")),
+                rung=_whole(event.get("rung")),
+                ended=_number(event.get("time")),
+            )
+        return self
+
+
+def record_from_start(event: Event) -> TrialRecord:
+    """The record that a `trial_started` event opens."""
+    return TrialRecord(
+        trial_id=str(event["trial_id"]),
+        role=str(event.get("role", "trial")),
+        seed=_whole(event.get("seed")) or 0,
+        params=_mapping(event.get("params")),
+        origin=str(event.get("origin", "")),
+        slot=_whole(event.get("slot")),
+        label=None if event.get("label") is None else str(event["label"]),
+        coordinates=_mapping(event.get("coordinates")),
+        started=_number(event.get("time")),
+    )
+
+
+def records_from_events(events: Iterable[Event]) -> list[TrialRecord]:
+    """The trials in the order of their start; events of a trial that never started are left out."""
+    records: dict[str, TrialRecord] = {}
+    for event in events:
+        add_event(records, event)
+    return list(records.values())
+
+
+def add_event(records: dict[str, TrialRecord], event: Event) -> None:
+    """Take one more event into `records`, by trial id."""
+    trial_id = event.get("trial_id")
+    if not isinstance(trial_id, str):
+        return
+    if trial_id in records:
+        records[trial_id] = records[trial_id].with_event(event)
+    elif event.get("event") == "trial_started":
+        records[trial_id] = record_from_start(event)
+
+
+def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The best of the role `trial`, whatever the order of `records`: controls are never best, nor is a NaN."""
+    candidates = [record for record in records if record.role == "trial" and record.best is not None]
+    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    return min(candidates, key=lambda record: (sign * (record.objective or 0.0), record.trial_id), default=None)
+
+
+def _epoch(event: Event) -> int:
+    return _whole(event.get("epoch")) or 0
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return {str(key): entry for key, entry in value.items()} if isinstance(value, Mapping) else {}

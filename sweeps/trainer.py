@@ -1,0 +1,69 @@
+"""The one place where somebody's own trainer plugs in: a protocol, and how a trainer is found by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Protocol, cast
+
+from sweeps.errors import RequestError
+
+
+class Trainer(Protocol):
+    """Trains one configuration, epoch by epoch.
+
+    Optional, looked up by name: `default_params()` (classmethod; known parameter names with defaults),
+    `export_best(folder)` and `set_threads(n)`.
+    """
+
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """Train one more epoch; metrics hold `objective`, and `diverged` (step, term, value) if it is not finite."""
+        ...
+
+    def state_dict(self) -> dict[str, object]:
+        """Nested dicts and lists of tensors, arrays, numbers, words, bools, None: all that going on bit for bit needs."""
+        ...
+
+    def load_state_dict(self, state: dict[str, object]) -> None: ...
+
+
+def load_trainer(spec: str) -> type[Trainer]:
+    """The class that `MODULE:CLASS` names; RequestError where there is none."""
+    module_name, separator, class_name = spec.partition(":")
+    if not separator or not module_name or not class_name:
+        raise RequestError(f"trainer {spec!r}: expected MODULE:CLASS, for instance xtts.trainer:XttsTrainer")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise RequestError(f"trainer {spec!r}: {error}; is it installed, or on PYTHONPATH?") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        close = get_close_matches(class_name, vars(module), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise RequestError(f"trainer {spec!r}: module {module_name} has no {class_name!r}{hint}")
+    needed = ("train_epoch", "state_dict", "load_state_dict")
+    missing = [name for name in needed if not callable(getattr(found, name, None))]
+    if missing:
+        raise RequestError(f"trainer {spec!r}: has no {', '.join(missing)}(); sweeps/trainer.py shows what it needs")
+    return cast(type[Trainer], found)
+
+
+def known_params(trainer: type[Trainer]) -> Mapping[str, object] | None:
+    """The trainer's parameter names with their defaults, or None where it does not say."""
+    default_params = getattr(trainer, "default_params", None)
+    return None if default_params is None else cast(Mapping[str, object], default_params())
+
+
+def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> list[str]:
+    """One line for each name (with where it was given) that the trainer does not know."""
+    problems = []
+    for name, where in names.items():
+        if name in known:
+            continue
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+        problems.append(f"{where}: the trainer knows no parameter {name!r}; {hint}")
+    return problems
