@@ -1,0 +1,117 @@
+"""trials.jsonl, the source of truth: append-only, a JSON object a line, on disk before anything else hears of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from sweeps.atomic_file import write_failure
+from sweeps.errors import RequestError
+from sweeps.records import Event, TrialRecord, add_event, records_from_events
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a journal; a torn last line is left out, any other line that is not an event is a RequestError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return _parse(content, path)[0]
+
+
+def read(path: Path) -> list[TrialRecord]:
+    """The trials of a journal, in the order of their start."""
+    return records_from_events(read_events(path))
+
+
+class Journal:
+    """An open trials.jsonl with the records that it makes; opening it removes a torn last line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            content = b"".join(iter(lambda: os.read(self._file, 1 << 20), b""))
+        except OSError as error:
+            raise RequestError(f"{path}: cannot be opened: {error.strerror or error}") from error
+        events, whole = _parse(content, path)
+        self.torn = whole < len(content)
+        self._size = whole
+        self._by_id: dict[str, TrialRecord] = {}
+        for event in events:
+            add_event(self._by_id, event)
+        if self.torn:
+            os.ftruncate(self._file, whole)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All trials so far, in the order of their start."""
+        return list(self._by_id.values())
+
+    def record(self, trial_id: str) -> TrialRecord:
+        """The trial of that id."""
+        return self._by_id[trial_id]
+
+    def append(self, event: str, trial_id: str | None, **details: object) -> Event:
+        """Write one event to disk and take it into the records; SweepFailed where it cannot be written."""
+        given = {"event": event, "trial_id": trial_id, "time": round(time.time(), 3)} | details
+        line = (json.dumps(plain(given), ensure_ascii=False, allow_nan=False) + "\n").encode()
+        try:
+            written = os.pwrite(self._file, line, self._size)
+            while written < len(line):
+                written += os.pwrite(self._file, line[written:], self._size + written)
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, self._size)
+            raise write_failure(self._path, error) from error
+        self._size += len(line)
+        add_event(self._by_id, given)
+        return given
+
+    def close(self) -> None:
+        """Close the file; every event is on disk already."""
+        os.close(self._file)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def plain(value: object) -> object:
+    """`value` as JSON can hold it: numbers that are not finite become null, anything strange its text."""
+    if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    item = getattr(value, "item", None)  # a NumPy or torch number
+    return plain(item()) if callable(item) else str(value)
+
+
+def _parse(content: bytes, path: Path) -> tuple[list[Event], int]:
+    events: list[Event] = []
+    whole = 0
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            event = json.loads(line)
+            if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+                raise ValueError("it is no event")
+        except ValueError as error:
+            raise RequestError(f"{path}, line {number}: is damaged ({error}); remove that line to go on") from error
+        events.append(event)
+        whole += len(line)
+    return events, whole

@@ -1,0 +1,116 @@
+"""The sweep as an Optuna study: what the sampler learns from, and optuna.db for optuna-dashboard. Made from the records."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from sweeps.atomic_file import write_failure
+from sweeps.objective import OBJECTIVE
+from sweeps.parameter import Parameter
+from sweeps.records import TrialRecord
+from sweeps.space import Space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of each searched parameter."""
+    return {parameter.name: _distribution(parameter) for parameter in space.searched}
+
+
+def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
+    """The searched parameters of a trial, in the coordinates that the search runs in."""
+    known = {**record.params, **record.coordinates}
+    return {parameter.name: known[parameter.name] for parameter in space.searched if parameter.name in known}
+
+
+def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[TrialRecord]) -> None:
+    """Replace optuna.db with a study of all the search's trials; SweepFailed where it cannot be written."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        temporary.unlink(missing_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
+        direction = "minimize" if OBJECTIVE.mode == "min" else "maximize"
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+        study.add_trials([frozen_trial(space, record) for record in records if record.role in ("trial", "control")])
+        storage.remove_session()
+        storage.engine.dispose()
+        temporary.replace(path)
+    except (OSError, SQLAlchemyError) as error:
+        reason = error if isinstance(error, OSError) else OSError(" ".join(str(error).split()))
+        raise write_failure(path, reason) from error
+    finally:
+        optuna.logging.set_verbosity(before)
+        temporary.unlink(missing_ok=True)
+
+
+def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
+    """A trial as Optuna knows it: stopped is pruned with its values by epoch, diverged and failed are failed."""
+    from optuna.trial import FrozenTrial, TrialState
+
+    state = {
+        None: TrialState.RUNNING,
+        "finished": TrialState.COMPLETE,
+        "stopped": TrialState.PRUNED,
+        "budget": TrialState.PRUNED,
+    }.get(record.status, TrialState.FAIL)
+    if state == TrialState.COMPLETE and record.objective is None:
+        state = TrialState.FAIL
+    values = searched_values(space, record) or dict(record.params)
+    known = distributions(space)
+    described = {name: known.get(name) or _single(value) for name, value in values.items()}
+    attributes: Mapping[str, object] = {
+        "trial_id": record.trial_id,
+        "role": record.role,
+        "origin": record.origin,
+        "status": record.status or "running",
+        "stop_reason": record.stop_reason,
+        "best_epoch": record.best_epoch,
+        **{name: value for name, value in record.params.items() if name not in described},
+    }
+    by_epoch = {cast(int, report["epoch"]): OBJECTIVE.value(report) for report in record.reports}
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=state,
+        value=record.objective if state == TrialState.COMPLETE else None,
+        datetime_start=_moment(record.started),
+        datetime_complete=_moment(record.ended) if state.is_finished() else None,
+        params=values,
+        distributions=described,
+        user_attrs=dict(attributes),
+        system_attrs={},
+        intermediate_values={epoch: value for epoch, value in by_epoch.items() if value is not None},
+    )
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if parameter.distribution == "categorical":
+        return CategoricalDistribution(parameter.values)
+    low, high = cast(float, parameter.min), cast(float, parameter.max)
+    if parameter.distribution == "int_uniform":
+        return IntDistribution(int(low), int(high))
+    return FloatDistribution(low, high, log=parameter.distribution == "log_uniform_values")
+
+
+def _single(value: object) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution
+
+    return CategoricalDistribution([cast(Any, value)])
+
+
+def _moment(seconds: float | None) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds or 0.0)

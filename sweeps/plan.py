@@ -1,0 +1,126 @@
+"""How many trials run side by side and on how many threads, from the machine or as asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sweeps.errors import RequestError
+
+TRIAL_BYTES = 1 << 30  # a worker with torch and a small model; only keeps tiny machines from thrashing
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this process may use."""
+
+    cores: int
+    memory_bytes: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials side by side, threads and resources of each; stored with the run and used again by resume."""
+
+    concurrent: int
+    threads: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+    cores: int
+    gpus: int
+
+    def __str__(self) -> str:
+        trials = "trial" if self.concurrent == 1 else "trials"
+        threads = "thread" if self.threads == 1 else "threads"
+        gpu = f", {self.gpus_per_trial:g} of {self.gpus} GPUs each" if self.gpus_per_trial else ""
+        return f"{self.concurrent} {trials} at a time, {self.threads} {threads} each, on {self.cores} cores{gpu}"
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain data for sweep.yaml."""
+        return asdict(self)
+
+
+def plan_from_mapping(given: Mapping[str, object]) -> Plan:
+    """The plan that sweep.yaml holds."""
+    try:
+        return Plan(**given)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise RequestError(f"sweep.yaml, plan: {error}") from error
+
+
+def make_plan(
+    machine: Machine,
+    trials: int,
+    *,
+    concurrent: int | None = None,
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
+) -> Plan:
+    """As many trials as the machine has cores (or GPUs) for; RequestError where what was asked for does not fit."""
+    problems = [
+        f"{name} {value:g}: must be above 0"
+        for name, value in (("--concurrent", concurrent), ("--cpus-per-trial", cpus_per_trial))
+        if value is not None and value <= 0
+    ]
+    if gpus_per_trial is not None and gpus_per_trial < 0:
+        problems.append(f"--gpus-per-trial {gpus_per_trial:g}: must not be negative")
+    if cpus_per_trial is not None and cpus_per_trial > machine.cores:
+        problems.append(f"--cpus-per-trial {cpus_per_trial:g}: this machine has {machine.cores} cores")
+    if gpus_per_trial is not None and gpus_per_trial > machine.gpus:
+        problems.append(f"--gpus-per-trial {gpus_per_trial:g}: this machine has {machine.gpus} GPUs")
+    gpus_each = float(min(machine.gpus, 1)) if gpus_per_trial is None else gpus_per_trial
+    room_on_gpus = int(machine.gpus / gpus_each + 1e-9) if gpus_each else None
+    if concurrent is not None and room_on_gpus is not None and concurrent > room_on_gpus:
+        problems.append(
+            f"--concurrent {concurrent}: {machine.gpus} GPUs hold {room_on_gpus} trials of {gpus_each:g} each"
+        )
+    if problems:
+        raise RequestError("; ".join(problems))
+    if concurrent is None:
+        room = room_on_gpus if room_on_gpus is not None else int(machine.cores / (cpus_per_trial or 1))
+        concurrent = max(min(room, trials, machine.memory_bytes // TRIAL_BYTES), 1)
+    threads = max(int(cpus_per_trial) if cpus_per_trial else machine.cores // concurrent, 1)
+    cpus = min(cpus_per_trial or threads, machine.cores / concurrent)
+    return Plan(concurrent, threads, cpus, gpus_each, machine.cores, machine.gpus)
+
+
+def this_machine() -> Machine:
+    """What this process may use: its CPU affinity and cgroup quota, free memory, visible GPUs."""
+    return Machine(_cores(), _memory_bytes(), _gpus())
+
+
+def _cores() -> int:
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(min(affinity, int(int(quota) / int(period))), 1)
+    except (OSError, ValueError):
+        return affinity
+
+
+def _memory_bytes() -> int:
+    try:
+        available = next(
+            int(line.split()[1]) * 1024
+            for line in Path("/proc/meminfo").read_text().splitlines()
+            if line.startswith("MemAvailable:")
+        )
+    except (OSError, StopIteration):
+        return 1 << 40
+    try:
+        return min(available, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return available
+
+
+def _gpus() -> int:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
+    try:
+        return len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
+    except OSError:
+        return 0

@@ -1,0 +1,79 @@
+"""Which config comes next: the default, then a scrambled Sobol cohort, then the model; never one twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.configuration import Configuration
+from sweeps.limits import Limits
+from sweeps.records import TrialRecord
+from sweeps.space import Space
+
+LARGEST_COHORT = 16
+SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
+
+
+def cohort_size(trials: int) -> int:
+    """How many Sobol configs come before the model: about half of the trials, at most 16."""
+    return max(min((trials - 1) // 2, LARGEST_COHORT), 0)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A config to try and where it came from: default, sobol, model or control."""
+
+    config: Configuration
+    origin: str
+
+
+class Proposer:
+    """Proposes a trial from its number and the records before it: the same sweep proposes the same, resumed or not."""
+
+    def __init__(self, space: Space, limits: Limits, *, seed: int, cohort: int) -> None:
+        self._space = space
+        self._limits = limits
+        self._seed = seed
+        self._cohort: list[Configuration] = []
+        if not space.controls:
+            self._sobol = self._new_configs()
+            self._cohort = [config for config, _ in zip(self._sobol, range(cohort), strict=False)]
+
+    def propose(self, number: int, records: Sequence[TrialRecord]) -> Proposal | None:
+        """The config of trial `number` (from 1); None where the space holds nothing that was not tried."""
+        if self._space.controls:
+            listed = self._space.trials
+            return Proposal(listed[number - 1], "control") if number <= len(listed) else None
+        if number == 1:
+            return Proposal(self._space.default(self._limits), "default")
+        if number - 2 < len(self._cohort):
+            return Proposal(self._cohort[number - 2], "sobol")
+        from sweeps.model import suggest
+
+        config = suggest(self._space, self._limits, records, seed=self._seed, number=number)
+        if config is not None:
+            return Proposal(config, "model")
+        tried = {record.identity for record in records} | {config.identity for config in self._cohort}
+        fresh = (config for config in self._new_configs() if config.identity not in tried)
+        later = next(fresh, None)
+        return None if later is None else Proposal(later, "sobol")
+
+    def _new_configs(self) -> Iterator[Configuration]:
+        """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand."""
+        from scipy.stats.qmc import Sobol
+
+        points = Sobol(len(self._space.searched), scramble=True, rng=np.random.default_rng(self._seed))
+        seen = {self._space.default(self._limits).identity}
+        drawn = 0
+        while drawn < SOBOL_POINTS:
+            size = 64 if drawn == 0 else drawn
+            for units in points.random(size):
+                if not self._space.feasible(units, self._limits):
+                    continue
+                config = self._space.at(units, self._limits)
+                if config.identity not in seen:
+                    seen.add(config.identity)
+                    yield config
+            drawn += size

@@ -1,0 +1,177 @@
+"""A run's folder: where each file is, which run is meant, and who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+from sweeps.atomic_file import write_atomically
+from sweeps.errors import RequestError
+from sweeps.strict_yaml import read_yaml_mapping
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NEARLY_FULL_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def sweep_yaml(self) -> Path:
+        """Everything needed to repeat the run."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def trials_jsonl(self) -> Path:
+        """The source of truth."""
+        return self.path / "trials.jsonl"
+
+    @property
+    def trials_csv(self) -> Path:
+        """A row per trial."""
+        return self.path / "trials.csv"
+
+    @property
+    def best_config(self) -> Path:
+        """The best config with its provenance."""
+        return self.path / "best_config.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The self-contained page."""
+        return self.path / "report.html"
+
+    @property
+    def optuna_db(self) -> Path:
+        """What optuna-dashboard opens."""
+        return self.path / "optuna.db"
+
+    @property
+    def best(self) -> Path:
+        """The best trial's weights."""
+        return self.path / "best"
+
+    @property
+    def checkpoints(self) -> Path:
+        """A folder for each trial's last and best checkpoint."""
+        return self.path / "checkpoints"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own state."""
+        return self.path / "ray"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.sweep_yaml.is_file()
+
+    def free_bytes(self) -> int:
+        """Room on the disk that the folder lies on."""
+        existing = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        return shutil.disk_usage(existing).free
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; RequestError names the owner where another one does."""
+        from filelock import FileLock, Timeout
+
+        lock, owner = FileLock(self.path / ".lock"), self.path / ".owner.json"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RequestError(f"run {self.name} is in use by {_owner(owner)}; wait for it, or end it first") from error
+        except OSError as error:
+            raise RequestError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        try:
+            write_atomically(
+                owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": round(time.time())})
+            )
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+
+def check_name(name: str) -> str:
+    """The name of a run, if it is one that cannot leave its folder."""
+    if not NAME.fullmatch(name) or ".." in name:
+        raise RequestError(f"--name {name!r}: letters, digits, '-', '_' and '.' only, at most 100, not '..'")
+    return name
+
+
+def new_run(output: Path, name: str) -> RunFolder:
+    """Make the folder of a new run; RequestError where there is one of that name or it cannot be made."""
+    folder = RunFolder(output / check_name(name))
+    if folder.exists:
+        raise RequestError(f"--name {name}: {folder.path} holds a run already; resume it, or choose another name")
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        probe = folder.path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"--output {output}: {folder.path} cannot be written: {error.strerror or error}") from error
+    return folder
+
+
+def runs(output: Path) -> list[RunFolder]:
+    """All runs in `output`, the newest last."""
+    if not output.is_dir():
+        return []
+    found = [RunFolder(path.parent) for path in output.glob("*/sweep.yaml")]
+    return sorted(found, key=lambda folder: (folder.sweep_yaml.stat().st_mtime, folder.name))
+
+
+def find_run(output: Path, name: str | None = None) -> RunFolder:
+    """The run of that name, or the newest; RequestError where there is none."""
+    known = runs(output)
+    if name is None:
+        if not known:
+            raise RequestError(f"--output {output}: there is no run here yet")
+        return known[-1]
+    folder = RunFolder(output / check_name(name))
+    if not folder.exists:
+        close = get_close_matches(name, [run.name for run in known], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise RequestError(f"{name}: there is no such run in {output}{hint}")
+    return folder
+
+
+def write_sweep_yaml(folder: RunFolder, content: Mapping[str, object]) -> None:
+    """Write what is needed to repeat the run."""
+    header = f"# Everything needed to repeat this sweep. Go on with it: python run_sweep.py resume {folder.name}\n"
+    write_atomically(folder.sweep_yaml, header + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+
+
+def read_sweep_yaml(folder: RunFolder) -> dict[str, object]:
+    """What `write_sweep_yaml` wrote."""
+    return read_yaml_mapping(folder.sweep_yaml)
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner["since"]))
+        return f"process {owner['pid']} on {owner['host']} since {since}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
