@@ -148,7 +148,7 @@ def judge_curves(
     looks: Sequence[Look] = PLANNED_LOOKS,
     notes: Sequence[Note] = (),
 ) -> Verdict:
-    """The verdict on full-length curves by confirmation seed, with the speed-up over the judged seeds at the same level."""
+    """The verdict on full-length curves by seed, with the speed-up over the judged seeds at the same level."""
     verdict = judge(ends_by_seed(finalist), ends_by_seed(default), looks=looks, notes=notes)
     if verdict.look is None:
         return verdict

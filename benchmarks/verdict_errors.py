@@ -1,0 +1,323 @@
+"""How often a verdict is wrong: simulated sweeps through search, selection and every planned look of the real rule.
+
+    python benchmarks/verdict_errors.py                         # noise from a stated model
+    python benchmarks/verdict_errors.py --curves curves.json    # noise and curve shapes from real seeds
+
+curves.json holds {"config name": {"seed": [objective after epoch 1, after epoch 2, ...], ...}, ...}.
+Exit code 1 where clearly more than 5 % of the calls are false, or clearly less than 80 % of true 3 % gains are found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS  # noqa: E402
+from sweeps.convergence import Curve, Evaluation  # noqa: E402
+from sweeps.decision import PLANNED_LOOKS, decide  # noqa: E402
+from sweeps.speed_up import speed_up_over_seeds  # noqa: E402
+from sweeps.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402
+
+TRIALS = 16
+END_EVALUATIONS = 3
+UPDATES_PER_EPOCH = 58
+BLOCK = 5_000
+NULL_TIMES = 3
+SPEED_UP_SWEEPS = 2_000
+NEEDED_SEEDS, NEEDED_CONFIGS = 12, 3
+
+Array = np.ndarray
+EMPTY = np.empty(0)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Log objectives by epoch: `shapes` [configs, epochs] are 0 at the end; `shared` and `own` are pools [runs,
+    epochs].
+
+    A run is shape + true log effect + what its seed does to every config (`shared`) + what it does to this one
+    (`own`). Only `own` survives pairing: `paired_sd` is the sd of the difference of two configs' ends on one seed.
+    """
+
+    shapes: Array
+    shared: Array
+    own: Array
+    source: str
+    mean_frame_log: float | None
+
+    @property
+    def paired_sd(self) -> float:
+        """sd of the paired difference of ends, in natural logs."""
+        ends = self.own[:, -END_EVALUATIONS:].mean(axis=1)
+        return float(np.sqrt(2 * np.mean(ends**2)))
+
+    def scaled_to(self, paired_sd: float) -> Noise:
+        """The same noise with `own` scaled to a given paired sd."""
+        own = self.own * (paired_sd / self.paired_sd)
+        return Noise(self.shapes, self.shared, own, self.source, self.mean_frame_log)
+
+
+def modelled_noise(rng: np.random.Generator, tail: str, epochs: int = 9, pool: int = 4_000) -> Noise:
+    """A stated model: objective .56 + .17 (1/epoch - 1/last), each run with an offset of its own and as much noise at
+    each epoch."""
+    curve = np.log(0.56 + 0.17 * (1 / np.arange(1, epochs + 1) - 1 / epochs))
+    end = curve[-END_EVALUATIONS:].mean()
+
+    def draw(size: tuple[int, int]) -> Array:
+        return rng.standard_normal(size) if tail == "normal" else rng.standard_t(4, size)
+
+    own = draw((pool, 1)) + draw((pool, epochs))
+    shared = 0.015 * draw((pool, 1)) + np.zeros((pool, epochs))
+    noise = Noise((curve - end)[None], shared, own, f"model, {tail} tails", math.log(0.80) - end)
+    return noise.scaled_to(ASSUMED_SD_PERCENT / 100)
+
+
+def measured_noise(path: Path, mean_frame_error: float | None) -> Noise:
+    """Shapes and noise of real seeds; seeds that several configs have in common tell the shared part from the own."""
+    stored: dict[str, dict[str, list[float]]] = json.loads(path.read_text(encoding="utf-8"))
+    epochs = min(len(curve) for seeds in stored.values() for curve in seeds.values())
+    logs = {
+        name: {seed: np.log(np.asarray(curve[:epochs], float)) for seed, curve in seeds.items()}
+        for name, seeds in stored.items()
+    }
+    counts = {name: len(seeds) for name, seeds in logs.items()}
+    if (
+        min(counts.values()) < 2
+        or epochs < END_EVALUATIONS
+        or not all(np.isfinite(curve).all() for seeds in logs.values() for curve in seeds.values())
+    ):
+        raise SystemExit(
+            f"{path}: needs two seeds or more a config, {END_EVALUATIONS} epochs or more, finite objectives"
+        )
+    means = {name: np.mean(list(seeds.values()), axis=0) for name, seeds in logs.items()}
+    ends = {name: float(mean[-END_EVALUATIONS:].mean()) for name, mean in means.items()}
+    residuals = {
+        name: {
+            seed: (curve - means[name]) * math.sqrt(counts[name] / (counts[name] - 1)) for seed, curve in seeds.items()
+        }
+        for name, seeds in logs.items()
+    }
+    common = sorted(set.intersection(*(set(seeds) for seeds in logs.values())))
+    configs = len(logs)
+    if configs > 1 and len(common) >= 2:
+        table = np.stack([[residuals[name][seed] for seed in common] for name in logs])
+        shared = table.mean(axis=0)
+        own = ((table - shared) * math.sqrt(configs / (configs - 1))).reshape(-1, epochs)
+        paired = f"{len(common)} seeds in common"
+    else:
+        own = np.stack([curve for seeds in residuals.values() for curve in seeds.values()])
+        shared = np.zeros_like(own)
+        paired = "no seeds in common, so all noise counts as unpaired"
+    total = sum(counts.values())
+    source = f"{total} real seeds of {configs} configs ({paired})"
+    if total < NEEDED_SEEDS or configs < NEEDED_CONFIGS:
+        source += f"; TOO FEW for a proof: {NEEDED_SEEDS} seeds of {NEEDED_CONFIGS} configs are needed"
+    frame = None if mean_frame_error is None else math.log(mean_frame_error) - float(np.mean(list(ends.values())))
+    return Noise(np.stack([means[name] - ends[name] for name in logs]), shared, own, source, frame)
+
+
+def drawn(pool: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Curves [*shape, epochs] from a pool, smoothed: cos a of one, sin a of another, which keeps the covariance."""
+    first = pool[rng.integers(len(pool), size=shape)]
+    second = pool[rng.integers(len(pool), size=shape)]
+    angle = rng.uniform(0, math.pi / 8, size=(*shape, 1))
+    drawn_curves: Array = np.cos(angle) * first + np.sin(angle) * second
+    return drawn_curves
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the simulated sweeps ended in: the word at each look reached, the finalist's true log effect, confirmation
+    curves."""
+
+    words: Array
+    first_words: Array
+    effects: Array
+    default_curves: Array
+    finalist_curves: Array
+
+
+def simulate(noise: Noise, effects: Array, rng: np.random.Generator) -> Outcome:
+    """Sweeps whose trials have the true log effects [sweeps, trials] against the default: search, selection, looks."""
+    sweeps, trials = effects.shape
+    shape_of = rng.integers(len(noise.shapes), size=(sweeps, trials))
+    base = noise.shapes[shape_of] + effects[..., None]
+    search = base + drawn(noise.shared, (sweeps, 1), rng) + drawn(noise.own, (sweeps, trials), rng)
+    top = np.argsort(search.min(axis=2), axis=1)[:, :CANDIDATES]
+    rows = np.arange(sweeps)[:, None]
+    chosen = base[rows, top][:, :, None] + drawn(noise.own, (sweeps, CANDIDATES, SELECTION_SEEDS), rng)
+    selection = np.log(np.exp(chosen[..., -END_EVALUATIONS:]).mean(axis=3)).mean(axis=2)
+    finalist = top[rows[:, 0], selection.argmin(axis=1)]
+    seeds = PLANNED_LOOKS[-1].seeds
+    shared = drawn(noise.shared, (sweeps, seeds), rng)
+    # The default learns in the finalist's shape, so that where nothing differs the true speed-up is 1.
+    default_shape = noise.shapes[shape_of[rows[:, 0], finalist]][:, None]
+    ours = base[rows[:, 0], finalist][:, None] + shared + drawn(noise.own, (sweeps, seeds), rng)
+    theirs = default_shape + shared + drawn(noise.own, (sweeps, seeds), rng)
+    our_ends = np.exp(ours[..., -END_EVALUATIONS:]).mean(axis=2).tolist()
+    their_ends = np.exp(theirs[..., -END_EVALUATIONS:]).mean(axis=2).tolist()
+    first_words, words = [], []
+    for our_end, their_end in zip(our_ends, their_ends, strict=True):
+        said = "undecided"
+        for number, look in enumerate(PLANNED_LOOKS):
+            said = decide(our_end[: look.seeds], their_end[: look.seeds], look.alpha).word
+            if number == 0:
+                first_words.append(said)
+            if said != "undecided":
+                break
+        words.append(said)
+    truth = effects[rows[:, 0], finalist]
+    return Outcome(np.array(words), np.array(first_words), truth, theirs, ours)
+
+
+def false_speed_ups(noise: Noise, outcome: Outcome) -> tuple[int, int]:
+    """Of sweeps without any true difference, how many speed-up intervals leave 1 out, and how many were looked at."""
+    if noise.mean_frame_log is None:
+        return 0, 0
+    error = math.exp(noise.mean_frame_log)
+    count = min(SPEED_UP_SWEEPS, len(outcome.words))
+    look = PLANNED_LOOKS[-1]
+    wrong = 0
+    for ours, theirs in zip(outcome.finalist_curves[:count], outcome.default_curves[:count], strict=True):
+        pairs = {seed: (as_curve(ours[seed]), as_curve(theirs[seed])) for seed in range(look.seeds)}
+        found = speed_up_over_seeds(pairs, error, confidence=1 - look.alpha)
+        wrong += found is not None and not found.low <= 1 <= found.high
+    return wrong, count
+
+
+def as_curve(logs: Array) -> Curve:
+    """A recorded curve from log objectives by epoch."""
+    steps = enumerate(np.exp(logs).tolist(), start=1)
+    return Curve(tuple(Evaluation(epoch * UPDATES_PER_EPOCH, epoch, epoch, epoch, value) for epoch, value in steps))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of simulated sweeps with its exact 95 % interval (Clopper and Pearson 1934)."""
+
+    hits: int
+    sweeps: int
+
+    @property
+    def share(self) -> float:
+        """The share itself."""
+        return self.hits / self.sweeps
+
+    @property
+    def low(self) -> float:
+        """The interval's lower end."""
+        from scipy import stats
+
+        return float(stats.beta.ppf(0.025, self.hits, self.sweeps - self.hits + 1)) if self.hits else 0.0
+
+    @property
+    def high(self) -> float:
+        """The interval's upper end."""
+        from scipy import stats
+
+        return float(stats.beta.ppf(0.975, self.hits + 1, self.sweeps - self.hits)) if self.hits < self.sweeps else 1.0
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:5.2f} % ({100 * self.low:.2f} to {100 * self.high:.2f})"
+
+
+def simulate_many(noise: Noise, effects: Array, sweeps: int, rng: np.random.Generator) -> Outcome:
+    """`simulate` for the trials' true log effects [trials], in blocks that fit a small memory; curves of the first
+    block only."""
+    sizes = [min(BLOCK, sweeps - start) for start in range(0, sweeps, BLOCK)]
+    blocks: list[Outcome] = []
+    for size in sizes:
+        block = simulate(noise, np.tile(effects, (size, 1)), rng)
+        blocks.append(replace(block, default_curves=EMPTY, finalist_curves=EMPTY) if blocks else block)
+    return Outcome(
+        np.concatenate([block.words for block in blocks]),
+        np.concatenate([block.first_words for block in blocks]),
+        np.concatenate([block.effects for block in blocks]),
+        blocks[0].default_curves,
+        blocks[0].finalist_curves,
+    )
+
+
+def report(noise: Noise, sweeps: int, rng: np.random.Generator) -> bool:
+    """Simulate and print one noise source at its own sd; returns False where a demand is clearly missed."""
+    gain = math.log1p(-GAIN_PERCENT / 100)
+    alone = np.zeros(TRIALS)
+    alone[0] = gain
+    none = simulate_many(noise, np.zeros(TRIALS), NULL_TIMES * sweeps, rng)
+    good = simulate_many(noise, np.full(TRIALS, gain), sweeps, rng)
+    lone = simulate_many(noise, alone, sweeps, rng)
+    false_calls = rate(np.isin(none.words, ("better", "worse")))
+    found = rate(good.words == "better")
+    wrong_speed, looked = false_speed_ups(noise, none)
+    sd = 100 * noise.paired_sd
+    lines: list[tuple[str, str]] = [
+        (f"no trial differs from the default ({NULL_TIMES * sweeps} sweeps)", ""),
+        ("  false 'better'", str(rate(none.words == "better"))),
+        ("  false 'worse'", str(rate(none.words == "worse"))),
+        ("  either", f"{false_calls}   at most 5 % wanted: {met(false_calls.low <= 0.05, false_calls.share <= 0.05)}"),
+        ("  'no difference'", str(rate(none.words == "no difference"))),
+        (f"the finalist is truly {GAIN_PERCENT:g} % better", ""),
+        (f"  found by n = {PLANNED_LOOKS[-1].seeds}", f"{found}   at least 80 % wanted: "),
+        (f"  found at n = {PLANNED_LOOKS[0].seeds} already", str(rate(good.first_words == "better"))),
+        ("  called 'no difference'", str(rate(good.words == "no difference"))),
+        (f"one trial of {TRIALS} is truly {GAIN_PERCENT:g} % better", ""),
+        ("  it becomes the finalist", str(rate(lone.effects == gain))),
+        ("  and is found", str(rate((lone.words == "better") & (lone.effects == gain)))),
+    ]
+    due = sd <= ASSUMED_SD_PERCENT + 1e-9
+    power = met(found.high >= 0.8, found.share >= 0.8) if due else f"not due above an sd of {ASSUMED_SD_PERCENT:g} %"
+    lines[6] = (lines[6][0], lines[6][1] + power)
+    if looked:
+        lines.insert(5, ("  speed-up interval without 1", str(Rate(wrong_speed, looked))))
+    print(f"\nnoise: {noise.source}; sd of paired differences {sd:.2f} % of the objective")
+    for label, text in lines:
+        print(f"  {label:<42}{text}".rstrip())
+    return false_calls.low <= 0.05 and (not due or found.high >= 0.8)
+
+
+def rate(hits: Array) -> Rate:
+    """The share of True."""
+    return Rate(int(hits.sum()), len(hits))
+
+
+def met(possible: bool, measured: bool) -> str:
+    """A demand in words: met as measured, met within the simulation's own error, or not."""
+    return "yes" if measured else "yes, within simulation error" if possible else "NO"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the simulation; 1 where a demand is clearly missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--curves", type=Path, help="JSON file of real seeds' curves")
+    parser.add_argument("--mean-frame-error", type=float, help="of the real curves; else no speed-ups are simulated")
+    parser.add_argument("--sweeps", type=int, default=20_000, help="simulated sweeps for each scenario (default 20000)")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    if given.sweeps < 1:
+        parser.error(f"--sweeps {given.sweeps}: at least 1")
+    rng = np.random.default_rng(given.seed)
+    looks = ", ".join(f"n = {look.seeds} at alpha {look.alpha:g}" for look in PLANNED_LOOKS)
+    print(
+        f"Simulated sweeps: {TRIALS} trials searched on one seed, the top {CANDIDATES} on {SELECTION_SEEDS} seed(s) of "
+        f"their own, then the looks {looks}.\nShares with 95 % intervals; sd assumed: {ASSUMED_SD_PERCENT:g} %."
+    )
+    if given.curves:
+        measured = measured_noise(given.curves, given.mean_frame_error)
+        sources = [measured, measured.scaled_to(ASSUMED_SD_PERCENT / 100)]
+    else:
+        sources = [modelled_noise(rng, "normal"), modelled_noise(rng, "heavy (t, 4 degrees of freedom)")]
+    passed = [report(noise, given.sweeps, rng) for noise in sources]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
