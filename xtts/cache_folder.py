@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Folder for everything that can be made again: $XTTS_SWEEP_CACHE, $XDG_CACHE_HOME/xtts-sweep or ~/.cache/xtts-sweep."""
+    """$XTTS_SWEEP_CACHE, else $XDG_CACHE_HOME/xtts-sweep, else ~/.cache/xtts-sweep: all in it can be made again."""
     own = os.environ.get("XTTS_SWEEP_CACHE")
     if own:
         return Path(own).expanduser().absolute()

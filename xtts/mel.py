@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 import scipy.signal
+import scipy.sparse
 
 SAMPLE_RATE = 22_050
 N_FFT = 1024
@@ -26,8 +27,9 @@ def log_mel(samples: FloatArray) -> FloatArray:
     """
     padded = np.pad(samples, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-    spectrum = scipy.fft.rfft(frames * _window(), axis=-1).astype(np.complex64)
-    mel = np.abs(spectrum) @ mel_filters().T
+    spectrum = scipy.fft.rfft(frames * _window(), axis=-1)
+    magnitude = np.abs(spectrum.astype(np.complex64))
+    mel: FloatArray = np.ascontiguousarray((_sparse_filters() @ np.ascontiguousarray(magnitude.T)).T)
     np.maximum(mel, np.float32(FLOOR), out=mel)
     return np.log(mel, out=mel)
 
@@ -48,10 +50,10 @@ def _magnitudes(mel: FloatArray, iterations: int = 40) -> FloatArray:
     target = np.exp(mel.T.astype(np.float32))
     wanted = filters.T @ target
     gram = filters.T @ filters
-    magnitude = np.maximum(np.linalg.pinv(filters) @ target, np.float32(1e-7))
+    magnitude: FloatArray = np.maximum(np.linalg.pinv(filters) @ target, np.float32(1e-7))
     for _ in range(iterations):
         magnitude *= wanted / np.maximum(gram @ magnitude, np.float32(1e-12))
-    return magnitude.astype(np.float32)
+    return magnitude
 
 
 @lru_cache(maxsize=1)
@@ -61,8 +63,13 @@ def _window() -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
+def _sparse_filters() -> scipy.sparse.csr_array:
+    return scipy.sparse.csr_array(mel_filters())
+
+
+@lru_cache(maxsize=1)
 def mel_filters() -> FloatArray:
-    """Slaney's triangular filters [80, 513], each of area one; equal to librosa.filters.mel(htk=False, norm="slaney")."""
+    """Slaney's triangular filters [80, 513], each of area one; equal to librosa.filters.mel."""
     edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(TOP_HZ), MELS + 2))
     bins = np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
     widths = np.diff(edges)[:, None]

@@ -1,127 +1,56 @@
-"""A data set ready to learn from: features, tokens, speakers and splits, opened in milliseconds by every trial."""
+"""Makes a folder of recordings into prepared speech, from the cache wherever nothing changed."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import filelock
 import numpy as np
-import numpy.typing as npt
 
-from xtts import mel as front_end
 from xtts.cache_folder import cache_folder
-from xtts.corpus.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
-from xtts.corpus.splits import TEST, TRAIN, VALIDATION, split_texts
+from xtts.corpus.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
+from xtts.corpus.feature_cache import Features, Progress, update_features
+from xtts.corpus.feature_index import SETTINGS, open_mel
+from xtts.corpus.layouts import EVAL_PART, Row, read_layout
+from xtts.corpus.prepared_speech import ClipFigures, PreparedSpeech
+from xtts.corpus.recordings import Recordings, find_recordings
+from xtts.corpus.sealed_file import write_atomically
+from xtts.corpus.splits import (
+    LEAST_EVAL_TEXTS,
+    LEAST_TEXTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    split_eval_texts,
+    split_texts,
+)
 from xtts.errors import SpeechError
+from xtts.mel import MELS
 from xtts.text import Vocabulary, has_letters, normalise
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Exclusion", "PreparedSpeech", "Progress", "prepare_speech"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Exclusion", "PreparedSpeech", "Progress", "no_progress", "prepare_speech"]
 
-Progress = Callable[[int, int, str], None]
-"""Called with (clips done, clips in all, what is being done)."""
+UNUSABLE_SHARE = 0.05
+"""A larger share of unusable clips than this and the data set is refused, unless told otherwise."""
+ALWAYS_SHORT_ENOUGH = 15.0
+"""Seconds that no clip is excluded for, however short the others are."""
+TIMES_THE_MEDIAN = 8.0
+"""A clip longer than this many median clips, and than ALWAYS_SHORT_ENOUGH, is far longer than the rest."""
 
-_FILE = "prepared.sealed"
-_MEL_FILE = "mel.f32"
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """A clip that is left out, and why: `reason` is a code, `detail` is for people."""
-
-    id: str
-    reason: str
-    detail: str
+_MAKING = "prepared 1"
+"""Part of what says whether prepared speech is still good: raise the number when its making changes."""
+_STAMPS = "stamps.json"
+_STAMPS_KEPT = 16
 
 
-@dataclass(frozen=True)
-class PreparedSpeech:
-    """Every usable clip of a data set, in id order; arrays are indexed by clip unless said otherwise."""
-
-    folder: Path
-    fingerprint: str
-    ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    speakers: tuple[str, ...]
-    """Names of the speakers, indexed by speaker_index."""
-    speaker_index: npt.NDArray[np.int32]
-    split: npt.NDArray[np.uint8]
-    mel: npt.NDArray[np.float32]
-    """Un-normalised ln-mel [total_frames, 80], memory-mapped read-only; clips in no particular order."""
-    frame_start: npt.NDArray[np.int64]
-    frames: npt.NDArray[np.int32]
-    tokens: npt.NDArray[np.int32]
-    """Tokens of all texts, one after the other [total_tokens]."""
-    token_start: npt.NDArray[np.int64]
-    token_count: npt.NDArray[np.int32]
-    vocabulary: Vocabulary
-    mel_mean: float
-    mel_sd: float
-    """Mean and standard deviation over all mel values of the training split."""
-    exclusions: tuple[Exclusion, ...]
-    audio: tuple[str, ...]
-    """Absolute paths of the recordings."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def clip_mel(self, clip: int) -> npt.NDArray[np.float32]:
-        """Un-normalised ln-mel [frames, 80] of one clip, a view of the cache."""
-        start = int(self.frame_start[clip])
-        return self.mel[start : start + int(self.frames[clip])]
-
-    def clip_tokens(self, clip: int) -> npt.NDArray[np.int32]:
-        """Tokens of one clip's text, with a boundary at both ends."""
-        start = int(self.token_start[clip])
-        return self.tokens[start : start + int(self.token_count[clip])]
-
-    def indices(self, split: int) -> npt.NDArray[np.int64]:
-        """Clips of a split (TRAIN, VALIDATION or TEST), ascending."""
-        return np.flatnonzero(self.split == split)
-
-    def audio_path(self, clip: int) -> Path:
-        """The recording that a clip was made from."""
-        return Path(self.audio[clip])
-
-    @classmethod
-    def open(cls, folder: Path) -> "PreparedSpeech":
-        """What prepare_speech made in `folder`; SpeechError if it is gone or damaged."""
-        try:
-            value, arrays = read_sealed(folder / _FILE)
-            mel = np.memmap(folder / _MEL_FILE, dtype=np.float32, mode="r", shape=(value["mel_frames"], front_end.MELS))
-        except (DamagedFileError, OSError, ValueError) as error:
-            raise SpeechError(f"prepared speech in {folder} is gone or damaged ({error}): run the command again") from error
-        return _from_parts(folder, value, arrays, mel)
-
-
-def _from_parts(
-    folder: Path, value: Any, arrays: dict[str, npt.NDArray[Any]], mel: npt.NDArray[np.float32]
-) -> PreparedSpeech:
-    count = value["clips"]
-    return PreparedSpeech(
-        folder=folder,
-        fingerprint=value["fingerprint"],
-        ids=unpack_strings(arrays["ids"], count),
-        texts=unpack_strings(arrays["texts"], count),
-        speakers=tuple(value["speakers"]),
-        speaker_index=arrays["speaker_index"],
-        split=arrays["split"],
-        mel=mel,
-        frame_start=arrays["frame_start"],
-        frames=arrays["frames"],
-        tokens=arrays["tokens"],
-        token_start=arrays["token_start"],
-        token_count=arrays["token_count"],
-        vocabulary=Vocabulary(tuple(value["vocabulary"])),
-        mel_mean=value["mel_mean"],
-        mel_sd=value["mel_sd"],
-        exclusions=tuple(Exclusion(*exclusion) for exclusion in value["exclusions"]),
-        audio=unpack_strings(arrays["audio"], count),
-    )
-
-
-def _silent_progress(done: int, total: int, what: str) -> None:
+def no_progress(done: int, total: int, what: str) -> None:
+    """Show nothing."""
     del done, total, what
 
 
@@ -132,53 +61,247 @@ def prepare_speech(
     split_seed: int = 0,
     accept_unusable: bool = False,
     deep: bool = False,
-    progress: Progress = _silent_progress,
+    progress: Progress = no_progress,
 ) -> PreparedSpeech:
-    """Features, tokens and splits of a folder of speech, from the cache where nothing changed; SpeechError if unusable."""
-    import soundfile
+    """Features, tokens and splits of a folder of speech, shared by all trials and kept between runs.
 
-    lines = (data / "metadata.csv").read_text("utf-8").splitlines()
-    rows = sorted((line.split("|")[0], normalise(line.split("|")[-1])) for line in lines)
-    rows = [row for row in rows if has_letters(row[1])]
-    ids, texts = zip(*rows, strict=True)
-    audio = [str((data / "wavs" / f"{id}.wav").absolute()) for id in ids]
-    mels = []
-    for done, path in enumerate(audio):
-        mels.append(front_end.log_mel(soundfile.read(path, dtype="float32")[0]))
-        progress(done + 1, len(audio), "extracting features")
-    split_of = split_texts(texts, split_seed)
-    split = np.array([split_of[text] for text in texts], np.uint8)
-    vocabulary = Vocabulary.of(texts)
-    tokens = [np.array(vocabulary.encode(text), np.int32) for text in texts]
-    fingerprint = hashlib.sha256(json.dumps([ids, texts, split.tolist()]).encode()).hexdigest()
-    folder = cache_folder() / "features" / fingerprint[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    frames = np.array([len(mel) for mel in mels], np.int32)
-    counts = np.array([len(of_clip) for of_clip in tokens], np.int32)
-    whole = np.concatenate(mels)
-    whole.tofile(folder / _MEL_FILE)
-    heard = np.concatenate([mel for mel, side in zip(mels, split, strict=True) if side == TRAIN])
-    value = {
-        "clips": len(ids),
-        "fingerprint": fingerprint,
-        "mel_frames": len(whole),
-        "speakers": ["speaker"],
-        "vocabulary": vocabulary.symbols,
-        "mel_mean": float(heard.mean(dtype=np.float64)),
-        "mel_sd": float(heard.std(dtype=np.float64)),
-        "exclusions": [],
-    }
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "ids": pack_strings(ids),
-        "texts": pack_strings(texts),
-        "audio": pack_strings(audio),
-        "speaker_index": np.zeros(len(ids), np.int32),
-        "split": split,
-        "frame_start": np.concatenate([[0], np.cumsum(frames, dtype=np.int64)[:-1]]),
-        "frames": frames,
-        "tokens": np.concatenate(tokens),
-        "token_start": np.concatenate([[0], np.cumsum(counts, dtype=np.int64)[:-1]]),
-        "token_count": counts,
-    }
-    write_sealed(folder / _FILE, value, arrays)
-    return PreparedSpeech.open(folder)
+    `deep` reads every recording again instead of trusting sizes and times. SpeechError if the folder is malformed, too
+    small, or more than 5 % of its clips are unusable and `accept_unusable` is not given.
+    """
+    layout = read_layout(data, val_data)
+    folders = (data,) if val_data is None else (data, val_data)
+    recordings = find_recordings(layout, folders)
+    stamp = recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
+    store = cache_folder() / "features" / _digest([os.path.realpath(folder) for folder in folders])[:16]
+    prepared = None if deep else _still_good(store, stamp)
+    if prepared is None:
+        with _writing(store), _locked(store, progress):
+            # Another process may have done it while this one waited.
+            prepared = None if deep else _still_good(store, stamp)
+            if prepared is None:
+                features = update_features(store, recordings, deep=deep, progress=progress)
+                clips, exclusions = _usable(recordings, features)
+                _refuse_if_unusable(data, len(clips), exclusions, accept_unusable)
+                clips, in_eval = _apart_from_eval(clips, features)
+                split_of = _split(val_data or data, clips, split_seed)
+                speech = _assemble(store, clips, split_of, features, [*exclusions, *in_eval], stamp)
+                prepared = _keep(store, speech, features)
+    _refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
+    return prepared
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _writing(store: Path) -> Iterator[None]:
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SpeechError(
+            f"{store}: the feature cache cannot be written: {error.strerror or error}: "
+            "free some space, or name another folder in XTTS_SWEEP_CACHE"
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(store: Path, progress: Progress) -> Iterator[None]:
+    lock = filelock.FileLock(store / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        progress(0, 0, "waiting for another process that prepares the same speech")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _still_good(store: Path, stamp: str) -> PreparedSpeech | None:
+    fingerprint = _read_stamps(store).get(stamp)
+    if fingerprint is None:
+        return None
+    try:
+        prepared = PreparedSpeech.open(store / fingerprint[:16])
+    except SpeechError:
+        return None
+    return prepared if prepared.stamp == stamp and prepared.is_whole() else None
+
+
+def _read_stamps(store: Path) -> dict[str, str]:
+    """Fingerprints of prepared speech by stamp, oldest first; none where the file is missing or damaged."""
+    try:
+        stamps = json.loads((store / _STAMPS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = isinstance(stamps, dict) and all(isinstance(fingerprint, str) for fingerprint in stamps.values())
+    return stamps if known else {}
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A usable clip on its way to prepared speech; `at` is its place among the recordings."""
+
+    at: int
+    row: Row
+    path: str
+    text: str
+
+
+def _usable(recordings: Recordings, features: Features) -> tuple[list[_Clip], list[Exclusion]]:
+    """The clips that can be learned from, and all others with their reasons."""
+    exclusions = list(recordings.exclusions)
+    clips: list[_Clip] = []
+    seconds = features.records["seconds"]
+    heard = seconds[features.records["frames"] > 0]
+    median = float(np.median(heard)) if len(heard) else 0.0
+    longest = max(ALWAYS_SHORT_ENOUGH, TIMES_THE_MEDIAN * median)
+    for at, (row, path) in enumerate(zip(recordings.rows, recordings.paths, strict=True)):
+        problem = features.problems.get(at)
+        text = normalise(row.text)
+        if problem:
+            exclusions.append(Exclusion(row.id, problem.reason, f"{path}: {problem.detail}"))
+        elif seconds[at] > longest:
+            detail = f"{path}: {seconds[at]:.1f} s where half of the clips are under {median:.1f} s"
+            exclusions.append(Exclusion(row.id, "too_long", detail))
+        elif not has_letters(text):
+            exclusions.append(Exclusion(row.id, "no_text", f"{path}: its text is {row.text!r}"))
+        else:
+            clips.append(_Clip(at, row, path, text))
+    return clips, exclusions
+
+
+def _refuse_if_unusable(data: Path, usable: int, exclusions: Iterable[Exclusion], accept_unusable: bool) -> None:
+    unusable = [exclusion for exclusion in exclusions if exclusion.reason in UNUSABLE_REASONS]
+    listed = usable + len(unusable)
+    if usable and (accept_unusable or len(unusable) <= UNUSABLE_SHARE * listed):
+        return
+    counts = Counter(exclusion.reason for exclusion in unusable)
+    reasons = ", ".join(f"{count} {REASONS[reason]}" for reason, count in counts.most_common())
+    first = f"{unusable[0].id} ({unusable[0].detail})" if unusable else "none"
+    advice = "mend or remove them, or go on without them with --accept-unusable" if usable else "mend them"
+    share = f"{len(unusable)} of {listed} clips ({100 * len(unusable) / max(1, listed):.1f} %)"
+    raise SpeechError(f"{data}: {share} cannot be used: {reasons}; first {first}: {advice}")
+
+
+def _apart_from_eval(clips: list[_Clip], features: Features) -> tuple[list[_Clip], list[Exclusion]]:
+    """The clips without those for training whose text or recording is also in the eval set.
+
+    The eval set stays as it was given, so that results on it compare with others' results.
+    """
+    sha256 = features.records["sha256"]
+    texts = {clip.text for clip in clips if clip.row.part == EVAL_PART}
+    contents = {sha256[clip.at].tobytes() for clip in clips if clip.row.part == EVAL_PART}
+    kept: list[_Clip] = []
+    exclusions: list[Exclusion] = []
+    for clip in clips:
+        if clip.row.part == EVAL_PART or (clip.text not in texts and sha256[clip.at].tobytes() not in contents):
+            kept.append(clip)
+        else:
+            what = "text" if clip.text in texts else "recording"
+            exclusions.append(Exclusion(clip.row.id, "in_eval", f"{clip.path}: its {what} is in the eval set too"))
+    return kept, exclusions
+
+
+def _split(data: Path, clips: list[_Clip], seed: int) -> dict[str, int]:
+    """Split of each text; SpeechError if there are too few."""
+    evaluated = [clip.text for clip in clips if clip.row.part == EVAL_PART]
+    others = [clip.text for clip in clips if clip.row.part != EVAL_PART]
+    has_eval_part = any(clip.row.part != "all" for clip in clips)
+    try:
+        if not has_eval_part:
+            return split_texts(others, seed)
+        split_of = split_eval_texts(evaluated, seed)
+    except ValueError as error:
+        least = LEAST_EVAL_TEXTS if has_eval_part else LEAST_TEXTS
+        raise SpeechError(f"{data}: {error}: at least {least} are needed, to be split by text") from error
+    if not others:
+        raise SpeechError(f"{data}: every training text is in the eval set too: nothing is left to train on")
+    return split_of | dict.fromkeys(others, TRAIN)
+
+
+def _assemble(
+    store: Path,
+    clips: list[_Clip],
+    split_of: dict[str, int],
+    features: Features,
+    exclusions: list[Exclusion],
+    stamp: str,
+) -> PreparedSpeech:
+    records = features.records[[clip.at for clip in clips]]
+    split = np.array([split_of[clip.text] for clip in clips], np.uint8)
+    speakers = tuple(sorted({clip.row.speaker for clip in clips}))
+    number = {name: index for index, name in enumerate(speakers)}
+    vocabulary = Vocabulary.of(clip.text for clip in clips)
+    tokens = [vocabulary.encode(clip.text) for clip in clips]
+    token_count = np.array([len(of_clip) for of_clip in tokens], np.int32)
+    identity = [
+        [sha256.tobytes().hex(), clip.text, clip.row.speaker, int(side)]
+        for sha256, clip, side in zip(records["sha256"], clips, split, strict=True)
+    ]
+    fingerprint = _digest([SETTINGS, identity])
+    trained = records[split == TRAIN]
+    values = int(trained["frames"].sum()) * MELS
+    mean = float(trained["mel_sum"].sum() / values)
+    return PreparedSpeech(
+        folder=store / fingerprint[:16],
+        fingerprint=fingerprint,
+        ids=tuple(clip.row.id for clip in clips),
+        texts=tuple(clip.text for clip in clips),
+        speakers=speakers,
+        speaker_index=np.array([number[clip.row.speaker] for clip in clips], np.int32),
+        split=split,
+        mel=open_mel(features.mel_file, features.mel_frames),
+        frame_start=records["frame_start"].copy(),
+        frames=records["frames"].copy(),
+        tokens=np.array([token for of_clip in tokens for token in of_clip], np.int32),
+        token_start=np.cumsum(token_count, dtype=np.int64) - token_count,
+        token_count=token_count,
+        vocabulary=vocabulary,
+        mel_mean=mean,
+        mel_sd=float(np.sqrt(trained["mel_squares"].sum() / values - mean**2)),
+        exclusions=tuple(sorted(exclusions)),
+        audio=tuple(clip.path for clip in clips),
+        figures=ClipFigures(
+            **{name: records[name].copy() for name in ClipFigures.__dataclass_fields__ if name != "mel_absolute"},
+            mel_absolute=records["mel_absolute"] / (records["frames"] * MELS),
+        ),
+        stamp=stamp,
+    )
+
+
+def _keep(store: Path, speech: PreparedSpeech, features: Features) -> PreparedSpeech:
+    """Write prepared speech where every trial will find it, and remember what it was made from."""
+    speech.folder.mkdir(exist_ok=True)
+    _link(features.mel_file, speech.folder / features.mel_file.name)
+    speech.save(features.mel_file.name)
+    for file in speech.folder.glob("mel-*.f32"):
+        if file.name != features.mel_file.name:
+            with contextlib.suppress(OSError):
+                file.unlink()
+    if features.is_settled:
+        stamps = _read_stamps(store)
+        stamps.pop(speech.stamp, None)
+        kept = [*stamps.items(), (speech.stamp, speech.fingerprint)][-_STAMPS_KEPT:]
+        write_atomically(store / _STAMPS, json.dumps(dict(kept)).encode())
+    return PreparedSpeech.open(speech.folder)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the frames, so that they outlive the cache's own clearing up; a copy where links cannot be."""
+    if target.exists() and source.samefile(target):
+        return
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        try:
+            shutil.copyfile(source, temporary)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    temporary.replace(target)

@@ -21,7 +21,7 @@ class DamagedFileError(Exception):
 
 
 def write_sealed(path: Path, value: object, arrays: Mapping[str, Array]) -> None:
-    """Write atomically: readers see the old file or the new one; OSError if the disk refuses, and the old file stays."""
+    """Write atomically: readers see the old file or the new one; OSError if the disk refuses, and the old one stays."""
     body = io.BytesIO()
     encoded = np.frombuffer(json.dumps(value, ensure_ascii=False).encode(), dtype=np.uint8)
     np.savez(body, allow_pickle=False, **{_VALUE: encoded}, **arrays)
@@ -47,11 +47,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write and sync a temporary neighbour, then rename it into place."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -7,12 +7,12 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLIT_NAMES = ("train", "validation", "test")
 
 LEAST_TEXTS = 10
-"""Fewest distinct texts that can be split: at least two in each of validation and test, so that texts can be swapped."""
+"""Fewest different texts that can be split: two each for validation and test, so that texts can be swapped."""
 LEAST_EVAL_TEXTS = 4
 
 
 def split_texts(texts: Iterable[str], seed: int) -> dict[str, int]:
-    """Split of each distinct text: about 80 % train, 10 % validation, 10 % test; ValueError below LEAST_TEXTS.
+    """Split of each different text: about 80 % train, 10 % validation, 10 % test; ValueError below LEAST_TEXTS.
 
     Texts are ranked by a hash of seed and text, so adding some moves only the few at the two cuts.
     """
@@ -27,7 +27,7 @@ def split_texts(texts: Iterable[str], seed: int) -> dict[str, int]:
 
 
 def split_eval_texts(texts: Iterable[str], seed: int) -> dict[str, int]:
-    """Split of each distinct text of a given eval set: half validation, half test; ValueError below LEAST_EVAL_TEXTS."""
+    """Split of each different text of a given eval set, half and half; ValueError below LEAST_EVAL_TEXTS."""
     ranked = _ranked(texts, seed)
     if len(ranked) < LEAST_EVAL_TEXTS:
         raise ValueError(f"{len(ranked)} different eval texts")
