@@ -1,0 +1,80 @@
+"""What an export takes home: the tuned parameters, and where they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from xtts.exports.errors import ExportError
+
+WEIGHTS = ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
+
+
+@dataclass(frozen=True)
+class TunedConfig:
+    """A config of our trainer. `params` are its training parameters; `mel_mean` and `mel_sd` are the log-mel's own
+    (nats) that the weights were tuned on; `searched` names the parameters a sweep chose, beyond the three of WEIGHTS.
+
+    Other trainers receive the three of WEIGHTS and the searched ones: a fixed learning rate of our model says nothing
+    about theirs. Raises ExportError where one of the three is missing or not a positive number.
+    """
+
+    params: Mapping[str, object]
+    mel_mean: float
+    mel_sd: float
+    model: str = "tiny"
+    searched: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name in WEIGHTS:
+            if name not in self.params:
+                raise ExportError(f"the config to export has no {name}; it needs {', '.join(WEIGHTS)}")
+            _positive(name, self.params[name])
+        _positive("mel_sd", self.mel_sd)
+        for name, value in self.params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ExportError(f"the config to export has {name} = {value!r}; it needs a finite number")
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    @property
+    def mel_loss_weight(self) -> float:
+        return _positive("mel_loss_weight", self.params["mel_loss_weight"])
+
+    @property
+    def kl_loss_weight(self) -> float:
+        return _positive("kl_loss_weight", self.params["kl_loss_weight"])
+
+    @property
+    def gradient_clip_norm(self) -> float:
+        return _positive("gradient_clip_norm", self.params["gradient_clip_norm"])
+
+    @property
+    def standardised(self) -> bool:
+        """Whether the mel loss was measured on standardised mel (the default) or, in a control, on raw log-mel."""
+        return self.params.get("mel_normalisation") != "none"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a config comes from. `interval` bounds its objective's difference to the default's (sd units), over
+    `seeds`; both are empty before confirmation. `is_default`: this is the space's default config itself."""
+
+    objective: float
+    best_epoch: int
+    verdict: str
+    seeds: tuple[int, ...]
+    interval: tuple[float, float] | None
+    data: str
+    data_fingerprint: str
+    date: str
+    version: str
+    run: str
+    is_default: bool = False
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise ExportError(f"the config to export has {name} = {value!r}; it needs a positive number")
+    return float(value)
