@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+LAST, BEST = "last.safetensors", "best.safetensors"  # in a trial's folder
 BIT_TYPES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
 

@@ -1,9 +1,9 @@
 """The model-based sampler: Optuna's GPSampler over what the search has learned, one suggestion at a time.
 
-Low fidelities mislead, so the model never sees a rung's value as if it were final. Only full-length trials count as they
-are; a stopped one stands at the end it would have been expected to reach, judged by the full-length trials' own way from
-that rung to the end, and never better than the best of them; a diverged one stands at the worst end seen, so that its
-region is avoided. Without an entry for the stopped ones the model would suggest their place again and again.
+Low fidelities mislead, so the model never sees a rung's value as if it were final. Only full-length trials count as
+they are; a stopped one stands at the end it would have been expected to reach, judged by the full-length trials' own
+way from that rung to the end, and never better than the best of them; a diverged one stands at the worst end seen, so
+that its region is avoided. Without an entry for the stopped ones the model would suggest their place again and again.
 
 A suggestion depends on the records, the seed and the trial's number alone, so a resumed sweep suggests the same.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from sweeps.configuration import Configuration
 from sweeps.limits import Limits
 from sweeps.objective import OBJECTIVE
-from sweeps.optuna_store import distributions, searched_values
+from sweeps.optuna_store import direction, distributions, searched_values
 from sweeps.records import TrialRecord
 from sweeps.space import Space
 
@@ -84,8 +84,7 @@ def _ask(space: Space, records: Sequence[TrialRecord], ends: dict[str, float], *
                 if len(ends) <= GP_AT_MOST
                 else optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, constant_liar=True)
             )
-            direction = "minimize" if OBJECTIVE.mode == "min" else "maximize"
-            study = optuna.create_study(sampler=sampler, direction=direction)
+            study = optuna.create_study(sampler=sampler, direction=direction())
             known = distributions(space)
             for record in records:
                 values = searched_values(space, record)

@@ -1,4 +1,4 @@
-"""The sweep as an Optuna study: what the sampler learns from, and optuna.db for optuna-dashboard. Made from the records."""
+"""The sweep in Optuna's words, made from the records: distributions, trials, and optuna.db for optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from sweeps.space import Space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
+
+
+def direction() -> StudyDirection:
+    """Optuna's word for the objective's mode."""
+    from optuna.study import StudyDirection
+
+    return StudyDirection.MINIMIZE if OBJECTIVE.mode == "min" else StudyDirection.MAXIMIZE
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -41,8 +49,7 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
     try:
         temporary.unlink(missing_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
-        direction = "minimize" if OBJECTIVE.mode == "min" else "maximize"
-        study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction())
         study.add_trials([frozen_trial(space, record) for record in records if record.role in ("trial", "control")])
         storage.remove_session()
         storage.engine.dispose()

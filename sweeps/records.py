@@ -10,6 +10,7 @@ from sweeps.configuration import identity
 from sweeps.objective import OBJECTIVE, Best
 
 Event = Mapping[str, object]
+RESUMED = "resumed"  # the reason of a trial_retried that is no failure
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ class TrialRecord:
         if kind == "rung":
             return replace(self, rungs=(*self.rungs, event))
         if kind == "trial_retried":
+            slot = _whole(event.get("slot"))
+            retries = self.retries + (event.get("reason") != RESUMED)
             reopened = replace(self, status=None, stop_reason="", rung=None, ended=None)
-            return replace(reopened, retries=self.retries + 1)
+            return replace(reopened, retries=retries, slot=self.slot if slot is None else slot)
         if kind == "trial_ended":
             return replace(
                 self,

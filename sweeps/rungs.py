@@ -27,6 +27,11 @@ class Decision:
     cutoff: float | None
     stop: bool
 
+    def __str__(self) -> str:
+        if self.cutoff is None:
+            return f"first at epoch {self.epoch} with {self.value:.4f}"
+        return f"{self.value:.4f} at epoch {self.epoch}, where {self.cutoff:.4f} was needed"
+
 
 class Rungs:
     """The values recorded at each rung, at `first`, `first * eta`, ... epochs below the full length."""

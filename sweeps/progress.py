@@ -1,0 +1,201 @@
+"""One quiet table while a sweep runs: plain data whose text is the table, and two ways to show it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sweeps.budget import Budget, duration
+from sweeps.records import TrialRecord, best_record
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+ROWS = 20
+REFRESH_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far."""
+
+    records: tuple[TrialRecord, ...]
+    columns: tuple[str, ...]
+    budget: Budget
+    seconds: float
+    concurrent: int
+
+    @property
+    def ended(self) -> int:
+        """How many trials have ended."""
+        return sum(record.status is not None for record in self.records)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Expected seconds to the end, from the epochs that ended trials took; None before the first has ended."""
+        ended = [record for record in self.records if record.status is not None]
+        epochs_done = sum(record.epochs for record in self.records)
+        if not ended or not epochs_done:
+            return None
+        epochs_each = sum(record.epochs for record in ended) / len(ended)
+        running = sum(max(epochs_each - record.epochs, 0) for record in self.records if record.status is None)
+        to_come = max(self.budget.trials - len(self.records), 0) * epochs_each + running
+        left = self.seconds * to_come / epochs_done
+        return left if self.budget.seconds is None else min(left, max(self.budget.seconds - self.seconds, 0.0))
+
+    @property
+    def heading(self) -> str:
+        """The line above the table: how far, the best so far, how long still."""
+        best = best_record(self.records)
+        parts = [f"{self.ended} of {self.budget.trials} trials"]
+        if best is not None:
+            parts.append(f"best {best.objective:.4f} ({best.trial_id}, epoch {best.best_epoch})")
+        left = self.seconds_left
+        parts.append(duration(self.seconds) + ("" if left is None else f", about {duration(left)} left"))
+        return " · ".join(parts)
+
+    def rows(self, most: int | None = None) -> list[list[str]]:
+        """A row per trial, under its heading; only the best and the newest where there are more than `most`."""
+        head = ["trial", *self.columns, "epoch", "objective", "status"]
+        return [head, *(self.row(record) for record in _shown(self.records, most))]
+
+    def row(self, record: TrialRecord) -> list[str]:
+        """The cells of one trial."""
+        values = {**record.coordinates, **record.params}
+        objective = "" if record.objective is None else f"{record.objective:.4f}"
+        at_best = "" if record.best_epoch in (None, record.epochs) else f" @{record.best_epoch}"
+        return [
+            record.trial_id,
+            *(_cell(values.get(column)) for column in self.columns),
+            f"{record.epochs}/{self.budget.epochs}",
+            objective + at_best,
+            record.status or "running",
+        ]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, self.heading])
+
+
+class Display(Protocol):
+    """Shows progress somewhere."""
+
+    def update(self, progress: Progress) -> None:
+        """Something may have changed."""
+        ...
+
+    def note(self, line: str) -> None:
+        """Say one line beside the table."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+class QuietDisplay:
+    """Shows nothing."""
+
+    def update(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def note(self, line: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class LineDisplay:
+    """One line for each trial that ends, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def update(self, progress: Progress) -> None:
+        """Print the trials that have ended since the last call."""
+        for record in progress.records:
+            if record.status is not None and record.trial_id not in self._told:
+                self._told.add(record.trial_id)
+                values = {**record.coordinates, **record.params}
+                shown = ", ".join(f"{name} {_cell(values[name])}" for name in progress.columns if name in values)
+                objective = "no objective" if record.objective is None else f"objective {record.objective:.4f}"
+                why = f" ({record.stop_reason})" if record.status not in ("finished", "stopped") else ""
+                self.note(
+                    f"{record.trial_id}  {shown}  epoch {record.epochs}/{progress.budget.epochs}  {objective}  "
+                    f"{record.status}{why}  [{progress.heading}]"
+                )
+
+    def note(self, line: str) -> None:
+        """Print one line."""
+        print(line, flush=True)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class LiveDisplay:
+    """A table that is drawn over itself."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._drawn = 0.0
+
+    def update(self, progress: Progress) -> None:
+        """Draw the table, at most twice a second."""
+        from rich.live import Live
+        from rich.table import Table
+
+        if time.monotonic() - self._drawn < REFRESH_SECONDS and progress.ended < progress.budget.trials:
+            return
+        self._drawn = time.monotonic()
+        head, *rows = progress.rows(most=ROWS)
+        table = Table(caption=progress.heading, caption_justify="left", box=None, pad_edge=False)
+        best = best_record(progress.records)
+        for name in head:
+            table.add_column(name, no_wrap=True)
+        for row in rows:
+            is_best = best is not None and row[0] == best.trial_id
+            table.add_row(*row, style="bold" if is_best else "" if row[-1] == "running" else "dim")
+        if self._live is None:
+            self._live = Live(auto_refresh=False, transient=False)
+            self._live.start()
+        self._live.update(table, refresh=True)
+
+    def note(self, line: str) -> None:
+        """Print one line above the table."""
+        if self._live is None:
+            print(line, flush=True)
+        else:
+            self._live.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        if self._live is not None:
+            self._live.stop()
+
+
+def display_for_terminal() -> Display:
+    """A live table on a terminal, plain lines elsewhere."""
+    return LiveDisplay() if sys.stdout.isatty() else LineDisplay()
+
+
+def _shown(records: Sequence[TrialRecord], most: int | None) -> Sequence[TrialRecord]:
+    if most is None or len(records) <= most:
+        return records
+    best = best_record(records)
+    newest = records[-most:]
+    return newest if best is None or best in newest else [best, *newest[1:]]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "off"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

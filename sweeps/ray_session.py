@@ -1,0 +1,80 @@
+"""Ray, started quietly on this machine alone, and gone again with everything it started."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweeps.errors import SweepFailed
+from sweeps.plan import Plan
+
+OBJECT_STORE_BYTES = 100 << 20
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the data stay right
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+
+
+@contextmanager
+def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
+    """Ray for one sweep. One that is running in this process is used as it is, and left running."""
+    with _environment({**ENVIRONMENT, "OMP_NUM_THREADS": str(plan.threads), "PYTHONPATH": _python_path()}):
+        import ray
+
+        if ray.is_initialized():
+            yield
+            return
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        try:
+            if address is None:
+                ray.init(
+                    address="local",
+                    num_cpus=max(plan.cores, plan.concurrent),
+                    num_gpus=plan.gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+            raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; Ray's processes inherit them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _python_path() -> str:
+    """Where workers find this package and a trainer that lies in the current folder."""
+    root = str(Path(__file__).resolve().parent.parent)
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys(path for path in (root, str(Path.cwd()), *known) if path))

@@ -1,0 +1,190 @@
+"""Ray's side of the record: every result goes to the journal first, then to whoever shows or files it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.tune import Callback
+
+from sweeps.errors import SweepFailed
+from sweeps.journal import Journal
+from sweeps.records import Event, TrialRecord
+from sweeps.scheduler import RungScheduler
+from sweeps.watchdog import Watchdog
+
+FEWEST_FAILURES = 3
+ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
+FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
+LONGEST_REASON = 300
+
+
+class Stopped(BaseException):
+    """Ends Ray's loop at once, past its own handlers; `error` is raised to the caller where there is one."""
+
+    def __init__(self, reason: str, error: BaseException | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.error = error
+
+
+def _kept(method: Callable[..., None]) -> Callable[..., None]:
+    """Keep an error until Ray's step ends, because inside of it Ray would bury it in a TuneError."""
+
+    @wraps(method)
+    def wrapper(self: Recorder, **info: Any) -> None:
+        try:
+            method(self, **info)
+        except BaseException as error:
+            self.fail(error)
+
+    return wrapper
+
+
+class Recorder(Callback):  # type: ignore[misc]
+    """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end.
+
+    `wants_stop` is asked in every step of Ray's loop, and a reason that it gives ends the loop.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        scheduler: RungScheduler,
+        watchdog: Watchdog,
+        *,
+        wants_stop: Callable[[], str | None],
+        changed: Callable[[], None],
+        ended: Callable[[TrialRecord], None],
+    ) -> None:
+        self._journal = journal
+        self._scheduler = scheduler
+        self._watchdog = watchdog
+        self._wants_stop = wants_stop
+        self._changed = changed
+        self._ended = ended
+        self._error: BaseException | None = None
+        self._hung: set[str] = set()
+        self._failures: Counter[str] = Counter()
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the first error; it ends Ray's loop at the end of this step."""
+        self._error = self._error or error
+
+    @_kept
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has begun with the trial."""
+        self._watchdog.started(trial.config["trial_id"], time.monotonic())
+
+    @_kept
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """One more epoch, and what the scheduler decided on it; an epoch that is known already is not counted again."""
+        trial_id = trial.config["trial_id"]
+        (report,) = result.pop("report")
+        self._watchdog.reported(trial_id, time.monotonic(), float(result.get("time_this_iter_s", 0.0)))
+        if report["epoch"] > self._journal.record(trial_id).epochs:
+            self._journal.append("report", trial_id, **report)
+        decision = self._scheduler.decisions.pop(trial_id, None)
+        if decision is not None:
+            self._journal.append(
+                "rung",
+                trial_id,
+                epoch=decision.epoch,
+                value=decision.value,
+                cutoff=decision.cutoff,
+                decision="stop" if decision.stop else "go",
+            )
+        ending = self._scheduler.endings.pop(trial_id, None)
+        if ending is not None:
+            reason = divergence(report) if ending.status == "diverged" else ending.reason
+            self._end(trial_id, ending.status, reason, ending.rung)
+        self._changed()
+
+    @_kept
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial will be tried once more, from its checkpoint."""
+        trial_id = trial.config["trial_id"]
+        self._watchdog.ended(trial_id)
+        epoch = self._journal.record(trial_id).epochs
+        self._journal.append("trial_retried", trial_id, epoch=epoch, reason=self._reason(trial))
+        self._changed()
+
+    @_kept
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial has failed for good; many that fail alike end the sweep."""
+        reason = self._reason(trial)
+        self._end(trial.config["trial_id"], "failed", reason, None)
+        self._changed()
+        kind = re.sub(r"\d+|0x[0-9a-f]+", "#", reason)
+        self._failures[kind] += 1
+        ended = [record for record in self._journal.records if record.status is not None]
+        if self._failures[kind] >= FEWEST_FAILURES and 2 * self._failures[kind] > len(ended):
+            raise SweepFailed(f"{self._failures[kind]} of {len(ended)} trials failed the same way: {reason}")
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """End the loop where something asks for it; end workers that hang."""
+        reason = None
+        try:
+            late = set(self._watchdog.late(time.monotonic()))
+            if late:
+                self._kill([trial for trial in trials if trial.config["trial_id"] in late], late)
+            self._changed()
+            reason = self._wants_stop()
+        except BaseException as error:
+            self.fail(error)
+        if self._error is not None:
+            raise Stopped("error", self._error)
+        if reason is not None:
+            raise Stopped(reason)
+
+    def _kill(self, trials: list[Any], late: set[str]) -> None:
+        for trial in trials:
+            actor = trial.temporary_state.ray_actor
+            if actor is not None:
+                self._hung.add(trial.config["trial_id"])
+                ray.kill(actor)
+        for trial_id in late:
+            self._watchdog.ended(trial_id)
+
+    def _end(self, trial_id: str, status: str, reason: str, rung: int | None) -> None:
+        self._watchdog.ended(trial_id)
+        epoch = self._journal.record(trial_id).epochs
+        self._journal.append("trial_ended", trial_id, status=status, stop_reason=reason, epoch=epoch, rung=rung)
+        self._ended(self._journal.record(trial_id))
+
+    def _reason(self, trial: Any) -> str:
+        if trial.config["trial_id"] in self._hung:
+            self._hung.discard(trial.config["trial_id"])
+            return f"no sign of life for {self._watchdog.patience:.0f} s"
+        try:
+            written = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+        except (OSError, TypeError):
+            return "the worker failed without a message"
+        return failure_reason(written)
+
+
+def failure_reason(written: str) -> str:
+    """The line that says most in Ray's account of a trial's failures, the newest of them."""
+    lines = [line.strip() for line in FAILURE_HEAD.split(written)[-1].splitlines() if line.strip()]
+    errors = [line for line in lines if ERROR_LINE.match(line)]
+    if any("memory" in line and "killed" in line.lower() for line in lines):
+        return "the worker was killed because memory ran out"
+    if any("actor died" in line for line in lines):
+        return "the worker process died"
+    return (errors or lines or ["the worker failed without a message"])[-1][:LONGEST_REASON]
+
+
+def divergence(report: Event) -> str:
+    """What was not finite, in words."""
+    diverged = report.get("diverged")
+    if isinstance(diverged, dict):
+        return f"{diverged.get('term')} is {diverged.get('value')} at step {diverged.get('step')}"
+    return f"the objective is not finite in epoch {report.get('epoch')}"

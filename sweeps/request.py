@@ -1,0 +1,164 @@
+"""What is asked of a sweep, and the same as sweep.yaml, from which a run is repeated or resumed."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, cast
+
+from sweeps.budget import Budget
+from sweeps.errors import RequestError
+from sweeps.limits import Limits, limits_from_mapping, load_limits
+from sweeps.objective import OBJECTIVE
+from sweeps.plan import Plan, plan_from_mapping
+from sweeps.proposer import cohort_size
+from sweeps.rungs import Rungs
+from sweeps.space import Space, space_from_mapping
+
+ETA = 3
+PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors")
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them."""
+
+    name: str
+    output: Path
+    space: Space
+    trainer: str
+    data: str
+    budget: Budget
+    data_summary: Mapping[str, object] = field(default_factory=dict)
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    set_params: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 1
+    concurrent: int | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    allow_unsafe: bool = False
+    address: str | None = None
+    limits: Limits = field(default_factory=load_limits)
+    cohort: int | None = None
+
+    @property
+    def trials(self) -> int:
+        """How many trials will run: a space of controls runs its list."""
+        return len(self.space.trials) if self.space.controls else self.budget.trials
+
+    @property
+    def shared_params(self) -> dict[str, object]:
+        """What every trial's trainer gets beside its config."""
+        return {**self.fixed, **self.space.fixed, **self.set_params}
+
+    @property
+    def acting_limits(self) -> Limits:
+        """The limits that configs are drawn into: none where leaving them was asked for."""
+        return Limits({}) if self.allow_unsafe or self.space.controls else self.limits
+
+    @property
+    def sobol_cohort(self) -> int:
+        """How many Sobol configs come before the model; fixed when the run starts."""
+        return cohort_size(self.budget.trials) if self.cohort is None else self.cohort
+
+    @property
+    def columns(self) -> list[str]:
+        """The searched names: coordinates first where the search has its own, then the trainer's knobs."""
+        ratios = list(self.space.ratios.pairs) if self.space.ratios is not None else []
+        return [*ratios, *self.space.knobs]
+
+
+def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
+    """The content of sweep.yaml."""
+    rungs = Rungs(request.budget.epochs, request.budget.first_rung, ETA)
+    return {
+        "name": request.name,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "space": dict(request.space.source),
+        "limits": request.limits.as_dict(),
+        "allow_unsafe": request.allow_unsafe,
+        "trainer": request.trainer,
+        "data": request.data,
+        "data_summary": dict(request.data_summary),
+        "params": request.shared_params,
+        "objective": {"metric": OBJECTIVE.metric, "mode": OBJECTIVE.mode},
+        "trials": request.trials,
+        "epochs": request.budget.epochs,
+        "budget_seconds": request.budget.seconds,
+        "seed": request.seed,
+        "search": {"order": ["default", "sobol", "model"], "sobol": request.sobol_cohort, "model": "optuna GPSampler"},
+        "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
+        "plan": plan.as_dict(),
+        "versions": _versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> tuple[SweepRequest, Plan]:
+    """The request and the plan that sweep.yaml holds; RequestError names what is missing or wrong."""
+    try:
+        content = cast(Mapping[str, Any], given)
+        name, space = str(content["name"]), dict(content["space"])
+        request = SweepRequest(
+            name=name,
+            output=output,
+            space=space_from_mapping({"name": name, **space}, where),
+            trainer=str(content["trainer"]),
+            data=str(content["data"]),
+            budget=Budget(int(content["trials"]), int(content["epochs"]), content["budget_seconds"]),
+            data_summary=dict(content["data_summary"]),
+            fixed=dict(content["params"]),
+            seed=int(content["seed"]),
+            allow_unsafe=bool(content["allow_unsafe"]),
+            limits=limits_from_mapping(content["limits"], where),
+            cohort=int(content["search"]["sobol"]),
+        )
+        return request, plan_from_mapping(content["plan"])
+    except KeyError as error:
+        raise RequestError(f"{where}: has no {error.args[0]}; it was not written by a sweep") from error
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{where}: {error}; it was not written by a sweep") from error
+
+
+def raised(request: SweepRequest, trials: int | None, budget_seconds: float | None) -> SweepRequest:
+    """The request with more trials or more time, for a resume."""
+    if trials is not None and request.space.controls and trials != request.trials:
+        raise RequestError(f"--trials {trials}: space {request.space.name} runs its own list of {request.trials}")
+    budget = replace(
+        request.budget,
+        trials=request.budget.trials if trials is None else trials,
+        seconds=request.budget.seconds if budget_seconds is None else budget_seconds,
+    )
+    return replace(request, budget=budget)
+
+
+def git_commit() -> str | None:
+    """The commit that this code stands at, '+' where it was changed since; None outside git."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

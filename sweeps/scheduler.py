@@ -1,0 +1,87 @@
+"""Ray's ASHA on our rungs: the running best by absolute epoch, nothing that is not finite, a reason for each end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from sweeps.rungs import Decision, Rungs
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How and why a trial ends."""
+
+    status: str
+    reason: str
+    rung: int | None = None
+
+
+class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
+    """ASHA that never stops a protected trial and ends a non-finite one at once.
+
+    `running_best(trial_id)` is what the journal knows of a trial; `decisions` and `endings` hold, by trial id, what was
+    decided on its newest result, for whoever writes the record.
+    """
+
+    def __init__(
+        self,
+        rungs: Rungs,
+        epochs: int,
+        *,
+        protected: Callable[[str], bool],
+        running_best: Callable[[str], float | None],
+    ) -> None:
+        super().__init__(time_attr="epoch", metric="objective", mode="min", max_t=epochs, reduction_factor=rungs.eta)
+        self._bracket = _Bracket(rungs, protected)
+        self._brackets = [self._bracket]
+        self._epochs = epochs
+        self._running_best = running_best
+        self.endings: dict[str, Ending] = {}
+
+    @property
+    def decisions(self) -> dict[str, Decision]:
+        """The newest decision on each trial that came to a rung."""
+        return self._bracket.decisions
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop at a rung, at the full length, or because the objective is not finite."""
+        trial_id, value, epoch = trial.config["trial_id"], result["objective"], result["epoch"]
+        if not math.isfinite(value):
+            self.endings[trial_id] = Ending("diverged", "the objective is not finite")
+            return str(TrialScheduler.STOP)
+        before = self._running_best(trial_id)
+        best = value if before is None else min(value, before)
+        action = super().on_trial_result(tune_controller, trial, {"epoch": epoch, "objective": best})
+        decision = self.decisions.get(trial_id)
+        if decision is not None and decision.stop:
+            self.endings[trial_id] = Ending("stopped", str(decision), decision.epoch)
+        elif epoch >= self._epochs:
+            self.endings[trial_id] = Ending("finished", f"all {self._epochs} epochs")
+        return str(action)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Forget the trial; its rungs were recorded when it came to them."""
+        self._trial_info.pop(trial.trial_id, None)
+
+
+class _Bracket:
+    """What Ray's scheduler asks for a decision, answered by the rungs."""
+
+    def __init__(self, rungs: Rungs, protected: Callable[[str], bool]) -> None:
+        self._rungs = list(rungs.epochs)
+        self._rules = rungs
+        self._protected = protected
+        self.decisions: dict[str, Decision] = {}
+
+    def on_result(self, trial: Any, epoch: int, reward: float) -> str:
+        trial_id = trial.config["trial_id"]
+        decision = self._rules.reach(trial_id, epoch, -reward, protected=self._protected(trial_id))
+        if decision is None:
+            return str(TrialScheduler.CONTINUE)
+        self.decisions[trial_id] = decision
+        return str(TrialScheduler.STOP if decision.stop else TrialScheduler.CONTINUE)

@@ -1,0 +1,111 @@
+"""trials.csv: a row per trial for people and spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sweeps.atomic_file import write_atomically
+from sweeps.records import Event, TrialRecord
+
+LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
+METRICS = {
+    "val_next": "val/next",
+    "text_use": "text_use",
+    "loss_first": "loss_first",
+    "loss_last": "loss_last",
+    "loss_max": "loss_max",
+    "clip_fraction": "train/clip_fraction",
+    "loss_clip_fraction": "train/loss_clip_fraction",
+    "grad_norm_p50": "train/grad_norm_p50",
+    "kl_last": "train/kl",
+}
+CONVERGENCE = (
+    "epochs_to_target",
+    "epochs_to_75",
+    "epochs_to_50",
+    "audio_seconds_to_target",
+    "seconds_to_target",
+    "censored_at",
+    "censor_reason",
+    "speedup",
+)
+EXTRAS = ("origin", "label", "retries", "rung")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_trials_csv(
+    path: Path,
+    records: Sequence[TrialRecord],
+    columns: Sequence[str],
+    convergence: Mapping[str, Mapping[str, object]] | None = None,
+) -> None:
+    """Replace trials.csv; `columns` are the searched names, `convergence` holds its columns by trial id."""
+    text = io.StringIO()
+    header = [
+        *LEADING,
+        *columns,
+        "epochs",
+        "objective",
+        "best_epoch",
+        *METRICS,
+        *CONVERGENCE,
+        "seconds",
+        "slot",
+        *EXTRAS,
+    ]
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({name: _cell(value) for name, value in _row(record, columns, convergence or {}).items()})
+    write_atomically(path, text.getvalue())
+
+
+def _row(
+    record: TrialRecord, columns: Sequence[str], convergence: Mapping[str, Mapping[str, object]]
+) -> dict[str, object]:
+    known = {**record.coordinates, **record.params}
+    row: dict[str, object] = {
+        "trial_id": record.trial_id,
+        "role": record.role,
+        "status": record.status or "running",
+        "stop_reason": record.stop_reason,
+        "seed": record.seed,
+        **{column: known.get(column) for column in columns},
+        "epochs": record.epochs,
+        "objective": record.objective,
+        "best_epoch": record.best_epoch,
+        **{column: _metric(record, column, metric) for column, metric in METRICS.items()},
+        **{name: value for name, value in convergence.get(record.trial_id, {}).items() if name in CONVERGENCE},
+        "seconds": record.last_report.get("seconds"),
+        "slot": record.slot,
+        "origin": record.origin,
+        "label": record.label,
+        "retries": record.retries,
+        "rung": record.rung,
+    }
+    return row
+
+
+def _metric(record: TrialRecord, column: str, metric: str) -> object:
+    """`loss_first` and `loss_max` of the whole trial, evaluations at the best epoch, the rest from the last one."""
+    if column == "loss_first":
+        return record.reports[0].get(metric) if record.reports else None
+    if column == "loss_max":
+        values = [
+            value for value in (report.get(metric) for report in record.reports) if isinstance(value, (int, float))
+        ]
+        return max(values, default=None)
+    report: Event = record.best_report if column in ("val_next", "text_use") else record.last_report
+    return report.get(metric)
+
+
+def _cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return "'" + value
+    return value
