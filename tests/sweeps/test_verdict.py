@@ -1,0 +1,332 @@
+"""The words that paired seeds earn, how rarely they are wrong, and what stands in verdict.json."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.confirmation_plan import choose_finalist, confirmation_plan
+from sweeps.convergence import Curve, Evaluation
+from sweeps.decision import PLANNED_LOOKS, decide
+from sweeps.paired_test import paired_interval, power, seeds_to_decide, sign_test
+from sweeps.verdict import Verdict, ends_by_seed, judge, judge_curves
+from sweeps.verdict_words import MeasuredDifference, disagreement_notes, rival_note
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = (0.560, 0.571, 0.549, 0.566, 0.558, 0.553, 0.574, 0.562)
+WOBBLE = (0.004, -0.003, -0.001, 0.002, -0.004, 0.001, 0.003, -0.002)
+
+
+def seeds(values: list[float]) -> dict[int, float]:
+    return {2001 + place: value for place, value in enumerate(values)}
+
+
+DEFAULT = seeds(list(SHARED))
+
+
+def finalist(gain: float, wobble: float = 1.0, count: int = 8) -> dict[int, float]:
+    values = [base * (1 - gain) * (1 + wobble * off) for base, off in zip(SHARED, WOBBLE, strict=True)]
+    return seeds(values[:count])
+
+
+def test_a_gain_clear_of_0_is_better_and_the_config_is_not_the_default() -> None:
+    verdict = judge(finalist(0.03), DEFAULT)
+    assert verdict.word == "better"
+    assert verdict.difference_percent == pytest.approx(-3.0, abs=0.1)
+    assert verdict.interval_percent is not None
+    assert verdict.interval_percent[1] < 0
+    assert not verdict.keeps_default
+
+
+def test_a_loss_clear_of_0_is_worse_and_keeps_the_default() -> None:
+    verdict = judge(finalist(-0.03), DEFAULT)
+    assert verdict.word == "worse"
+    assert verdict.keeps_default
+
+
+def test_an_interval_inside_1_per_cent_is_no_difference_even_where_it_leaves_0_out() -> None:
+    assert judge(finalist(0.0), DEFAULT).word == "no difference"
+    sure_but_small = judge(finalist(0.005, wobble=0.3), DEFAULT)
+    assert sure_but_small.interval_percent is not None
+    assert sure_but_small.interval_percent[1] < 0
+    assert sure_but_small.word == "no difference"
+
+
+def test_a_wide_interval_is_undecided_and_says_how_many_seeds_it_would_take() -> None:
+    verdict = judge(finalist(0.01, wobble=6), DEFAULT)
+    assert verdict.word == "undecided"
+    assert verdict.keeps_default
+    assert verdict.seeds_to_decide is not None
+    assert verdict.seeds_to_decide > 8
+    assert f"About {verdict.seeds_to_decide} seeds" in verdict.sentence()
+    assert "fresh" in verdict.sentence()
+
+
+def test_the_first_look_is_stricter_than_the_second() -> None:
+    early = judge(finalist(0.03, wobble=3, count=3), DEFAULT)
+    late = judge(finalist(0.03, wobble=3), DEFAULT)
+    assert early.look == PLANNED_LOOKS[0]
+    assert (early.word, late.word) == ("undecided", "better")
+    assert "the next planned look is at 8" in early.sentence()
+
+
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_between_the_planned_looks_nothing_is_judged_anew(count: int) -> None:
+    judged = judge(finalist(0.03, count=count), DEFAULT)
+    first = judge(finalist(0.03, count=3), DEFAULT)
+    assert (judged.look, judged.interval_percent) == (first.look, first.interval_percent)
+    assert len(judged.pairs) == count
+
+
+def test_beyond_the_last_look_more_seeds_change_nothing() -> None:
+    more = {**finalist(0.0), 2009: 0.1, 2010: 0.1}
+    base = {**DEFAULT, 2009: 0.5, 2010: 0.5}
+    assert judge(more, base).interval_percent == judge(finalist(0.0), DEFAULT).interval_percent
+
+
+def test_fewer_seeds_than_the_first_look_are_undecided_and_none_are_unconfirmed() -> None:
+    two = judge(finalist(0.03, count=2), DEFAULT)
+    assert (two.word, two.look, two.keeps_default) == ("undecided", None, True)
+    none = judge({}, {})
+    assert (none.word, none.keeps_default) == ("unconfirmed", False)
+    assert "run_sweep.py confirm" in none.sentence()
+
+
+def test_seeds_that_only_one_side_has_are_left_out() -> None:
+    lopsided = judge(finalist(0.03), {seed: value for seed, value in DEFAULT.items() if seed != 2004})
+    assert [pair.seed for pair in lopsided.pairs] == [2001, 2002, 2003, 2005, 2006, 2007, 2008]
+    assert lopsided.look == PLANNED_LOOKS[0]
+
+
+def test_the_order_in_which_seeds_came_back_changes_nothing() -> None:
+    backwards = dict(reversed(finalist(0.02, wobble=4).items()))
+    assert judge(backwards, DEFAULT) == judge(finalist(0.02, wobble=4), DEFAULT)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("seed", [2001, 2005, 2008])
+def test_a_finalist_that_diverged_on_one_seed_is_never_better(bad: float, seed: int) -> None:
+    verdict = judge({**finalist(0.2), seed: bad}, DEFAULT)
+    assert verdict.word == "undecided"
+    assert "diverged" in verdict.reason
+    assert "Keep the default" in verdict.sentence()
+    assert verdict.to_json()["diverged"] == {"finalist": [seed], "default": []}
+
+
+def test_a_finalist_that_diverges_every_time_is_worse_at_the_second_look() -> None:
+    verdict = judge(dict.fromkeys(DEFAULT, math.nan), DEFAULT)
+    assert (verdict.word, verdict.difference_percent) == ("worse", None)
+    assert judge(dict.fromkeys(list(DEFAULT)[:3], math.nan), DEFAULT).word == "undecided"
+
+
+def test_a_default_that_diverges_loses_to_a_finalist_that_does_not() -> None:
+    assert judge(finalist(0.03), dict.fromkeys(DEFAULT, math.nan)).word == "better"
+    assert judge(finalist(0.03), {**DEFAULT, 2003: math.nan}).word == "better"
+    assert judge(finalist(-0.03), {**DEFAULT, 2003: math.nan}).word == "undecided"
+
+
+def test_both_diverging_decides_nothing() -> None:
+    nothing = dict.fromkeys(DEFAULT, math.nan)
+    assert judge(nothing, nothing).word == "undecided"
+
+
+def test_identical_runs_are_no_difference() -> None:
+    verdict = judge(DEFAULT, DEFAULT)
+    assert (verdict.word, verdict.difference_percent, verdict.interval_percent) == ("no difference", 0.0, (0.0, 0.0))
+
+
+def test_an_objective_at_or_below_0_is_undecided_with_the_reason() -> None:
+    verdict = judge({**finalist(0.03), 2002: -0.1}, DEFAULT)
+    assert verdict.word == "undecided"
+    assert "not above 0" in verdict.sentence()
+
+
+def test_the_interval_is_students_on_paired_logs() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    ours, theirs = list(finalist(0.02, wobble=3).values()), list(DEFAULT.values())
+    ratios = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
+    expected = stats.ttest_1samp(ratios, 0).confidence_interval(0.96)
+    found = paired_interval(ratios, 0.04)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@given(st.lists(st.floats(0.3, 0.9), min_size=3, max_size=8), st.floats(0.1, 10))
+def test_the_unit_of_the_objective_does_not_matter_and_sides_swap_the_word(values: list[float], unit: float) -> None:
+    other = [0.5 + place / 100 for place in range(len(values))]
+    swapped = {"better": "worse", "worse": "better"}
+    word = decide(values, other, 0.04).word
+    scaled = decide([value * unit for value in values], [value * unit for value in other], 0.04)
+    plain = decide(values, other, 0.04)
+    assert plain.interval is not None
+    assert scaled.interval is not None
+    assert scaled.interval.mean == pytest.approx(plain.interval.mean, abs=1e-9)
+    if abs(plain.interval.low) > 1e-9 and abs(plain.interval.high) > 1e-9:
+        assert scaled.word == word
+    mirrored = decide(other, values, 0.04).word
+    if "no difference" not in (word, mirrored):
+        assert mirrored == swapped.get(word, word)
+
+
+def test_power_at_the_second_look_reaches_80_per_cent_for_3_per_cent_at_the_sd_assumed() -> None:
+    last = PLANNED_LOOKS[-1]
+    assert power(math.log(0.97), 0.025, last.seeds, last.alpha) >= 0.8
+    assert sum(look.alpha for look in PLANNED_LOOKS) <= 0.05
+    assert power(math.log(0.97), 0.025, 1, last.alpha) == 0
+
+
+def test_seeds_to_decide_grow_with_the_spread_and_give_up_where_nobody_would_train_so_many() -> None:
+    calm, wild = (seeds_to_decide(-0.02, sd, 0.04, 0.01) for sd in (0.01, 0.03))
+    assert calm is not None
+    assert wild is not None
+    assert calm < wild
+    assert power(-0.02, 0.03, wild, 0.04) >= 0.8 > power(-0.02, 0.03, wild - 1, 0.04)
+    assert seeds_to_decide(-0.01, 0.5, 0.04, 0.01) is None
+
+
+def test_the_sign_test_is_exact() -> None:
+    assert sign_test(8, 0) == pytest.approx(2 / 256)
+    assert sign_test(7, 1) == pytest.approx(18 / 256)
+    assert sign_test(4, 4) == 1.0
+
+
+def test_the_seeds_of_search_selection_and_confirmation_are_all_different_and_a_longer_plan_goes_on() -> None:
+    plan = confirmation_plan(["t3", "t7", "t3", "t9", "t2"], search_seed=1)
+    longer = confirmation_plan(["t3", "t7", "t9"], search_seed=1, confirm_seeds=8)
+    assert plan.candidates == ("t3", "t7", "t9")
+    used = [1, *plan.selection_seeds, *longer.confirmation_seeds]
+    assert len(used) == len(set(used))
+    assert longer.confirmation_seeds[:3] == plan.confirmation_seeds
+    assert confirmation_plan(["t3"], 1).selection_seeds == ()
+
+
+def test_the_finalist_is_the_best_on_the_selection_seeds_and_never_one_that_diverged() -> None:
+    assert choose_finalist({"a": [0.56], "b": [0.55], "c": [0.57]}) == "b"
+    assert choose_finalist({"a": [0.56, 0.57], "b": [0.50, math.nan]}) == "a"
+    assert choose_finalist({"a": [0.56], "b": [0.56]}) == "a"
+    assert choose_finalist({"a": [math.nan]}) is None
+    assert choose_finalist({}) is None
+
+
+def test_a_verdict_survives_its_file() -> None:
+    for verdict in (
+        judge(finalist(0.03), DEFAULT),
+        judge(finalist(0.01, wobble=6), DEFAULT),
+        judge({**finalist(0.03), 2001: math.nan}, DEFAULT),
+        judge({}, {}),
+    ):
+        text = json.dumps(verdict.to_json(), allow_nan=False)
+        again = Verdict.from_json(json.loads(text))
+        assert json.dumps(again.to_json()) == text
+        assert again.sentence("fa") == verdict.sentence("fa")
+
+
+def test_the_sentence_gives_difference_interval_seeds_power_and_scope_in_both_languages() -> None:
+    verdict = judge(finalist(0.03, wobble=2), DEFAULT)
+    english, persian = verdict.sentence(), verdict.sentence("fa")
+    for part in ("better: ", "lower", "96 % interval", "8 seeds", "it covers seeds, not other data", "Power"):
+        assert part in english
+    for part in ("بهتر", "کمتر", "بازهٔ 96 درصد", "8 بذر", "توان"):
+        assert part in persian
+
+
+def as_curve(end: float, updates_per_epoch: float = 58.0, ended: str = "end") -> Curve:
+    steps = range(1, 10)
+    return Curve(
+        tuple(Evaluation(step * updates_per_epoch, step, step, step, end + 0.25 / step) for step in steps),
+        ended,  # type: ignore[arg-type]
+    )
+
+
+def test_curves_are_judged_on_the_mean_of_their_last_three_evaluations_with_the_speed_up_beside_it() -> None:
+    ours = {seed: as_curve(value, updates_per_epoch=29) for seed, value in finalist(0.03).items()}
+    theirs = {seed: as_curve(value) for seed, value in DEFAULT.items()}
+    assert ends_by_seed(theirs)[2001] == pytest.approx(0.56 + 0.25 * (1 / 7 + 1 / 8 + 1 / 9) / 3)
+    verdict = judge_curves(ours, theirs, 0.9)
+    assert verdict.word == "better"
+    assert verdict.speed_up is not None
+    assert verdict.speed_up.value is not None
+    assert verdict.speed_up.low > 1.5
+    assert "Speed-up to the 90 % target" in verdict.sentence()
+
+
+def test_a_seed_that_never_reaches_the_target_leaves_a_bound_on_the_speed_up() -> None:
+    theirs = {seed: as_curve(value) for seed, value in list(DEFAULT.items())[:3]}
+    ours = {seed: as_curve(value + 0.1) for seed, value in list(DEFAULT.items())[:3]}
+    verdict = judge_curves(ours, theirs, 0.9)
+    assert verdict.speed_up is not None
+    assert verdict.speed_up.value is None
+    assert "at most" in str(verdict.speed_up)
+    assert json.dumps(verdict.to_json(), allow_nan=False)
+
+
+def test_a_run_that_crashed_or_ran_out_of_budget_is_no_result() -> None:
+    runs = {1: as_curve(0.5), 2: as_curve(0.5, ended="failed"), 3: as_curve(0.5, ended="budget")}
+    assert list(ends_by_seed(runs)) == [1]
+    assert math.isnan(ends_by_seed({1: as_curve(0.5, ended="diverged")})[1])
+
+
+def test_a_measure_that_points_the_other_way_is_named_and_one_that_agrees_is_not() -> None:
+    verdict = judge(finalist(0.03), DEFAULT)
+    agrees = MeasuredDifference("duration error", -4, -6, -2)
+    unsure = MeasuredDifference("F0 error", 4, -1, 9)
+    against = MeasuredDifference("mel cepstral distortion", 3, 1, 5)
+    notes = disagreement_notes(verdict, [agrees, unsure, against])
+    assert [("mel cepstral distortion" in note.en, "mel cepstral distortion" in note.fa) for note in notes] == [
+        (True, True)
+    ]
+    assert disagreement_notes(judge({}, {}), [against]) == ()
+
+
+def test_a_rival_as_good_as_the_finalist_is_said_to_be_and_one_that_is_worse_is_not() -> None:
+    as_good = rival_note("learned decoder scale", judge(finalist(0.0), DEFAULT))
+    assert as_good is not None
+    assert "as good as the finalist" in as_good.en
+    better = rival_note("learned decoder scale", judge(finalist(0.05), DEFAULT))
+    assert better is not None
+    assert "better than the finalist" in better.en
+    assert rival_note("learned decoder scale", judge(finalist(-0.05), DEFAULT)) is None
+
+
+def test_both_looks_together_call_falsely_in_at_most_5_per_cent_where_nothing_differs() -> None:
+    chance = random.Random(7)
+    sweeps, false = 3000, 0
+    for _ in range(sweeps):
+        base = [0.56 * math.exp(chance.gauss(0, 0.015)) for _ in range(8)]
+        ours, theirs = ([value * math.exp(chance.gauss(0, 0.018)) for value in base] for _ in range(2))
+        words = [decide(ours[: look.seeds], theirs[: look.seeds], look.alpha).word for look in PLANNED_LOOKS]
+        false += any(word in ("better", "worse") for word in words)
+    assert false / sweeps <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / sweeps)
+
+
+@pytest.mark.slow
+def test_the_simulation_of_the_readme_runs_on_real_curves_and_meets_its_demands(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    stored: dict[str, dict[str, list[float]]] = {}
+    for config in "abc":
+        stored[config] = {}
+        for seed in range(5):
+            own = chance.gauss(0, 0.01)
+            stored[config][str(seed)] = [
+                0.56 * math.exp(own + chance.gauss(0, 0.005)) + 0.2 / epoch for epoch in range(1, 10)
+            ]
+    path = tmp_path / "curves.json"
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "benchmarks/verdict_errors.py", "--curves", str(path), "--sweeps", "2000"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "15 real seeds of 3 configs (5 seeds in common)" in done.stdout
+    assert "TOO FEW" not in done.stdout
