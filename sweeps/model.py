@@ -28,6 +28,14 @@ GP_AT_MOST = 150  # a Gaussian process costs the cube of its trials; beyond this
 ATTEMPTS = 4
 
 
+def preload() -> None:
+    """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
+    import optuna._gp.gp
+    import optuna._gp.optim_mixed
+    import scipy.stats
+    import torch  # noqa: F401
+
+
 def suggest(
     space: Space, limits: Limits, records: Sequence[TrialRecord], *, seed: int, number: int
 ) -> Configuration | None:

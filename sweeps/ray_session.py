@@ -11,6 +11,7 @@ from pathlib import Path
 from sweeps.errors import SweepFailed
 from sweeps.plan import Plan
 
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -29,7 +30,15 @@ ENVIRONMENT = {
 @contextmanager
 def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
     """Ray for one sweep. One that is running in this process is used as it is, and left running."""
-    with _environment({**ENVIRONMENT, "OMP_NUM_THREADS": str(plan.threads), "PYTHONPATH": _python_path()}):
+    values = {
+        **ENVIRONMENT,
+        "OMP_NUM_THREADS": str(plan.threads),
+        "PYTHONPATH": _python_path(),
+        "TUNE_MAX_PENDING_TRIALS_PG": str(plan.concurrent),
+    }
+    if address is None:
+        values |= LOOPBACK_ONLY
+    with _environment(values):
         import ray
 
         if ray.is_initialized():
@@ -46,7 +55,6 @@ def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     object_store_memory=OBJECT_STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
                 )
             else:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

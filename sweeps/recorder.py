@@ -25,8 +25,8 @@ FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
 LONGEST_REASON = 300
 
 
-class Stopped(BaseException):
-    """Ends Ray's loop at once, past its own handlers; `error` is raised to the caller where there is one."""
+class Stopped(Exception):  # noqa: N818 - no error of its own
+    """Ends Ray's loop; `error` is raised to the caller where there is one."""
 
     def __init__(self, reason: str, error: BaseException | None = None) -> None:
         super().__init__(reason)
@@ -35,10 +35,15 @@ class Stopped(BaseException):
 
 
 def _kept(method: Callable[..., None]) -> Callable[..., None]:
-    """Keep an error until Ray's step ends, because inside of it Ray would bury it in a TuneError."""
+    """Keep an error until Ray's step ends, because inside of it Ray would bury it in a TuneError.
+
+    Once the loop was told to stop, nothing is heard: workers that end now do not fail.
+    """
 
     @wraps(method)
     def wrapper(self: Recorder, **info: Any) -> None:
+        if self._stopped:
+            return
         try:
             method(self, **info)
         except BaseException as error:
@@ -70,6 +75,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._changed = changed
         self._ended = ended
         self._error: BaseException | None = None
+        self._stopped = False
         self._hung: set[str] = set()
         self._failures: Counter[str] = Counter()
 
@@ -135,24 +141,23 @@ class Recorder(Callback):  # type: ignore[misc]
         try:
             late = set(self._watchdog.late(time.monotonic()))
             if late:
-                self._kill([trial for trial in trials if trial.config["trial_id"] in late], late)
+                self._end_hanging(trials, late)
             self._changed()
             reason = self._wants_stop()
         except BaseException as error:
             self.fail(error)
-        if self._error is not None:
-            raise Stopped("error", self._error)
-        if reason is not None:
-            raise Stopped(reason)
+        if self._error is not None or reason is not None:
+            self._stopped = True
+            for trial in trials:
+                _kill_worker(trial)
+            raise Stopped(reason or "error", self._error)
 
-    def _kill(self, trials: list[Any], late: set[str]) -> None:
+    def _end_hanging(self, trials: list[Any], late: set[str]) -> None:
         for trial in trials:
-            actor = trial.temporary_state.ray_actor
-            if actor is not None:
-                self._hung.add(trial.config["trial_id"])
-                ray.kill(actor)
-        for trial_id in late:
-            self._watchdog.ended(trial_id)
+            trial_id = trial.config["trial_id"]
+            if trial_id in late and _kill_worker(trial):
+                self._hung.add(trial_id)
+                self._watchdog.ended(trial_id)
 
     def _end(self, trial_id: str, status: str, reason: str, rung: int | None) -> None:
         self._watchdog.ended(trial_id)
@@ -169,6 +174,14 @@ class Recorder(Callback):  # type: ignore[misc]
         except (OSError, TypeError):
             return "the worker failed without a message"
         return failure_reason(written)
+
+
+def _kill_worker(trial: Any) -> bool:
+    """End a trial's worker, whatever it is doing; False where it has none."""
+    actor = trial.temporary_state.ray_actor
+    if actor is not None:
+        ray.kill(actor)
+    return actor is not None
 
 
 def failure_reason(written: str) -> str:

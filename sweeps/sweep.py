@@ -259,8 +259,11 @@ class _Session:
     def _search(self) -> tuple[str, str]:
         if not self._work_left():
             return "finished", "all trials are done"
+        from sweeps.model import preload
         from sweeps.ray_session import ray_session
 
+        if not self._request.space.controls:
+            threading.Thread(target=preload, daemon=True).start()
         with ray_session(self._plan, self._request.address):
             return self._tune()
 
