@@ -10,6 +10,7 @@ A suggestion depends on the records, the seed and the trial's number alone, so a
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +31,8 @@ ATTEMPTS = 4
 
 def preload() -> None:
     """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    import optuna._gp.gp
-    import optuna._gp.optim_mixed
-    import scipy.stats
-    import torch  # noqa: F401
+    for module in ("scipy.stats", "torch", "optuna._gp.gp", "optuna._gp.optim_mixed"):
+        importlib.import_module(module)
 
 
 def suggest(

@@ -110,7 +110,7 @@ def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
     problems = []
     for key in given:
         if key not in KEYS:
-            close = get_close_matches(key, KEYS, n=1)
+            close = get_close_matches(str(key), KEYS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
             problems.append(f"unknown key {key!r}; {hint}")
     parameters = _parameters(given.get("parameters", {}), problems)
