@@ -1,0 +1,111 @@
+"""Prepared speech with its alignment: learned once per data set, kept beside the features, opened by every trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xtts.alignment.durations import DurationPredictor
+from xtts.alignment.training import Aligned, train_aligner
+from xtts.corpus.prepared import PreparedSpeech, Progress
+from xtts.corpus.sealed_file import DamagedFileError, read_sealed, write_sealed
+from xtts.errors import SpeechError
+
+_VERSION = 1
+_DOUBTFUL_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True)
+class AlignedSpeech:
+    """Clips, and which token stands at each half-patch step of each."""
+
+    speech: PreparedSpeech
+    step_tokens: NDArray[np.int32]
+    """Of all clips, one after the other [total steps]; 2 * patches a clip."""
+    step_start: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    """Mean posterior probability of the tokens on a clip's path [clips]."""
+    advantage: NDArray[np.float32]
+    """Score of a clip with its own text over other texts of that length, nats a step [clips]."""
+    durations: DurationPredictor
+
+    def clip_steps(self, clip: int) -> NDArray[np.int32]:
+        """The token at each step of one clip [2 * patches]."""
+        return self.step_tokens[self.step_start[clip] : self.step_start[clip + 1]]
+
+    def misaligned(self) -> NDArray[np.int64]:
+        """Clips whose sound fits other texts of that length as well as their own, or finds no clear path: worst first."""
+        doubtful = np.flatnonzero((self.advantage <= 0.0) | (self.confidence < _DOUBTFUL_CONFIDENCE))
+        return doubtful[np.argsort(self.advantage[doubtful], kind="stable")]
+
+    def summary(self) -> dict[str, object]:
+        """For `check`, sweep.yaml and the report."""
+        doubtful = self.misaligned()
+        return {
+            "mean_confidence": round(float(self.confidence.mean()), 4),
+            "doubtful_clips": len(doubtful),
+            "doubtful": [self.speech.ids[clip] for clip in doubtful[:50]],
+        }
+
+    @classmethod
+    def open(cls, folder: Path) -> AlignedSpeech:
+        """What align_speech made for the prepared speech in `folder`; SpeechError if it is gone or damaged."""
+        speech = PreparedSpeech.open(folder)
+        try:
+            return _read(speech)
+        except DamagedFileError as error:
+            raise SpeechError(
+                f"the alignment in {folder} is gone or damaged ({error}): run the command again"
+            ) from error
+
+
+def align_speech(speech: PreparedSpeech, progress: Progress) -> AlignedSpeech:
+    """The alignment of a data set, from the cache where there is one; a damaged one is made again."""
+    try:
+        return _read(speech)
+    except DamagedFileError:
+        pass
+    aligned = train_aligner(speech, progress)
+    try:
+        _write(speech, aligned)
+    except OSError as error:
+        raise SpeechError(
+            f"{_file(speech)}: the alignment cannot be written ({error.strerror}); make room there"
+        ) from error
+    return _read(speech)
+
+
+def _file(speech: PreparedSpeech) -> Path:
+    return speech.folder / f"alignment-{_VERSION}-{speech.fingerprint[:16]}.sealed"
+
+
+def _write(speech: PreparedSpeech, aligned: Aligned) -> None:
+    arrays = {
+        "step_tokens": np.concatenate(aligned.step_tokens),
+        "step_start": np.cumsum([0, *(len(path) for path in aligned.step_tokens)]),
+        "confidence": aligned.confidence,
+        "advantage": aligned.advantage,
+    }
+    weights = {f"durations.{name}": value.numpy() for name, value in aligned.durations.state_dict().items()}
+    write_sealed(_file(speech), {"fingerprint": speech.fingerprint}, arrays | weights)
+
+
+def _read(speech: PreparedSpeech) -> AlignedSpeech:
+    value, arrays = read_sealed(_file(speech))
+    if value["fingerprint"] != speech.fingerprint:
+        raise DamagedFileError(f"{_file(speech)}: made for other speech")
+    # A network is built only to be filled: its first weights are nobody's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        durations = DurationPredictor(len(speech.vocabulary), len(speech.speakers))
+    prefix = "durations."
+    weights = {
+        name[len(prefix) :]: torch.from_numpy(array) for name, array in arrays.items() if name.startswith(prefix)
+    }
+    durations.load_state_dict(weights)
+    return AlignedSpeech(
+        speech, arrays["step_tokens"], arrays["step_start"], arrays["confidence"], arrays["advantage"], durations.eval()
+    )

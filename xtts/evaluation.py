@@ -1,0 +1,158 @@
+"""How well a model predicts on its own: the objective and the figures beside it, weight-free and in sd units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xtts.batches import Item, SpeechBatches
+from xtts.mel import MELS, PATCH_FRAMES
+from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, with_true_history
+from xtts.model.gaussian import kl_divergence
+from xtts.model.xtts import Batch, Xtts, valid_masks
+
+_FRAME_BUDGET = 8000
+_MOST_CLIPS = 128  # evenly spread over a larger validation set
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Sums of absolute errors in sd units, and of the values they are over, by clip and horizon [clips, 8]."""
+
+    total: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def mean(self, clips: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Mean over horizons of each horizon's mean error; for each row of `clips` [..., clips] that resamples them."""
+        total = self.total.sum(0) if clips is None else self.total[clips].sum(-2)
+        values = self.values.sum(0) if clips is None else self.values[clips].sum(-2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            by_horizon = np.where(values > 0, total / values, np.nan)
+        return np.asarray(np.nanmean(by_horizon, axis=-1))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one split."""
+
+    objective: float
+    next: float
+    mel: float
+    kl: float
+    free: float
+    text_use: float
+    text_use_low: float
+    text_use_high: float
+
+
+class Evaluator:
+    """The same clips, starts, voice prompts and swapped texts for every trial."""
+
+    def __init__(self, batches: SpeechBatches, split: int, sd: float, device: torch.device, dtype: torch.dtype) -> None:
+        """`sd` is what one unit of the batches' mel is divided by to come to sd units: 1 where it is standardised."""
+        self._sd = sd
+        clips = _spread(batches.speech.indices(split), _MOST_CLIPS)
+        fixed = batches.fixed(clips, clips, _FRAME_BUDGET)
+        self._own = [batches.collate(items).to(device, dtype) for items in fixed]
+        self._swapped = [
+            batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
+        ]
+        self.mean_frame_error = _mean_frame_error(batches, clips, sd)
+
+    @torch.no_grad()
+    def objective(self, model: Xtts) -> Tensor:
+        """Errors on the model's own prior, 1 to 8 patches ahead, left on the device without a sync [2, clips, 8]."""
+        return torch.cat([_horizon_errors(model, with_true_history(model, batch), batch) for batch in self._own], dim=1)
+
+    def read(self, collected: Tensor) -> Errors:
+        """What `objective` left on the device."""
+        total, values = collected.double().cpu().numpy()
+        return Errors(total / self._sd, values)
+
+    @torch.no_grad()
+    def evaluate(self, model: Xtts) -> Evaluation:
+        """All figures of one epoch."""
+        horizons, sums = [], []
+        for batch in self._own:
+            history = with_true_history(model, batch)
+            horizons.append(_horizon_errors(model, history, batch))
+            sums.append(_sums(model, history, batch))
+        own = self.read(torch.cat(horizons, dim=1))
+        swapped = [_horizon_errors(model, with_true_history(model, batch), batch) for batch in self._swapped]
+        text_use, low, high = difference_interval(self.read(torch.cat(swapped, dim=1)), own)
+        ahead, mel, free, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
+        return Evaluation(
+            objective=float(own.mean()),
+            next=ahead / values / self._sd,
+            mel=mel / values / self._sd,
+            kl=kl / values,
+            free=free / values / self._sd,
+            text_use=text_use,
+            text_use_low=low,
+            text_use_high=high,
+        )
+
+
+def _horizon_errors(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
+    """Sums of errors and numbers of values by clip and horizon [2, batch, 8]."""
+    error, values = _patch_errors(run_freely(model, history), history.patches, batch)
+    both = torch.nn.functional.pad(torch.stack([error, values]), (0, -error.shape[1] % HORIZONS))
+    return both.unflatten(2, (-1, HORIZONS)).sum(2)
+
+
+def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
+    """Sums of the errors one patch ahead, on the posterior's path and of whole clips run freely; of KL; of values [5]."""
+    ahead, values = _patch_errors(model.decoder(history.prior.mean, history.hidden), history.patches, batch)
+    rebuilt, _ = _patch_errors(model.decoder(history.posterior.mean, history.hidden), history.patches, batch)
+    free, _ = _patch_errors(run_freely(model, history, history.patches.shape[1]), history.patches, batch)
+    _, patch_real = valid_masks(batch, PATCH_FRAMES)
+    kl = (kl_divergence(history.posterior, history.prior) * patch_real).sum()
+    return torch.stack([ahead.sum(), rebuilt.sum(), free.sum(), kl, values.sum()])
+
+
+def difference_interval(errors: Errors, base: Errors) -> tuple[float, float, float]:
+    """errors minus base of the same clips, with a 95 % bootstrap interval over clips."""
+    resampled = np.random.default_rng(0).integers(0, len(base.total), (_RESAMPLES, len(base.total)))
+    differences = errors.mean(resampled) - base.mean(resampled)
+    low, high = np.nanquantile(differences, [0.025, 0.975])
+    return float(errors.mean() - base.mean()), float(low), float(high)
+
+
+def _patch_errors(predicted: Tensor, patches: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Absolute errors summed over the valid values of each patch, and how many those are: each [batch, patches]."""
+    frame_real, _ = valid_masks(batch, PATCH_FRAMES)
+    by_frame = (predicted.float() - patches).abs().unflatten(-1, (PATCH_FRAMES, MELS)).sum(-1)
+    real = frame_real.unflatten(1, (-1, PATCH_FRAMES))
+    return (by_frame * real).sum(-1), real.sum(-1) * float(MELS)
+
+
+def _spread(clips: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the clips, evenly spread."""
+    if len(clips) <= most:
+        return clips
+    return clips[np.arange(most) * len(clips) // most]
+
+
+def _foreign_texts(batches: SpeechBatches, items: Sequence[Item], clips: NDArray[np.int64]) -> list[int]:
+    """For each clip, the one of another text that is nearest to it in length (of the same speaker if there is one)."""
+    speech = batches.speech
+    foreign = []
+    for item in items:
+        others = [int(clip) for clip in clips if speech.texts[clip] != speech.texts[item.clip]]
+        same = [clip for clip in others if speech.speaker_index[clip] == speech.speaker_index[item.clip]]
+        length = int(speech.frames[item.clip])
+        foreign.append(min(same or others or [item.clip], key=lambda clip: abs(int(speech.frames[clip]) - length)))
+    return foreign
+
+
+def _mean_frame_error(batches: SpeechBatches, clips: NDArray[np.int64], sd: float) -> float:
+    """Error in sd units of always predicting the training split's mean frame."""
+    mean = batches.mean_frame()
+    total = sum(float(np.abs(batches.normalised(int(clip)) - mean).sum()) for clip in clips)
+    return total / (float(batches.speech.frames[clips].sum()) * MELS) / sd

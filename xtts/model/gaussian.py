@@ -1,0 +1,34 @@
+"""Diagonal Gaussians over latents."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_LOG_SD_LIMIT = 6.0
+
+
+class Gaussian(NamedTuple):
+    """Mean and log standard deviation, each [..., latent]."""
+
+    mean: Tensor
+    log_sd: Tensor
+
+    @classmethod
+    def from_raw(cls, raw: Tensor) -> Gaussian:
+        """[..., 2 * latent] of a network's output; the log standard deviation is bounded smoothly to +-6."""
+        mean, log_sd = raw.chunk(2, dim=-1)
+        return cls(mean, _LOG_SD_LIMIT * torch.tanh(log_sd / _LOG_SD_LIMIT))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The sample that standard normal noise [..., latent] stands for."""
+        return self.mean + self.log_sd.exp() * noise
+
+
+def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:
+    """KL(q to p) in nats, summed over latent dimensions: [..., latent] -> [...]."""
+    variance_ratio = (2.0 * (q.log_sd - p.log_sd)).exp()
+    distance = ((q.mean - p.mean) * (-p.log_sd).exp()).square()
+    return (0.5 * (variance_ratio + distance - 1.0) - (q.log_sd - p.log_sd)).sum(dim=-1)

@@ -1,0 +1,93 @@
+"""The causal GPT prior p(z_t given z_<t, aligned text, voice)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xtts.model.attention import Block, Rollout, rotary_table
+from xtts.model.gaussian import Gaussian
+from xtts.model.shape import Shape
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a pass over the true history leaves for rollouts: keys and values of each layer, voice latents first."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+
+class Prior(nn.Module):
+    """A GPT over patches, after the voice latents. Place t sees the latents before t and the text at t."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.voice_latents = shape.voice_latents
+        self.head_width = shape.width // shape.heads
+        self.heads = shape.heads
+        self.history = nn.Linear(shape.latent, shape.width)
+        self.no_history = nn.Parameter(torch.zeros(shape.width))
+        self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.width)
+        self.out = nn.Linear(shape.width, 2 * shape.latent)
+
+    def _inputs(self, before: Tensor, known: Tensor, text: Tensor) -> Tensor:
+        """Latents before each place [..., latent], which of them are known [...], text at each place [..., width]."""
+        return torch.where(known[..., None], self.history(before), self.no_history) + text
+
+    def _finish(self, states: Tensor) -> tuple[Tensor, Gaussian]:
+        hidden = self.norm(states)
+        return hidden, Gaussian.from_raw(self.out(hidden))
+
+    def forward(
+        self, latents: Tensor, kept: Tensor, text: Tensor, voice: Tensor
+    ) -> tuple[Tensor, Gaussian, Remembered]:
+        """One pass with true history.
+
+        latents [batch, patches, latent]; kept [batch, patches] is False where the latent *before* a place is hidden from
+        it; text [batch, patches, width]; voice [batch, voice latents, width] -> hidden states [batch, patches, width], the
+        prior of every patch, and the keys and values. Padding stands at the end, where a causal model cannot see it.
+        """
+        before = torch.roll(latents, 1, dims=1)
+        known = kept.clone()
+        known[:, 0] = False
+        states = torch.cat([voice.expand(len(text), -1, -1), self._inputs(before, known, text)], dim=1)
+        table = rotary_table(torch.arange(states.shape[1], device=states.device), self.head_width)
+        layers = []
+        for block in self.blocks:
+            states, keys, values = block(states, table, causal=True)
+            layers.append((keys, values))
+        hidden, prior = self._finish(states[:, self.voice_latents :])
+        return hidden, prior, Remembered(tuple(layers))
+
+    def begin(self, remembered: Remembered, starts: int, longest: int) -> list[Rollout]:
+        """Room for `starts` continuations of every clip, `longest` steps each."""
+        rollouts = []
+        for keys, values in remembered.layers:
+            room = (*keys.shape[:2], starts, longest, keys.shape[-1])
+            rollouts.append(Rollout(keys, values, keys.new_empty(room), values.new_empty(room)))
+        return rollouts
+
+    def step(
+        self,
+        rollouts: list[Rollout],
+        before: Tensor,
+        known: Tensor,
+        text: Tensor,
+        places: Tensor,
+        seen: Tensor,
+        taken: int,
+    ) -> tuple[Tensor, Gaussian]:
+        """One step of every continuation.
+
+        before [batch, starts, latent] is the latent before the place, known [starts] whether there is one, text
+        [batch, starts, width], places [starts] the patch numbers, seen [starts, voice latents + patches] the history that
+        may be looked at -> hidden states [batch, starts, width] and the prior.
+        """
+        states = self._inputs(before, known.expand(before.shape[:-1]), text)
+        table = rotary_table(places + self.voice_latents, self.head_width)
+        for block, rollout in zip(self.blocks, rollouts, strict=True):
+            states = block.step(states, table, rollout, seen, taken)
+        return self._finish(states)

@@ -1,0 +1,37 @@
+"""The sizes a model comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xtts.errors import SpeechError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths and depths of one model."""
+
+    width: int
+    layers: int
+    heads: int
+    text_layers: int
+    latent: int
+    codec_width: int
+    """Of the hidden layers that turn a mel patch into a latent and back."""
+    voice_latents: int
+
+
+PRESETS = {
+    "tiny": Shape(width=160, layers=3, heads=4, text_layers=1, latent=32, codec_width=320, voice_latents=4),
+    "small": Shape(width=384, layers=6, heads=6, text_layers=2, latent=48, codec_width=768, voice_latents=8),
+    "base": Shape(width=640, layers=10, heads=10, text_layers=3, latent=64, codec_width=1280, voice_latents=16),
+    "xtts": Shape(width=1024, layers=30, heads=16, text_layers=6, latent=64, codec_width=2048, voice_latents=32),
+}
+"""`tiny` learns on a CPU, `xtts` has the width, depth and heads of XTTS v2's GPT."""
+
+
+def shape_named(name: str) -> Shape:
+    """The preset of that name; SpeechError where there is none."""
+    if name not in PRESETS:
+        raise SpeechError(f"model {name!r}: expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]
