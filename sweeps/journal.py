@@ -57,7 +57,7 @@ class Journal:
         """The trial of that id."""
         return self._by_id[trial_id]
 
-    def append(self, event: str, trial_id: str | None, **details: object) -> Event:
+    def append(self, event: str, trial_id: str | None, /, **details: object) -> Event:
         """Write one event to disk and take it into the records; SweepFailed where it cannot be written."""
         given: dict[str, object] = {"event": event, "trial_id": trial_id, "time": round(time.time(), 3)}
         given |= {name: value for name, value in details.items() if name not in given}
