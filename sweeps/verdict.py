@@ -56,6 +56,15 @@ class Verdict:
     notes: tuple[Note, ...] = field(default=())
 
     @property
+    def default_objective(self) -> float | None:
+        """The default's objective (geometric mean over the judged pairs that ended); None where there is none."""
+        judged = self.pairs[: self.look.seeds if self.look else 0]
+        ended = [pair.default for pair in judged if math.isfinite(pair.finalist) and math.isfinite(pair.default)]
+        if not ended or min(ended) <= 0:
+            return None
+        return math.exp(math.fsum(map(math.log, ended)) / len(ended))
+
+    @property
     def keeps_default(self) -> bool:
         """Whether best_config.yaml is the default: always, unless the finalist was confirmed or never tested."""
         return self.word not in ("better", "unconfirmed")
@@ -78,6 +87,9 @@ class Verdict:
             "reason": self.reason,
             "difference_percent": _finite(self.difference_percent),
             "interval_percent": self.interval_percent and [_finite(end) for end in self.interval_percent],
+            "difference": self._in_objective(self.difference_percent),
+            "interval": self.interval_percent and [self._in_objective(end) for end in self.interval_percent],
+            "default_objective": self.default_objective,
             "confidence": None if self.look is None else 1 - self.look.alpha,
             "covers": "seeds, not other data",
             "seeds": [pair.seed for pair in self.pairs],
@@ -103,6 +115,10 @@ class Verdict:
             "speedup": None if self.speed_up is None else _speed_up_json(self.speed_up),
             "notes": [{"en": note.en, "fa": note.fa} for note in self.notes],
         }
+
+    def _in_objective(self, percent: float | None) -> float | None:
+        base = self.default_objective
+        return None if percent is None or base is None else _finite(base * percent / 100)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Verdict:

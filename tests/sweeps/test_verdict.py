@@ -228,6 +228,15 @@ def test_a_verdict_survives_its_file() -> None:
         assert again.sentence("fa") == verdict.sentence("fa")
 
 
+def test_the_difference_stands_in_the_file_in_per_cent_and_in_the_objectives_own_unit() -> None:
+    stored = judge(finalist(0.03), DEFAULT).to_json()
+    assert stored["verdict"] == "better"
+    assert stored["default_objective"] == pytest.approx(math.prod(SHARED) ** (1 / 8))
+    assert stored["difference"] == pytest.approx(stored["default_objective"] * stored["difference_percent"] / 100)
+    assert stored["interval"][0] < stored["difference"] < stored["interval"][1] < 0
+    assert judge({}, {}).to_json()["difference"] is None
+
+
 def test_the_sentence_gives_difference_interval_seeds_power_and_scope_in_both_languages() -> None:
     verdict = judge(finalist(0.03, wobble=2), DEFAULT)
     english, persian = verdict.sentence(), verdict.sentence("fa")

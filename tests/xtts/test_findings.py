@@ -1,0 +1,436 @@
+"""Each rule speaks on a curve that shows what it is about, and is silent on one that does not."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xtts import findings, stories
+from xtts.finding_texts import ENGLISH, PERSIAN
+from xtts.findings import Epoch, Finding, counted, summary, trial_findings
+from xtts.findings_over_trials import (
+    TrainedTrial,
+    best_on_edge,
+    default_as_good,
+    errors_rank_differently,
+    findings_over_trials,
+    knobs_act_as_one,
+    learning_rate_is_the_limit,
+    steps_are_the_limit,
+)
+
+PARAMS: dict[str, object] = {
+    "mel_loss_weight": 2.5,
+    "kl_loss_weight": 1.0,
+    "gradient_clip_norm": 0.5,
+    "loss_value_clip": None,
+    "mel_normalisation": "standard",
+}
+HEALTHY = (0.70, 0.64, 0.60, 0.575, 0.565, 0.562, 0.561)
+BOUNDS = {"mel_loss_weight": (1.0, 5.0), "kl_loss_weight": (0.5, 2.0), "gradient_clip_norm": (0.3, 1.0)}
+
+
+def curve(objectives: Sequence[float] = HEALTHY, **every: object) -> list[dict[str, object]]:
+    """A healthy training with these objectives; `every` sets a metric in all epochs, a list one value an epoch."""
+    epochs: list[dict[str, object]] = []
+    for place, objective in enumerate(objectives):
+        loss = 2.2 - 0.1 * place + 4 * (1 / (place + 1))
+        epoch: dict[str, object] = {
+            "epoch": place + 1,
+            "objective": objective,
+            "mean_frame_error": 0.8,
+            "val/next": objective - 0.17,
+            "val/mel": 0.30 - 0.01 * place,
+            "val/kl": 0.08,
+            "loss": loss,
+            "loss_first": loss * 1.3,
+            "loss_last": loss * 0.9,
+            "loss_max": loss * 1.4,
+            "train/clip_fraction": 0.4,
+            "train/loss_clip_fraction": 0.0,
+            "train/grad_norm_p50": 0.45,
+            "train/grad_norm_p95": 1.1,
+            "text_use": 0.1,
+            "text_use_low": 0.08,
+            "text_use_high": 0.12,
+        }
+        for name, value in every.items():
+            epoch[name.replace("__", "/")] = value[place] if isinstance(value, list) else value
+        epochs.append(epoch)
+    return epochs
+
+
+def params(**changes: object) -> dict[str, object]:
+    return {**PARAMS, **changes}
+
+
+def codes(found: Sequence[Finding]) -> set[str]:
+    return {finding.code for finding in found}
+
+
+def trial(place: int, objectives: Sequence[float] = HEALTHY, status: str = "finished", **knobs: object) -> TrainedTrial:
+    return TrainedTrial(f"t{place:04d}", "trial", status, params(**knobs), curve(objectives))
+
+
+def test_a_healthy_trial_has_no_findings() -> None:
+    assert trial_findings(curve(), PARAMS) == ()
+
+
+@pytest.mark.parametrize("epochs", [[], [{}], [{"epoch": 1, "objective": 0.6}]])
+def test_missing_metrics_are_no_finding(epochs: list[Epoch]) -> None:
+    assert trial_findings(epochs, {}) == ()
+
+
+def told(code: str, epochs: Sequence[Epoch], given: dict[str, object] | None = None) -> Finding:
+    """The one finding with this code; fails where there is none."""
+    return next(finding for finding in trial_findings(epochs, given or PARAMS) if finding.code == code)
+
+
+def test_a_three_digit_loss_is_explained_as_weight_times_raw_mel() -> None:
+    old = params(mel_loss_weight=45.0, mel_normalisation="none", gradient_clip_norm=None)
+    found = told("three_digit_loss_raw_mel", curve(loss_first=239.0), old)
+    assert "239" in found.text
+    assert "mel weight 45" in found.text
+    assert "5.3" in found.text
+
+
+def test_a_three_digit_loss_on_standardised_mel_is_explained_by_its_weight() -> None:
+    found = told("three_digit_loss_weight", curve(loss_first=120.0), params(mel_loss_weight=150.0))
+    assert "150 times an error of about 0.80" in found.text
+
+
+def test_a_two_digit_loss_needs_no_explanation() -> None:
+    assert findings.three_digit_loss(curve(loss_first=99.0), params(mel_loss_weight=35.0)) is None
+
+
+def test_a_step_far_above_its_epochs_mean_is_a_spike() -> None:
+    spiky = curve(loss_max=[8.0, 5.0, 4.0, 40.0, 3.0, 3.0, 12.0])
+    found = told("loss_spikes", spiky)
+    assert found.numbers["epoch"] == 4
+    assert found.numbers["count"] == 2
+    assert findings.loss_spikes(curve()) is None
+
+
+def test_the_fall_within_the_first_epoch_is_no_spike_but_a_jump_above_its_start_is() -> None:
+    assert findings.loss_spikes(curve(loss=1.0, loss_first=10.0, loss_max=[10.0, *[1.2] * 6])) is None
+    assert findings.loss_spikes(curve(loss=1.0, loss_first=10.0, loss_max=[16.0, *[1.2] * 6])) is not None
+
+
+def test_a_plateau_at_the_mean_frame_is_named_and_real_learning_is_not() -> None:
+    found = told("plateau_at_mean_frame", curve((0.80, 0.79, 0.785, 0.79)))
+    assert "0.785" in found.text
+    assert "0.800" in found.text
+    assert findings.plateau_at_mean_frame(curve((0.80, 0.75))) is None
+    assert findings.plateau_at_mean_frame(curve((0.80,))) is None
+
+
+def test_a_low_printed_loss_without_learning_is_named_and_one_with_learning_is_not() -> None:
+    light = params(mel_loss_weight=1.0)
+    found = told("low_loss_not_learning", curve((0.79, 0.77, 0.75), loss=1.1), light)
+    assert "not because speech was learned" in found.text
+    assert findings.low_loss_not_learning(curve(loss=1.1), light) is None
+    assert findings.low_loss_not_learning(curve((0.79, 0.77, 0.75), loss=12.0), light) is None
+
+
+def test_divergence_is_told_with_epoch_step_and_term() -> None:
+    broken = [
+        *curve(HEALTHY[:2]),
+        {"epoch": 3, "objective": math.nan, "diverged": {"step": 131, "term": "kl", "value": "inf"}},
+    ]
+    found = told("diverged", broken)
+    assert found.text == "Training diverged in epoch 3: kl became inf at step 131."
+    assert findings.diverged(curve()) is None
+    assert findings.diverged([{"epoch": 1, "objective": None}]) is not None
+
+
+def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_knob() -> None:
+    never = told("clip_never", curve(train__clip_fraction=0.0, train__grad_norm_p50=0.1, train__grad_norm_p95=0.2))
+    assert "on no step" in never.text
+    always = told("clip_always", curve(train__clip_fraction=1.0, train__grad_norm_p50=9.0, train__grad_norm_p95=30.0))
+    assert "on every step" in always.text
+    assert findings.gradient_clip(curve(train__clip_fraction=0.05), PARAMS) is None
+    assert findings.gradient_clip(curve(train__clip_fraction=0.0), params(gradient_clip_norm=None)) is None
+
+
+def test_a_loss_clip_is_named_where_it_zeroes_gradients_and_where_it_is_never_reached() -> None:
+    clipped = params(loss_value_clip=10.0)
+    saturated = told("loss_clip_saturated", curve(train__loss_clip_fraction=0.93), clipped)
+    assert "93%" in saturated.text
+    assert saturated.severity == "problem"
+    never = told("loss_clip_never", curve(), clipped)
+    assert "never reached" in never.text
+    assert findings.loss_clip(curve(), PARAMS) is None
+    assert findings.loss_clip(curve(train__loss_clip_fraction=0.005), clipped) is None
+
+
+def test_collapsed_latents_are_named_and_working_ones_are_not() -> None:
+    found = told("kl_collapsed", curve(val__kl=0.0005))
+    assert "0.16 nats a patch" in found.text
+    assert findings.kl_collapsed(curve(val__kl=0.02), PARAMS) is None
+
+
+def test_a_prior_that_does_not_follow_is_named_and_a_kl_that_rises_with_learning_is_not() -> None:
+    rising, falling = [0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11], [0.3, 0.28, 0.26, 0.24, 0.22, 0.2, 0.18]
+    stuck = curve((0.62, 0.62, 0.62, 0.62, 0.62, 0.62, 0.62), val__kl=rising, val__mel=falling)
+    found = told("prior_lags", stuck)
+    assert "from 0.050 to 0.110" in found.text
+    assert findings.prior_lags(curve(val__kl=rising, val__mel=falling), PARAMS) is None
+    steady = curve((0.62,) * 7, val__kl=0.08, val__mel=falling)
+    assert findings.prior_lags(steady, PARAMS) is None
+
+
+def test_text_is_ignored_where_the_interval_of_its_use_is_not_clear_of_0() -> None:
+    found = told("text_ignored", curve(text_use=0.004, text_use_low=-0.002, text_use_high=0.010))
+    assert "ignores its text" in found.text
+    assert findings.text_ignored(curve(text_use=0.02, text_use_low=0.001)) is None
+    later = curve(text_use_low=[-0.01, -0.01, -0.01, 0.02, 0.03, 0.04, 0.05])
+    assert findings.text_ignored(later) is None
+
+
+def test_worsening_after_the_best_epoch_is_named_and_a_wobble_is_not() -> None:
+    found = told("worsened_after_best", curve((0.70, 0.60, 0.55, 0.56, 0.58, 0.60, 0.62)))
+    assert found.numbers["epoch"] == 3
+    assert found.numbers["worse"] == pytest.approx(0.60 / 0.55 - 1)
+    assert findings.worsened_after_best(curve((0.70, 0.60, 0.55, 0.552, 0.551, 0.553))) is None
+    assert findings.worsened_after_best(curve((0.70, 0.60, 0.55, 0.58))) is None
+
+
+def test_a_trial_that_still_improves_at_the_end_is_named_and_a_settled_one_is_not() -> None:
+    found = told("still_falling", curve((0.70, 0.66, 0.63, 0.60, 0.57)))
+    assert found.numbers["rate"] == pytest.approx(1 - (0.57 / 0.63) ** 0.5)
+    assert findings.still_falling(curve()) is None
+    assert findings.still_falling(curve((0.7, 0.6, 0.5))) is None
+
+
+@given(st.lists(st.one_of(st.floats(), st.none(), st.text(max_size=3)), max_size=8), st.floats(), st.floats())
+def test_no_curve_however_odd_breaks_a_rule_or_its_sentences(values: list[object], weight: float, clip: float) -> None:
+    names = ("objective", "loss", "loss_first", "loss_max", "val/kl", "val/mel", "mean_frame_error", "text_use")
+    more = ("text_use_low", "text_use_high", "train/clip_fraction", "train/loss_clip_fraction", "train/grad_norm_p50")
+    epochs = [dict.fromkeys((*names, *more, "train/grad_norm_p95"), value) for value in values]
+    odd = params(mel_loss_weight=weight, kl_loss_weight=clip, gradient_clip_norm=clip, loss_value_clip=weight)
+    for finding in trial_findings(epochs, odd):
+        assert finding.sentence("en")
+        assert finding.sentence("fa")
+        json.dumps(finding.to_json(), allow_nan=False)
+
+
+def test_the_worst_findings_come_first_and_equal_ones_are_said_once() -> None:
+    epochs = curve((0.80, 0.79, 0.79, 0.79), train__clip_fraction=0.0, loss_max=[9, 60, 60, 60], text_use_low=-0.1)
+    found = trial_findings(epochs, PARAMS)
+    ranks = [findings.SEVERITIES.index(finding.severity) for finding in found]
+    assert ranks == sorted(ranks)
+    assert ranks[0] == 0
+    assert len(summary([*found, *found])) == len(found)
+
+
+def test_findings_of_many_trials_are_counted_in_both_languages() -> None:
+    clip = Finding("clip_never", "note", {})
+    by_trial = {"t1": [clip, clip], "t2": [clip], "t3": [Finding("text_ignored", "problem", {})]}
+    assert counted(by_trial) == ("gradient clip that never acts: 2 of 3 trials", "text ignored: 1 of 3 trials")
+    assert len(counted(by_trial, "fa")) == 2
+
+
+def test_both_languages_name_the_same_numbers() -> None:
+    def fields(text: str) -> set[str]:
+        return set(re.findall(r"{(\w+)", text))
+
+    assert ENGLISH.keys() == PERSIAN.keys()
+    for code, english in ENGLISH.items():
+        assert fields(english.text + english.todo) == fields(PERSIAN[code].text + PERSIAN[code].todo), code
+
+
+# Rules over many trials
+
+
+def test_a_best_trial_at_the_end_of_its_range_is_named_and_one_inside_is_not() -> None:
+    trials = [trial(1), trial(2, [value - 0.05 for value in HEALTHY], mel_loss_weight=4.95)]
+    found = best_on_edge(trials, BOUNDS)
+    assert [finding.numbers["name"] for finding in found] == ["mel_loss_weight"]
+    assert "upper end" in found[0].text
+    low = [trial(1, kl_loss_weight=0.51)]
+    assert "lower end" in best_on_edge(low, BOUNDS)[0].text
+    assert best_on_edge([trial(1)], BOUNDS) == ()
+    control = TrainedTrial("t0009", "control", "finished", params(mel_loss_weight=45.0), curve([0.1]))
+    assert best_on_edge([*[trial(1)], control], BOUNDS) == ()
+
+
+def sweep_of(effect: object, seed: int = 1, count: int = 18, noise: float = 0.002) -> list[TrainedTrial]:
+    """Trials with random weights whose log objective is shifted by `effect(mel, kl, clip, learning_rate)`."""
+    chance = random.Random(seed)
+    trials = []
+    for place in range(count):
+        mel, kl = math.exp(chance.uniform(0, math.log(5))), math.exp(chance.uniform(math.log(0.5), math.log(2)))
+        clip, rate = (
+            math.exp(chance.uniform(math.log(0.3), 0)),
+            math.exp(chance.uniform(math.log(1e-4), math.log(3e-3))),
+        )
+        shift = math.exp(effect(mel, kl, clip, rate) + chance.gauss(0, noise))  # type: ignore[operator]
+        objectives = [value * shift for value in HEALTHY]
+        knobs: dict[str, float] = {
+            "mel_loss_weight": mel,
+            "kl_loss_weight": kl,
+            "gradient_clip_norm": clip,
+            "learning_rate": rate,
+        }
+        trials.append(replace(trial(place + 1, objectives), params={**PARAMS, **knobs}))
+    return trials
+
+
+SWEEPS = 40
+
+
+def found_as_one(effect: object, count: int) -> Counter[str]:
+    """What the rule names over many simulated sweeps, and how often."""
+    found = [knobs_act_as_one(sweep_of(effect, seed=seed, count=count), BOUNDS) for seed in range(SWEEPS)]
+    return Counter(f"{one.numbers['names']} {one.numbers['through']}" for one in found if one is not None)
+
+
+def test_two_weights_that_act_through_their_ratio_alone_are_found() -> None:
+    def ratio(mel: float, kl: float, clip: float, rate: float) -> float:
+        return 0.03 * (math.log(mel / kl) - 1) ** 2
+
+    named = found_as_one(ratio, count=16)
+    assert named["mel_loss_weight, kl_loss_weight ratio"] >= 0.7 * SWEEPS
+    found = knobs_act_as_one(sweep_of(ratio, count=18), BOUNDS)
+    assert found is not None
+    assert "18 trials" in found.text
+
+
+def test_three_knobs_that_act_through_their_two_ratios_are_found() -> None:
+    named = found_as_one(
+        lambda mel, kl, clip, rate: 0.03 * (math.log(mel / kl) - 1) ** 2 + 0.03 * (math.log(clip / mel) + 1) ** 2,
+        count=16,
+    )
+    assert named["mel_loss_weight, kl_loss_weight, gradient_clip_norm ratios"] >= 0.7 * SWEEPS
+
+
+def test_weights_that_each_act_on_their_own_or_not_at_all_are_not_called_one() -> None:
+    own = found_as_one(lambda mel, kl, clip, rate: 0.06 * math.log(mel) + 0.02 * math.log(kl) ** 2, count=16)
+    alone = found_as_one(lambda mel, kl, clip, rate: 0.03 * math.log(mel), count=16)
+    nothing = found_as_one(lambda mel, kl, clip, rate: 0.0, count=16)
+    assert max(own.total(), alone.total(), nothing.total()) <= 0.15 * SWEEPS
+    assert knobs_act_as_one(sweep_of(lambda mel, kl, clip, rate: 0.05 * math.log(mel / kl), count=6), BOUNDS) is None
+
+
+def test_a_learning_rate_that_matters_most_is_named_and_weights_that_matter_most_are_not() -> None:
+    bounds = {**BOUNDS, "learning_rate": (1e-4, 3e-3)}
+    rate_first = sweep_of(lambda mel, kl, clip, rate: 0.05 * (math.log(rate) + 7) ** 2 + 0.01 * math.log(mel))
+    found = learning_rate_is_the_limit(rate_first, bounds)
+    assert found is not None
+    assert "learning rate moves the objective" in found.text
+    weights_first = sweep_of(lambda mel, kl, clip, rate: 0.1 * math.log(mel) + 0.003 * math.log(rate))
+    assert learning_rate_is_the_limit(weights_first, bounds) is None
+    assert learning_rate_is_the_limit(rate_first, BOUNDS) is None
+
+
+def test_trials_that_all_still_improve_by_more_than_they_differ_are_limited_by_steps() -> None:
+    steep = (0.70, 0.66, 0.63, 0.60, 0.57)
+    trials = [trial(place, [value * (1 + place / 1000) for value in steep]) for place in range(5)]
+    found = steps_are_the_limit(trials)
+    assert found is not None
+    assert found.numbers["trials"] == 5
+    apart = [trial(place, [value * (1 + place / 10) for value in steep]) for place in range(5)]
+    assert steps_are_the_limit(apart) is None
+    assert steps_are_the_limit([trial(place) for place in range(5)]) is None
+    stopped = [trial(place, steep, status="stopped") for place in range(5)]
+    assert steps_are_the_limit(stopped) is None
+
+
+def test_a_default_within_1_per_cent_of_the_best_is_as_good_and_one_beyond_is_not() -> None:
+    close = [trial(1), trial(2, [value * 0.995 for value in HEALTHY])]
+    found = default_as_good(close, "t0001")
+    assert found is not None
+    assert "Keep the default" in found.todo
+    far = [trial(1), trial(2, [value * 0.95 for value in HEALTHY])]
+    assert default_as_good(far, "t0001") is None
+    assert default_as_good(close, None) is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [("no difference", "default_as_good_confirmed"), ("worse", "default_as_good_confirmed"), ("better", None)],
+)
+def test_confirmation_has_the_last_word_on_the_default(verdict: str, code: str | None) -> None:
+    found = default_as_good([trial(1), trial(2, [0.1])], "t0001", verdict)
+    assert (found.code if found else None) == code
+
+
+def test_errors_that_order_the_trials_otherwise_than_the_objective_are_named() -> None:
+    def with_next(reverse: bool) -> list[TrainedTrial]:
+        trials = []
+        for place in range(6):
+            level = 0.5 + place / 100
+            error = 0.4 - place / 100 if reverse else level - 0.1
+            trials.append(
+                TrainedTrial(
+                    f"t{place}", "trial", "finished", PARAMS, curve((level,) * 3, val__next=error, val__free=level)
+                )
+            )
+        return trials
+
+    found = errors_rank_differently(with_next(reverse=True))
+    assert [finding.numbers["metric"] for finding in found] == ["val/next"]
+    assert (found[0].numbers["trial_id"], found[0].numbers["rank"]) == ("t5", 6)
+    assert errors_rank_differently(with_next(reverse=False)) == ()
+    assert errors_rank_differently(with_next(reverse=True)[:4]) == ()
+
+
+def test_stopped_trials_are_compared_at_an_epoch_that_most_reached() -> None:
+    full = sweep_of(lambda mel, kl, clip, rate: 0.03 * (math.log(mel / kl) - 1) ** 2)
+    cut = [
+        TrainedTrial(one.trial_id, "trial", "stopped", one.params, one.epochs[:3]) if place % 2 else one
+        for place, one in enumerate(full)
+    ]
+    found = knobs_act_as_one(cut, BOUNDS)
+    assert found is not None
+    assert found.numbers["epoch"] == 3
+
+
+def test_all_rules_over_trials_run_together_on_few_trials_and_on_diverged_ones() -> None:
+    broken = TrainedTrial("t1", "trial", "diverged", PARAMS, [{"epoch": 1, "objective": math.nan}])
+    assert findings_over_trials([], default_id="t1", bounds=BOUNDS) == ()
+    assert findings_over_trials([broken], default_id="t1", bounds=BOUNDS) == ()
+    many = findings_over_trials(
+        sweep_of(lambda mel, kl, clip, rate: 0.02 * math.log(mel / kl)), default_id="t0001", bounds=BOUNDS
+    )
+    assert "knobs_act_as_one" in codes(many)
+    for finding in many:
+        assert finding.sentence("fa")
+        json.dumps(finding.to_json(), allow_nan=False)
+
+
+# The story
+
+
+def test_the_bands_of_the_story_stand_beside_the_measured_losses() -> None:
+    rows = stories.beside_the_bands(curve((0.6,) * 8, loss=[20.0, 16.0, 12.0, 6.0, 9.0, 4.0, 1.0, 0.2]))
+    assert [(row.first_epoch, row.last_epoch) for row in rows] == [(1, 2), (3, 4), (5, 6), (7, 8)]
+    assert [(row.lowest, row.highest) for row in rows] == [(16, 20), (6, 12), (4, 9), (0.2, 1)]
+    assert [row.inside for row in rows] == [True, True, False, False]
+    assert [row.inside for row in stories.beside_the_bands([])] == [None] * 4
+
+
+def test_the_signs_of_success_are_marked_one_by_one() -> None:
+    assert stories.success_signs(curve()) == stories.Signs(True, True, True, True)
+    assert not stories.success_signs(curve(loss_first=240.0)).digits
+    assert not stories.success_signs(curve(loss=[3.0, 2.0, 2.5, 2.0, 2.5, 2.0, 2.5])).steady_fall
+    assert not stories.success_signs(curve(loss_max=[9, 90, 9, 9, 9, 9, 9])).no_jumps
+    assert not stories.success_signs([*curve(), {"objective": math.nan}]).no_crash
+    assert stories.success_signs([]) == stories.Signs(False, False, False, False)
+
+
+def test_a_row_of_the_before_and_after_table_holds_start_worst_spike_objective_and_lost_steps() -> None:
+    row = stories.story_row(
+        curve(loss_first=[239.0] + [1.0] * 6, loss_max=[300.0] + [2.0] * 6, train__loss_clip_fraction=0.5)
+    )
+    assert (row.loss_first, row.loss_max, row.objective, row.zero_gradient_share) == (239.0, 300.0, 0.561, 0.5)
+    assert stories.story_row([]) == stories.StoryRow(None, None, None, None)

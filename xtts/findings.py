@@ -1,0 +1,318 @@
+"""Findings about one training curve: rules that look at a trial's epochs and say in plain words what they mean."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xtts.finding_texts import ENGLISH, PERSIAN, WORDS_FA
+
+Severity = Literal["problem", "warning", "note"]
+Epoch = Mapping[str, object]
+"""One epoch's metrics, by the names of DESIGN.md section 5; any but `objective` may be missing."""
+
+Numbers = dict[str, float | int | str]
+"""What a finding's sentences name."""
+
+SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+
+THREE_DIGITS = 100.0
+SPIKE_TIMES = 3.0
+FIRST_EPOCH_SPIKE_TIMES = 1.5
+NO_SKILL = 0.05
+LITTLE_SKILL = 0.10
+LOW_LOSS = 3.0
+DEAD_SHARE = 0.001
+SATURATED_SHARE = 0.01
+VALUES_PER_PATCH = 320
+COLLAPSED_NATS_PER_PATCH = 1.0
+WORSENING = 0.02
+STILL_FALLING = 0.01
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth telling: a code, how bad it is, and the numbers that its sentences name."""
+
+    code: str
+    severity: Severity
+    numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What was found, in English, with its numbers."""
+        return ENGLISH[self.code].text.format(**self.numbers)
+
+    @property
+    def todo(self) -> str:
+        """What to do next, in English."""
+        return ENGLISH[self.code].todo.format(**self.numbers)
+
+    def sentence(self, lang: str = "en") -> str:
+        """What was found and what to do, in English or Persian ('fa')."""
+        if lang != "fa":
+            return f"{self.text} {self.todo}"
+        words = {
+            name: WORDS_FA.get(value, value) if isinstance(value, str) else value
+            for name, value in self.numbers.items()
+        }
+        return f"{PERSIAN[self.code].text.format(**words)} {PERSIAN[self.code].todo.format(**words)}"
+
+    def to_json(self) -> dict[str, object]:
+        """The finding for trials.jsonl and the report, with its sentences in both languages."""
+        numbers = {
+            name: value if isinstance(value, str) or math.isfinite(value) else None
+            for name, value in self.numbers.items()
+        }
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "text": self.text,
+            "todo": self.todo,
+            "fa": self.sentence("fa"),
+            "numbers": numbers,
+        }
+
+
+def trial_findings(epochs: Sequence[Epoch], params: Mapping[str, object]) -> tuple[Finding, ...]:
+    """All that the rules find in one trial, worst first; `params` are all the trainer's parameters, searched or not."""
+    found = [
+        diverged(epochs),
+        loss_clip(epochs, params),
+        text_ignored(epochs),
+        plateau_at_mean_frame(epochs),
+        low_loss_not_learning(epochs, params),
+        kl_collapsed(epochs, params),
+        prior_lags(epochs, params),
+        three_digit_loss(epochs, params),
+        loss_spikes(epochs),
+        gradient_clip(epochs, params),
+        worsened_after_best(epochs),
+        still_falling(epochs),
+    ]
+    return worst_first(finding for finding in found if finding is not None)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Problems, then warnings, then notes; otherwise in the order given."""
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def summary(findings: Sequence[Finding], lang: str = "en") -> tuple[str, ...]:
+    """Closing lines: one sentence a finding, worst first, without repeats."""
+    return tuple(dict.fromkeys(finding.sentence(lang) for finding in worst_first(findings)))
+
+
+def counted(findings_by_trial: Mapping[str, Sequence[Finding]], lang: str = "en") -> tuple[str, ...]:
+    """Closing lines for many trials: 'loss spikes: 5 of 16 trials', the most frequent first."""
+    codes = Counter(code for found in findings_by_trial.values() for code in dict.fromkeys(one.code for one in found))
+    total = len(findings_by_trial)
+    if lang == "fa":
+        return tuple(f"{PERSIAN[code].title}: {count} از {total} آزمایش" for code, count in codes.most_common())
+    return tuple(f"{ENGLISH[code].title}: {count} of {total} trials" for code, count in codes.most_common())
+
+
+def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A first printed loss of three digits or more is mel weight times mel scale."""
+    first = number(epochs[0], "loss_first") if epochs else None
+    weight = number(params, "mel_loss_weight")
+    if first is None or weight is None or weight <= 0 or first < THREE_DIGITS:
+        return None
+    raw = params.get("mel_normalisation") == "none"
+    code = "three_digit_loss_raw_mel" if raw else "three_digit_loss_weight"
+    return Finding(code, "note", {"loss": first, "weight": weight, "mel": first / weight})
+
+
+def loss_spikes(epochs: Sequence[Epoch]) -> Finding | None:
+    """A single step's loss far above the usual: thrice the epoch's mean, in the first epoch 1.5 times its start."""
+    spikes: list[Numbers] = []
+    for place, epoch in enumerate(epochs):
+        spike = number(epoch, "loss_max")
+        usual = number(epoch, "loss" if place else "loss_first")
+        if spike is None or usual is None or usual <= 0:
+            continue
+        if spike >= usual * (SPIKE_TIMES if place else FIRST_EPOCH_SPIKE_TIMES):
+            spikes.append(
+                {"spike": spike, "usual": usual, "times": spike / usual, "epoch": epoch_number(epochs, place)}
+            )
+    if not spikes:
+        return None
+    worst = max(spikes, key=lambda one: float(one["times"]))
+    return Finding("loss_spikes", "warning", {**worst, "count": len(spikes), "epochs": len(epochs)})
+
+
+def plateau_at_mean_frame(epochs: Sequence[Epoch]) -> Finding | None:
+    """After two epochs or more the best objective is still within 5 % of the mean-frame error."""
+    numbers = _skill(epochs)
+    if numbers is None or numbers["skill"] >= NO_SKILL or len(epochs) < 2:
+        return None
+    return Finding("plateau_at_mean_frame", "problem", {**numbers, "epochs": len(epochs)})
+
+
+def low_loss_not_learning(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A printed loss in the "converged" range (3 or less) while the objective beats the mean frame by under 10 %."""
+    numbers, weight = _skill(epochs), number(params, "mel_loss_weight")
+    if numbers is None or weight is None or len(epochs) < 2 or numbers["skill"] >= LITTLE_SKILL:
+        return None
+    losses = series(epochs, "loss")
+    if not losses or losses[-1] > LOW_LOSS:
+        return None
+    return Finding(
+        "low_loss_not_learning", "problem", {"loss": losses[-1], "weight": weight, "skill": numbers["skill"]}
+    )
+
+
+def diverged(epochs: Sequence[Epoch]) -> Finding | None:
+    """The last epoch's loss, gradient or objective is not finite."""
+    if not epochs:
+        return None
+    last = epochs[-1]
+    details = last.get("diverged")
+    if isinstance(details, Mapping):
+        told = {name: str(details.get(name, "unknown")) for name in ("step", "term", "value")}
+    elif "objective" in last and number(last, "objective") is None:
+        told = {"step": "unknown", "term": "objective", "value": "nan"}
+    else:
+        return None
+    return Finding("diverged", "problem", {**told, "epoch": epoch_number(epochs, len(epochs) - 1)})
+
+
+def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A gradient clip that acts on none or on all of the steps is a dead knob."""
+    clip, shares = number(params, "gradient_clip_norm"), series(epochs, "train/clip_fraction")
+    p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
+    if clip is None or clip <= 0 or not shares or not p50 or not p95:
+        return None
+    share = math.fsum(shares) / len(shares)
+    if DEAD_SHARE < share < 1 - DEAD_SHARE:
+        return None
+    code = "clip_never" if share <= DEAD_SHARE else "clip_always"
+    return Finding(code, "note", {"clip": clip, "p50": p50[-1], "p95": p95[-1], "share": share})
+
+
+def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A loss-value clip stops learning on each step that reaches it, and does nothing on the others."""
+    clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")
+    if clip is None or clip <= 0 or not shares:
+        return None
+    share = math.fsum(shares) / len(shares)
+    if share >= SATURATED_SHARE:
+        return Finding("loss_clip_saturated", "problem", {"clip": clip, "share": share})
+    return Finding("loss_clip_never", "note", {"clip": clip}) if share == 0 else None
+
+
+def kl_collapsed(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """The latents carry less than a nat a patch: posterior collapse (Bowman et al. 2016)."""
+    kls = series(epochs, "val/kl") or series(epochs, "train/kl")
+    ratio = _mel_over_kl(params)
+    if not kls or ratio is None or kls[-1] * VALUES_PER_PATCH >= COLLAPSED_NATS_PER_PATCH:
+        return None
+    return Finding("kl_collapsed", "problem", {"kl": kls[-1], "nats": kls[-1] * VALUES_PER_PATCH, "ratio": ratio})
+
+
+def prior_lags(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """val/kl rises by 20 % or more and val/mel falls, while the objective gains nothing: the prior does not follow."""
+    full = [
+        (epoch_number(epochs, place), kl, mel, objective)
+        for place, epoch in enumerate(epochs)
+        if (kl := number(epoch, "val/kl")) is not None
+        and (mel := number(epoch, "val/mel")) is not None
+        and (objective := number(epoch, "objective")) is not None
+    ]
+    ratio = _mel_over_kl(params)
+    if len(full) < 2 or ratio is None:
+        return None
+    at, kl_from, mel_from, from_objective = min(full, key=lambda row: row[1])
+    _, kl_to, mel_to, to_objective = full[-1]
+    if kl_to < 1.2 * kl_from or mel_to > 0.98 * mel_from or to_objective < 0.99 * from_objective:
+        return None
+    numbers: Numbers = {
+        "epoch": at,
+        "kl_from": kl_from,
+        "kl_to": kl_to,
+        "mel_from": mel_from,
+        "mel_to": mel_to,
+        "from_objective": from_objective,
+        "to_objective": to_objective,
+        "ratio": ratio,
+    }
+    return Finding("prior_lags", "warning", numbers)
+
+
+def text_ignored(epochs: Sequence[Epoch]) -> Finding | None:
+    """The last interval of `text_use` is not wholly above 0."""
+    for epoch in reversed(epochs):
+        use, low, high = (number(epoch, name) for name in ("text_use", "text_use_low", "text_use_high"))
+        if use is not None and low is not None and high is not None:
+            return None if low > 0 else Finding("text_ignored", "problem", {"use": use, "low": low, "high": high})
+    return None
+
+
+def worsened_after_best(epochs: Sequence[Epoch]) -> Finding | None:
+    """The mean of the last epochs (three at most) after the best is 2 % or more above it, two epochs later or more."""
+    finite = [(place, value) for place, epoch in enumerate(epochs) if (value := number(epoch, "objective")) is not None]
+    if not finite:
+        return None
+    at, best = min(finite, key=lambda pair: pair[1])
+    after = [value for place, value in finite if place > at]
+    if len(after) < 2 or best <= 0:
+        return None
+    last = after[-3:]
+    end = math.fsum(last) / len(last)
+    if end / best - 1 < WORSENING:
+        return None
+    numbers = {"best": best, "epoch": epoch_number(epochs, at), "end": end, "worse": end / best - 1}
+    return Finding("worsened_after_best", "warning", numbers)
+
+
+def still_falling(epochs: Sequence[Epoch]) -> Finding | None:
+    """Over its last two epochs the objective fell by 1 % an epoch or more."""
+    rate = falling_rate(epochs)
+    if rate is None or rate < STILL_FALLING:
+        return None
+    return Finding("still_falling", "note", {"rate": rate, "epochs": epoch_number(epochs, len(epochs) - 1)})
+
+
+def falling_rate(epochs: Sequence[Epoch]) -> float | None:
+    """The share that the objective lost an epoch over its last two; None with fewer than four epochs or a NaN tail."""
+    if len(epochs) < 4:
+        return None
+    start, end = number(epochs[-3], "objective"), number(epochs[-1], "objective")
+    if start is None or end is None or start <= 0 or end <= 0:
+        return None
+    return float(1 - (end / start) ** 0.5)
+
+
+def number(source: Mapping[str, object], name: str) -> float | None:
+    """The finite number that `source` holds under `name`, else None."""
+    value = source.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def series(epochs: Sequence[Epoch], name: str) -> list[float]:
+    """The finite values of a metric, in order."""
+    return [value for epoch in epochs if (value := number(epoch, name)) is not None]
+
+
+def epoch_number(epochs: Sequence[Epoch], place: int) -> int:
+    """The absolute epoch of the entry at `place`; its position where the entry does not say."""
+    stated = number(epochs[place], "epoch")
+    return place + 1 if stated is None else int(stated)
+
+
+def _skill(epochs: Sequence[Epoch]) -> dict[str, float] | None:
+    frames, objectives = series(epochs, "mean_frame_error"), series(epochs, "objective")
+    if not frames or not objectives or frames[-1] <= 0:
+        return None
+    best = min(objectives)
+    return {"objective": best, "frame": frames[-1], "skill": 1 - best / frames[-1]}
+
+
+def _mel_over_kl(params: Mapping[str, object]) -> float | None:
+    mel, kl = number(params, "mel_loss_weight"), number(params, "kl_loss_weight")
+    return None if mel is None or kl is None or kl <= 0 else mel / kl
