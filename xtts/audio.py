@@ -145,23 +145,32 @@ def _decode_samples(content: bytes) -> tuple[FloatArray, int] | Unusable:
     """Samples [samples, channels] and their rate."""
     import soundfile
 
+    errors = (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError)
     try:
-        with soundfile.SoundFile(BytesIO(content)) as file:
-            rate, channels, announced = file.samplerate, file.channels, file.frames
-            unlikely = _unlikely_format(channels, rate)
-            if unlikely:
-                return unlikely
-            most = int(MAX_SECONDS * rate)
-            if most < announced < _UNKNOWN_FRAMES:
-                return Unusable("too_long", f"{announced / rate:,.1f} s is longer than {MAX_SECONDS:g} s")
+        file = soundfile.SoundFile(BytesIO(content))
+    except errors as error:
+        return Unusable("not_audio", f"cannot be decoded: {_one_line(error)}")
+    with file:
+        rate, announced = file.samplerate, file.frames
+        unlikely = _unlikely_format(file.channels, rate)
+        if unlikely:
+            return unlikely
+        most = int(MAX_SECONDS * rate)
+        if most < announced < _UNKNOWN_FRAMES:
+            return Unusable("too_long", f"{announced / rate:,.1f} s is longer than {MAX_SECONDS:g} s")
+        try:
             samples: FloatArray = file.read(min(announced, most + 1), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError, MemoryError) as error:
-        return Unusable("not_audio", f"cannot be decoded: {str(error).strip() or type(error).__name__}")
+        except errors as error:
+            return Unusable("truncated", f"cut short or damaged: {_one_line(error)}")
     if len(samples) > most:
         return Unusable("too_long", f"longer than {MAX_SECONDS:g} s")
     if announced < _UNKNOWN_FRAMES and len(samples) < announced:
         return Unusable("truncated", f"{len(samples):,} of the {announced:,} samples that its header announces")
     return samples, rate
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _as_recording(samples: FloatArray, rate: int) -> Recording | Unusable:

@@ -213,7 +213,8 @@ def _robust_spreads(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Distances from the median in standard deviations, estimated by the median absolute deviation."""
     distances = values - np.median(values)
     spread = 1.4826 * float(np.median(np.abs(distances)))
-    return distances / max(spread, 0.02)
+    # Where clips agree closely, half as much again is still no outlier.
+    return distances / max(spread, 0.1)
 
 
 def _duration(hours: float) -> str:

@@ -5,8 +5,8 @@ import time
 import librosa
 import numpy as np
 import pytest
-from made_speech import voiced
 
+from tests.xtts.made_speech import voiced
 from xtts import mel
 
 

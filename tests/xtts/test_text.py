@@ -20,7 +20,7 @@ from xtts.text import Vocabulary, has_letters, normalise
         ("ســلام", "سلام"),
         ("ﻼ", "لا"),
         ("cafe\u0301", "café"),
-        ("“don’t” – he said…", "\"don't\" - he said..."),
+        ("“don’t” – he said…", '"don\'t" - he said...'),
         ("a\x00b\x07c", "abc"),
         ("tea ☕ for 2 😀", "tea for 2"),
         ("STRASSE straße", "strasse straße"),

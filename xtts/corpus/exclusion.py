@@ -8,7 +8,7 @@ UNUSABLE_REASONS = {
     "repeated_id": "two rows with one id",
     "not_readable": "recording cannot be opened",
     "empty": "recording without samples",
-    "truncated": "recording cut short",
+    "truncated": "recording cut short or damaged",
     "not_audio": "not audio",
     "not_finite": "NaN or infinite samples",
     "out_of_range": "samples far beyond full scale",
