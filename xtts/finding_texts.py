@@ -52,14 +52,15 @@ ENGLISH: dict[str, Wording] = {
         "gradient clip that never acts",
         "The gradient clip of {clip:g} acted on no step: in the last epoch half of the gradient norms were under "
         "{p50:.3g} and 95 % under {p95:.3g}.",
-        "It is a dead knob here: leave it out of the search, or set it near {p95:.2g} so that it acts on the spikes.",
+        "It is a dead knob here: leave it out of the search. Only a clip near {p95:.2g} would act on the spikes "
+        "alone; what counts is the ratio clip/mel.",
     ),
     "clip_always": Wording(
         "gradient clip that always acts",
         "The gradient clip of {clip:g} acted on every step: in the last epoch half of the gradient norms were "
         "over {p50:.3g}. Under AdamW any clip well below that trains the same model.",
-        "It is a dead knob here: leave it out of the search, or set it near {p95:.2g} so that it acts on the "
-        "spikes only.",
+        "It is a dead knob here: leave it out of the search. Only a clip near {p95:.2g} would act on the spikes "
+        "alone; what counts is the ratio clip/mel.",
     ),
     "loss_clip_saturated": Wording(
         "loss-value clip that stops learning",
@@ -159,7 +160,7 @@ PERSIAN: dict[str, Wording] = {
     "three_digit_loss_raw_mel": Wording(
         "loss سه‌رقمی به سبب mel نرمال‌نشده",
         "نخستین loss چاپ‌شده {loss:.0f} بود: وزن mel برابر {weight:g} ضرب در خطای حدود {mel:.1f} روی log-mel "
-        "نرمال‌نشده که مقدارهایش پیرامون 5.3- است. این از مقیاس است، نه از بد یاد گرفتن.",
+        "نرمال‌نشده که مقدارهایش پیرامون منفی 5.3 است. این از مقیاس است، نه از بد یاد گرفتن.",
         "مقدار mel_normalisation را standard بگذارید؛ آن‌گاه خطای mel از حدود 0.8 آغاز می‌شود. آزمایش‌ها را با "
         "تابع هدف بسنجید، هرگز با این loss.",
     ),
@@ -193,13 +194,15 @@ PERSIAN: dict[str, Wording] = {
         "برش گرادیانی که هرگز اثر نمی‌کند",
         "برش گرادیان {clip:g} در هیچ گامی اثر نکرد: در دورهٔ آخر نیمی از نُرم‌های گرادیان زیر {p50:.3g} و 95 "
         "درصدشان زیر {p95:.3g} بود.",
-        "این‌جا پیچی بی‌اثر است: از جست‌وجو کنارش بگذارید، یا نزدیک {p95:.2g} بگذارید تا بر جهش‌ها اثر کند.",
+        "این‌جا پیچی بی‌اثر است: از جست‌وجو کنارش بگذارید. تنها برشی نزدیک {p95:.2g} فقط بر جهش‌ها اثر می‌کند؛ "
+        "آن‌چه به حساب می‌آید نسبت clip/mel است.",
     ),
     "clip_always": Wording(
         "برش گرادیانی که همیشه اثر می‌کند",
         "برش گرادیان {clip:g} در همهٔ گام‌ها اثر کرد: در دورهٔ آخر نیمی از نُرم‌های گرادیان بالای {p50:.3g} بود. "
         "با AdamW هر برشی که بسیار کمتر از این باشد همان مدل را می‌سازد.",
-        "این‌جا پیچی بی‌اثر است: از جست‌وجو کنارش بگذارید، یا نزدیک {p95:.2g} بگذارید تا تنها بر جهش‌ها اثر کند.",
+        "این‌جا پیچی بی‌اثر است: از جست‌وجو کنارش بگذارید. تنها برشی نزدیک {p95:.2g} فقط بر جهش‌ها اثر می‌کند؛ "
+        "آن‌چه به حساب می‌آید نسبت clip/mel است.",
     ),
     "loss_clip_saturated": Wording(
         "برش loss که یادگیری را متوقف می‌کند",
