@@ -28,14 +28,24 @@ def direction() -> StudyDirection:
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Optuna's distribution of each searched parameter."""
+    """Optuna's distribution of each searched parameter; the values that a space of controls lists."""
+    if space.controls:
+        from optuna.distributions import CategoricalDistribution
+
+        return {
+            knob: CategoricalDistribution(
+                [*dict.fromkeys(cast(Any, config.params.get(knob)) for config in space.trials)]
+            )
+            for knob in space.knobs
+        }
     return {parameter.name: _distribution(parameter) for parameter in space.searched}
 
 
 def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
     """The searched parameters of a trial, in the coordinates that the search runs in."""
     known = {**record.params, **record.coordinates}
-    return {parameter.name: known[parameter.name] for parameter in space.searched if parameter.name in known}
+    names = space.knobs if space.controls else [parameter.name for parameter in space.searched]
+    return {name: known[name] for name in names if name in known}
 
 
 def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[TrialRecord]) -> None:
@@ -74,9 +84,8 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
     }.get(record.status, TrialState.FAIL)
     if state == TrialState.COMPLETE and record.objective is None:
         state = TrialState.FAIL
-    values = searched_values(space, record) or dict(record.params)
+    values = searched_values(space, record)
     known = distributions(space)
-    described = {name: known.get(name) or _single(value) for name, value in values.items()}
     attributes: Mapping[str, object] = {
         "trial_id": record.trial_id,
         "role": record.role,
@@ -84,7 +93,7 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         "status": record.status or "running",
         "stop_reason": record.stop_reason,
         "best_epoch": record.best_epoch,
-        **{name: value for name, value in record.params.items() if name not in described},
+        **{name: value for name, value in record.params.items() if name not in values},
     }
     by_epoch = {cast(int, report["epoch"]): OBJECTIVE.value(report) for report in record.reports}
     return FrozenTrial(
@@ -95,7 +104,7 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         datetime_start=_moment(record.started),
         datetime_complete=_moment(record.ended) if state.is_finished() else None,
         params=values,
-        distributions=described,
+        distributions={name: known[name] for name in values},
         user_attrs=dict(attributes),
         system_attrs={},
         intermediate_values={epoch: value for epoch, value in by_epoch.items() if value is not None},
@@ -111,12 +120,6 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.distribution == "int_uniform":
         return IntDistribution(int(low), int(high))
     return FloatDistribution(low, high, log=parameter.distribution == "log_uniform_values")
-
-
-def _single(value: object) -> BaseDistribution:
-    from optuna.distributions import CategoricalDistribution
-
-    return CategoricalDistribution([cast(Any, value)])
 
 
 def _moment(seconds: float | None) -> datetime.datetime:

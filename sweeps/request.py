@@ -79,7 +79,7 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
     return {
         "name": request.name,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "space": dict(request.space.source),
+        "space": {"name": request.space.name, **request.space.source},
         "limits": request.limits.as_dict(),
         "allow_unsafe": request.allow_unsafe,
         "trainer": request.trainer,
@@ -103,11 +103,10 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
     """The request and the plan that sweep.yaml holds; RequestError names what is missing or wrong."""
     try:
         content = cast(Mapping[str, Any], given)
-        name, space = str(content["name"]), dict(content["space"])
         request = SweepRequest(
-            name=name,
+            name=str(content["name"]),
             output=output,
-            space=space_from_mapping({"name": name, **space}, where),
+            space=space_from_mapping(content["space"], where),
             trainer=str(content["trainer"]),
             data=str(content["data"]),
             budget=Budget(int(content["trials"]), int(content["epochs"]), content["budget_seconds"]),

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.errors import RequestError
-from sweeps.space import check_limits, load_space, space_from_mapping, space_names
+from sweeps.parameter import DISTRIBUTIONS
+from sweeps.parameter import KEYS as PARAMETER_KEYS
+from sweeps.space import KEYS, check_limits, load_space, space_from_mapping, space_names
 from tests.sweeps.builders import LIMITS
 
-WORDS = st.sampled_from(
-    "parameters ratios scale trials controls set name min max values value default distribution uniform "
-    "log_uniform_values mel label params q".split()
+WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8) | st.sampled_from(
+    [*KEYS, *PARAMETER_KEYS, *DISTRIBUTIONS, "mel_loss_weight", "label", "params", ""]
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
 TREES = st.recursive(

@@ -1,0 +1,114 @@
+"""The small pieces between Ray and the rules, without starting Ray."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.schedulers import AsyncHyperBandScheduler
+
+from sweeps.recorder import divergence, failure_reason
+from sweeps.rungs import Rungs
+from sweeps.scheduler import RungScheduler
+from sweeps.watchdog import Watchdog
+
+FAILED = "Failure # 1 (occurred at 2026-01-01)\n"
+
+
+class Harness:
+    """Feeds results to a scheduler as Ray does, and remembers each trial's best as the journal does."""
+
+    def __init__(self, protected: tuple[str, ...] = ()) -> None:
+        self.best: dict[str, float] = {}
+        self.scheduler = RungScheduler(
+            Rungs(9, 3), 9, protected=lambda trial_id: trial_id in protected, running_best=self.best.get
+        )
+
+    def report(self, trial_id: str, epoch: int, value: float) -> str:
+        trial = SimpleNamespace(trial_id=f"ray-{trial_id}", config={"trial_id": trial_id})
+        if trial.trial_id not in self.scheduler._trial_info:
+            self.scheduler.on_trial_add(None, trial)
+        action = self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "objective": value, "other": "x"})
+        if math.isfinite(value):
+            self.best[trial_id] = min(value, self.best.get(trial_id, value))
+        if action == "STOP":
+            self.scheduler.on_trial_complete(None, trial, {"epoch": epoch, "objective": value})
+        return action
+
+
+def test_it_is_rays_asha() -> None:
+    assert issubclass(RungScheduler, AsyncHyperBandScheduler)
+
+
+def test_the_running_best_is_what_is_compared() -> None:
+    harness = Harness()
+    assert harness.report("a", 3, 0.5) == "CONTINUE"
+    harness.report("b", 2, 0.4)
+    assert harness.report("b", 3, 0.9) == "CONTINUE"
+    assert harness.scheduler.decisions["b"].value == 0.4
+    harness.report("c", 2, 0.8)
+    assert harness.report("c", 3, 0.9) == "STOP"
+    ending = harness.scheduler.endings["c"]
+    assert (ending.status, ending.rung) == ("stopped", 3)
+    assert ending.reason == "0.8000 at epoch 3, where 0.4333 was needed"
+
+
+def test_an_objective_that_is_not_finite_ends_the_trial_at_once_and_enters_no_rung() -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        harness = Harness()
+        assert harness.report("a", 3, value) == "STOP"
+        assert harness.scheduler.endings["a"].status == "diverged"
+        assert harness.scheduler.decisions == {}
+
+
+def test_the_full_length_ends_a_trial_as_finished() -> None:
+    harness = Harness()
+    assert harness.report("a", 9, 0.5) == "STOP"
+    assert harness.scheduler.endings["a"].status == "finished"
+
+
+def test_a_protected_trial_goes_on_where_others_stop() -> None:
+    harness = Harness(protected=("default",))
+    harness.report("a", 3, 0.1)
+    assert harness.report("default", 3, 0.9) == "CONTINUE"
+    assert harness.report("b", 3, 0.9) == "STOP"
+
+
+def test_a_watchdog_waits_for_the_first_epoch_and_then_follows_the_longest() -> None:
+    watchdog = Watchdog(factor=10, floor=5, first=100)
+    watchdog.started("a", 0.0)
+    watchdog.started("b", 0.0)
+    assert watchdog.late(99.0) == []
+    watchdog.reported("a", 99.0, epoch_seconds=2.0)
+    assert watchdog.patience == 20.0
+    assert watchdog.late(110.0) == ["b"]
+    watchdog.ended("b")
+    assert watchdog.late(119.0) == []
+    assert watchdog.late(119.5) == ["a"]
+    watchdog.reported("a", 120.0, epoch_seconds=0.1)
+    assert watchdog.patience == 20.0
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (
+            "Failure # 1 (occurred at 2026-01-01)\n\x1b[36mray::T.train()\x1b[39m (pid=1)\n  File \"a.py\", line 3\n"
+            "    raise ValueError('x')\nValueError: the toy broke in epoch 2\n",
+            "ValueError: the toy broke in epoch 2",
+        ),
+        (f"{FAILED}ValueError: old\nFailure # 2 (occurred at b)\nKeyError: 'new'\n", "KeyError: 'new'"),
+        (f"{FAILED}The actor died unexpectedly before finishing this task.\n\tpid: 3\n", "the worker process died"),
+        (f"{FAILED}torch.OutOfMemoryError: CUDA out of memory.\n", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("", "the worker failed without a message"),
+    ],
+)  # fmt: skip
+def test_a_failure_is_told_in_its_own_last_words(written: str, reason: str) -> None:
+    assert failure_reason(written) == reason
+
+
+def test_divergence_is_told_with_term_value_and_step() -> None:
+    report = {"epoch": 2, "diverged": {"step": 12, "term": "kl", "value": "inf"}}
+    assert divergence(report) == "kl is inf at step 12"
+    assert divergence({"epoch": 2, "objective": math.nan}) == "the objective is not finite in epoch 2"

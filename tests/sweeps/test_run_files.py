@@ -1,0 +1,164 @@
+"""trials.csv, best_config.yaml, report.html and the table: what a person reads."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sweeps.best_config import write_best_config
+from sweeps.budget import Budget
+from sweeps.errors import SweepFailed
+from sweeps.progress import LineDisplay, LiveDisplay, Progress
+from sweeps.records import TrialRecord, records_from_events
+from sweeps.report import write_report
+from sweeps.trials_csv import write_trials_csv
+from tests.sweeps.builders import trial, trial_events
+
+COLUMNS = ["mel_loss_weight", "kl_loss_weight", "gradient_clip_norm"]
+DOCUMENTED = """
+trial_id role status stop_reason seed mel_loss_weight kl_loss_weight gradient_clip_norm epochs objective best_epoch
+val_next text_use loss_first loss_last loss_max clip_fraction loss_clip_fraction grad_norm_p50 kl_last
+epochs_to_target epochs_to_75 epochs_to_50 audio_seconds_to_target seconds_to_target censored_at censor_reason
+speedup seconds slot
+"""
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def reporting() -> TrialRecord:
+    started, *_ = trial_events(1, [])
+    reports = [
+        {"event": "report", "trial_id": "t0001", "time": 1.0, "epoch": epoch, "objective": objective} | more
+        for epoch, objective, more in (
+            (1, 0.9, {"val/next": 0.8, "loss_first": 5.0, "loss_last": 3.0, "loss_max": 6.0, "train/kl": 0.3}),
+            (2, 0.5, {"val/next": 0.4, "loss_first": 2.9, "loss_last": 2.0, "loss_max": 9.0, "text_use": 0.1}),
+            (3, 0.6, {"val/next": 0.7, "loss_first": 1.9, "loss_last": 1.0, "loss_max": 2.0, "seconds": 12.5}),
+        )
+    ]
+    return records_from_events([started, *reports])[0]
+
+
+def test_the_csv_has_the_documented_columns_in_their_order(tmp_path: Path) -> None:
+    write_trials_csv(tmp_path / "trials.csv", [trial(1, [0.5])], COLUMNS)
+    (row,) = rows(tmp_path / "trials.csv")
+    assert list(row)[: len(DOCUMENTED.split())] == DOCUMENTED.split()
+
+
+def test_each_metric_comes_from_the_epoch_that_it_speaks_of(tmp_path: Path) -> None:
+    write_trials_csv(tmp_path / "trials.csv", [reporting()], COLUMNS)
+    (row,) = rows(tmp_path / "trials.csv")
+    expected = {"objective": "0.5", "best_epoch": "2", "val_next": "0.4", "text_use": "0.1", "loss_first": "5.0"}
+    expected |= {"loss_last": "1.0", "loss_max": "9.0", "kl_last": "", "seconds": "12.5", "status": "running"}
+    assert {key: row[key] for key in expected} == expected
+
+
+def test_convergence_columns_are_filled_where_they_are_known(tmp_path: Path) -> None:
+    known = {"t0001": {"epochs_to_target": 4.5, "speedup": 1.2, "unknown": 1}}
+    write_trials_csv(tmp_path / "trials.csv", [trial(1, [0.5]), trial(2, [0.6])], COLUMNS, known)
+    first, second = rows(tmp_path / "trials.csv")
+    assert (first["epochs_to_target"], first["speedup"], second["speedup"]) == ("4.5", "1.2", "")
+
+
+def test_no_cell_is_taken_for_a_formula(tmp_path: Path) -> None:
+    record = trial(1, [0.5], "failed", reason='=HYPERLINK(1)\n, "x"')
+    write_trials_csv(tmp_path / "trials.csv", [record], COLUMNS)
+    assert rows(tmp_path / "trials.csv")[0]["stop_reason"] == '\'=HYPERLINK(1)\n, "x"'
+
+
+def test_the_best_config_is_a_training_section_with_its_provenance(tmp_path: Path) -> None:
+    path = tmp_path / "best_config.yaml"
+    write_best_config(path, trial(3, [0.9, 0.4]), {"learning_rate": 1e-4}, {"run": "mine"})
+    content = yaml.safe_load(path.read_text())
+    assert content["training"] == {"mel_loss_weight": 1.3, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
+    assert content["verdict"] == "unconfirmed"
+    assert content["fixed"] == {"learning_rate": 1e-4}
+    provenance = content["provenance"]
+    assert (provenance["trial_id"], provenance["objective"], provenance["best_epoch"]) == ("t0003", 0.4, 2)
+    assert "  mel_loss_weight: 1.3\n" in path.read_text()
+
+
+def progress(records: list[TrialRecord], seconds: float = 30.0) -> Progress:
+    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds, 2)
+
+
+def test_the_text_of_progress_is_the_table() -> None:
+    records = [
+        trial(1, [0.9, 0.5, 0.6]),
+        trial(2, [0.95], "stopped"),
+        trial(3, [math.nan], "diverged"),
+        trial(4, [], None),
+    ]
+    assert str(progress(records)).splitlines() == [
+        "trial  mel_loss_weight  epoch  objective  status",
+        "t0001  1.1              3/3    0.5000 @2  finished",
+        "t0002  1.2              1/3    0.9500     stopped",
+        "t0003  1.3              1/3               diverged",
+        "t0004  1.4              0/3               running",
+        "3 of 10 trials · best 0.5000 (t0001, epoch 2) · 30 s, about 70 s left",
+    ]
+
+
+def test_the_time_left_follows_the_epochs_that_are_left() -> None:
+    assert progress([]).seconds_left is None
+    assert progress([trial(n, [0.5] * 3) for n in range(1, 6)], 60.0).seconds_left == pytest.approx(60.0)
+    assert progress([trial(n, [0.5] * 3) for n in range(1, 11)], 60.0).seconds_left == 0.0
+
+
+def test_lines_tell_each_ended_trial_once(capsys: pytest.CaptureFixture[str]) -> None:
+    display = LineDisplay()
+    display.update(progress([trial(1, [0.5] * 3), trial(2, [], None)]))
+    display.update(progress([trial(1, [0.5] * 3), trial(2, [], "failed", reason="ValueError: broke")]))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("t0001  mel_loss_weight 1.1  epoch 3/3  objective 0.5000  finished  [")
+    assert "failed (ValueError: broke)" in second
+
+
+def test_the_live_table_shows_the_best_and_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
+    records = [trial(1, [0.1]), *(trial(n, [0.5]) for n in range(2, 60))]
+    display = LiveDisplay()
+    display.update(progress(records))
+    display.close()
+    out = capsys.readouterr().out
+    assert "t0001" in out
+    assert "t0059" in out
+    assert "t0020" not in out
+
+
+def test_the_report_escapes_what_came_from_outside(tmp_path: Path) -> None:
+    evil = '<script>alert("x")</script>'
+    record = trial(1, [0.5], params={"mel_loss_weight": evil, "a<b>": 1})
+    write_report(tmp_path / "report.html", evil, progress([record]), [evil])
+    page = (tmp_path / "report.html").read_text()
+    assert "<script" not in page
+    assert "a<b>" not in page
+    assert page.count("&lt;script&gt;") >= 4
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write anywhere")
+def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SweepFailed, match="Permission denied"):
+        write_trials_csv(tmp_path / "trials.csv", [], COLUMNS)
+
+
+def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "trials.csv"
+    write_trials_csv(path, [trial(1, [0.5])], COLUMNS)
+    before = path.read_bytes()
+
+    def full(self: Path, *args: object, **kwargs: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SweepFailed, match=r"trials.csv: cannot be written: No space left on device"):
+        write_trials_csv(path, [trial(1, [0.4])], COLUMNS)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["trials.csv"]
