@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.alignment.training import patches_of
 from xtts.corpus.prepared import TRAIN
 from xtts.mel import MELS, PATCH_FRAMES
 from xtts.model.xtts import PLACE_FEATURES, Batch
@@ -89,7 +88,7 @@ class SpeechBatches:
         step_token = np.zeros((len(items), 2 * patches), dtype=np.int64)
         step_place = np.zeros((len(items), 2 * patches, PLACE_FEATURES), dtype=np.float32)
         mel = np.zeros((len(items), patches * PATCH_FRAMES, MELS), dtype=np.float32)
-        heard = [self._reference(item) for item in items]
+        heard = [self.reference(item) for item in items]
         reference = np.zeros((len(items), max(1, *(len(one) for one in heard)), MELS * PATCH_FRAMES), dtype=np.float32)
         for row, (clip, text) in enumerate(zip(clips, texts, strict=True)):
             tokens[row, : token_count[row]] = speech.clip_tokens(text)
@@ -151,7 +150,7 @@ class SpeechBatches:
         latest = max(0, int(self.patches[reference]) - _REFERENCE_PATCHES)
         return Item(clip, reference, int(second * (latest + 1)))
 
-    def _reference(self, item: Item) -> NDArray[np.float32]:
+    def reference(self, item: Item) -> NDArray[np.float32]:
         """Whole patches of the voice prompt [patches, 4 * mels]; none where the speaker has no other clip."""
         if item.reference is None:
             return np.zeros((0, PATCH_FRAMES * MELS), dtype=np.float32)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from xtts.evaluation import Evaluation, Evaluator
 from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
+from xtts.preparation import PreparedData, open_data, prepare_data
+from xtts.samples import write_samples
+from xtts.synthesis import Speaker
 
 NORMALISATIONS = ("standard", "none")
 _FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
@@ -90,16 +94,16 @@ def _number(value: object) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: str) -> AlignedSpeech:
+def _opened(data: str) -> AlignedSpeech:
     """A worker that trains one trial after the other opens the data once."""
-    return AlignedSpeech.open(Path(folder))
+    return open_data(data)
 
 
 @lru_cache(maxsize=2)
 def _evaluator(
-    folder: str, normalisation: str, split: int, device: str, dtype: torch.dtype
+    data: str, normalisation: str, split: int, device: str, dtype: torch.dtype
 ) -> tuple[SpeechBatches, Evaluator]:
-    aligned = _opened(folder)
+    aligned = _opened(data)
     standard = normalisation == "standard"
     mean, sd = (aligned.speech.mel_mean, aligned.speech.mel_sd) if standard else (0.0, 1.0)
     batches = SpeechBatches(aligned, mean, sd)
@@ -114,7 +118,7 @@ class XttsTrainer:
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
-        """`data` is the folder that prepare_speech and align_speech made."""
+        """`data` is the handle that prepare gave."""
         self.settings = settings = Settings.of(params)
         self.seed = seed
         self._device = _device(settings.device)
@@ -143,6 +147,11 @@ class XttsTrainer:
     def default_params(cls) -> Mapping[str, object]:
         """Every parameter with its default."""
         return {field.name: field.default for field in fields(Settings)}
+
+    @classmethod
+    def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
+        """Features, splits and alignment of a folder of speech, once for all trials; see prepare_data."""
+        return prepare_data(data, val_data, **options)
 
     @property
     def aligned(self) -> AlignedSpeech:
@@ -211,6 +220,16 @@ class XttsTrainer:
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+
+    def export_best(self, folder: Path) -> None:
+        """Write the model so that it can speak, and a few sentences of validation as it says them beside the real ones."""
+        speaker = self.speaker()
+        speaker.save(folder)
+        write_samples(speaker, self.aligned, folder / "samples")
+
+    def speaker(self) -> Speaker:
+        """The model as it stands, ready to speak."""
+        return Speaker.of_trial(self.model, shape_named(self.settings.model), self.aligned, self._batches)
 
     def _step(self, items: list[Item], generator: torch.Generator, record: Tensor) -> None:
         settings = self.settings

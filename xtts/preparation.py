@@ -1,0 +1,66 @@
+"""From a folder of speech to what every trial opens: features, splits and alignment, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xtts.alignment.aligned import AlignedSpeech, align_speech
+from xtts.corpus.prepared import Progress, prepare_speech
+from xtts.demo_speech import demo_speech
+from xtts.errors import SpeechError
+from xtts.health import HealthReport, check
+
+_SEPARATOR = "#"
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Speech that trials can learn from, and what to tell about it."""
+
+    data: str
+    """The handle that trainers are given."""
+    summary: dict[str, object]
+    """For sweep.yaml and the report."""
+    health: HealthReport
+    aligned: AlignedSpeech
+
+
+def prepare_data(
+    data: str | None,
+    val_data: str | None = None,
+    *,
+    accept_unusable: bool = False,
+    deep: bool = False,
+    progress: Progress,
+) -> PreparedData:
+    """Prepare a folder of speech (None: the demo speech); SpeechError names what is wrong with it."""
+    folder = demo_speech(progress) if data is None else Path(data)
+    held_out = None if val_data is None else Path(val_data)
+    speech = prepare_speech(folder, held_out, accept_unusable=accept_unusable, deep=deep, progress=progress)
+    aligned = align_speech(speech, progress)
+    health = check(speech, aligned.summary())
+    summary: dict[str, object] = {
+        "source": "demo speech" if data is None else str(folder.absolute()),
+        "fingerprint": speech.fingerprint,
+        "clips": health.clips,
+        "hours": round(health.hours, 4),
+        "speakers": health.speakers,
+        "splits": health.splits,
+        "excluded": health.excluded,
+        "mel_mean": speech.mel_mean,
+        "mel_sd": speech.mel_sd,
+        "alignment": aligned.summary(),
+    }
+    if held_out is not None:
+        summary["validation_source"] = str(held_out.absolute())
+    return PreparedData(f"{speech.folder}{_SEPARATOR}{speech.fingerprint[:16]}", summary, health, aligned)
+
+
+def open_data(handle: str) -> AlignedSpeech:
+    """The speech that a handle stands for; SpeechError if it has changed or gone since the handle was made."""
+    folder, _, fingerprint = handle.rpartition(_SEPARATOR)
+    aligned = AlignedSpeech.open(Path(folder))
+    if not aligned.speech.fingerprint.startswith(fingerprint) or not fingerprint:
+        raise SpeechError(f"the speech behind {folder} has changed since the run began: run on it as it was, or start anew")
+    return aligned
