@@ -49,7 +49,12 @@ class _Metadata(NamedTuple):
 
 class _Line(NamedTuple):
     row: Row
-    where: str
+    file: Path
+    number: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.number}"
 
 
 def read_layout(data: Path, val_data: Path | None = None) -> Layout:
@@ -57,9 +62,14 @@ def read_layout(data: Path, val_data: Path | None = None) -> Layout:
     digest = hashlib.sha256()
     lines: list[_Line] = []
     exclusions: list[Exclusion] = []
-    for metadata in _find_metadata(data, val_data):
+    try:
+        files = _find_metadata(data, val_data)
+    except (OSError, ValueError) as error:
+        folders = data if val_data is None else f"{data} or {val_data}"
+        raise SpeechError(f"{folders}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    for metadata in files:
         content = _read(metadata.file)
-        digest.update(f"{metadata}\0{len(content)}\0".encode())
+        digest.update(f"{metadata}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
         for line in _parse(metadata, _text_lines(metadata.file, content)):
             problem = _escape(line.row)
@@ -150,12 +160,13 @@ def _ljspeech(metadata: _Metadata, lines: list[tuple[int, str]]) -> Iterator[_Li
         raise SpeechError(f"{metadata.file}:{lines[0][0]}: {_columns(columns)}, not id|text or id|raw|normalised")
     for number, line in lines:
         fields = line.split("|")
-        where = f"{metadata.file}:{number}"
         if len(fields) != columns:
-            raise SpeechError(f"{where}: {_columns(len(fields))} where the lines before have {columns}")
+            place = f"{metadata.file}:{number}"
+            raise SpeechError(f"{place}: {_columns(len(fields))} where the lines before have {columns}")
         name = fields[0].strip()
         text = fields[-1] if fields[-1].strip() else fields[1]
-        yield _Line(Row(metadata.id_prefix + name, text, _speaker_of(name), base, name, metadata.part), where)
+        row = Row(metadata.id_prefix + name, text, _speaker_of(name), base, name, metadata.part)
+        yield _Line(row, metadata.file, number)
 
 
 def _coqui(metadata: _Metadata, header: list[str], lines: list[tuple[int, str]]) -> Iterator[_Line]:
@@ -170,14 +181,15 @@ def _coqui(metadata: _Metadata, header: list[str], lines: list[tuple[int, str]])
     base = str(metadata.file.parent.absolute())
     for number, line in lines:
         fields = line.split("|")
-        where = f"{metadata.file}:{number}"
         if len(fields) != len(header):
-            raise SpeechError(f"{where}: {_columns(len(fields))} where the header has {len(header)}")
+            place = f"{metadata.file}:{number}"
+            raise SpeechError(f"{place}: {_columns(len(fields))} where the header has {len(header)}")
         stem = _unquoted(fields[audio_at]).removeprefix("./")
         id = metadata.id_prefix + re.sub(r"\.(wav|flac)$", "", stem, flags=re.IGNORECASE)
         named = _unquoted(fields[speaker_at]) if speaker_at is not None else ""
         speaker = named or _speaker_of(PurePosixPath(stem).name)
-        yield _Line(Row(id, _unquoted(fields[text_at]), speaker, base, stem, metadata.part), where)
+        row = Row(id, _unquoted(fields[text_at]), speaker, base, stem, metadata.part)
+        yield _Line(row, metadata.file, number)
 
 
 def _columns(count: int) -> str:

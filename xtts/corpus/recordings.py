@@ -12,7 +12,7 @@ import numpy.typing as npt
 from xtts.corpus.exclusion import Exclusion
 from xtts.corpus.layouts import Layout, Row
 
-_SUFFIXES = (".wav", ".flac", ".WAV", ".FLAC", "")
+_OTHER_SUFFIXES = (".flac", ".WAV", ".FLAC", "")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def find_recordings(layout: Layout, data_folders: tuple[Path, ...]) -> Recording
         below, _, name = row.stem.rpartition("/")
         folder = f"{row.base}/{below}" if below else row.base
         entries = listing(folder)
-        entry = next((entries[name + suffix] for suffix in _SUFFIXES if name + suffix in entries), None)
+        entry = entries.get(name + ".wav") or _otherwise_named(entries, name)
         if entry is None:
             exclusions.append(Exclusion(row.id, "missing", f"{folder}/{name}: no such .wav or .flac file"))
             continue
@@ -81,3 +81,7 @@ def find_recordings(layout: Layout, data_folders: tuple[Path, ...]) -> Recording
     return Recordings(
         tuple(rows), tuple(paths), np.array(sizes, np.int64), np.array(times, np.int64), tuple(exclusions)
     )
+
+
+def _otherwise_named(entries: dict[str, os.DirEntry[str]], name: str) -> os.DirEntry[str] | None:
+    return next((entries[name + suffix] for suffix in _OTHER_SUFFIXES if name + suffix in entries), None)

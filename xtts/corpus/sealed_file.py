@@ -23,7 +23,7 @@ class DamagedFileError(Exception):
 def write_sealed(path: Path, value: object, arrays: Mapping[str, Array]) -> None:
     """Write atomically: readers see the old file or the new one; OSError if the disk refuses, and the old one stays."""
     body = io.BytesIO()
-    encoded = np.frombuffer(json.dumps(value, ensure_ascii=False).encode(), dtype=np.uint8)
+    encoded = np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
     np.savez(body, allow_pickle=False, **{_VALUE: encoded}, **arrays)
     content = body.getvalue()
     write_atomically(path, hashlib.sha256(content).digest() + content)
@@ -58,10 +58,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def pack_strings(strings: tuple[str, ...] | list[str]) -> Array:
-    """Strings without NUL as one uint8 array."""
-    return np.frombuffer("\0".join(strings).encode(), dtype=np.uint8)
+    """Strings without NUL as one uint8 array; paths keep bytes that are not UTF-8."""
+    return np.frombuffer("\0".join(strings).encode("utf-8", "surrogateescape"), dtype=np.uint8)
 
 
 def unpack_strings(packed: Array, count: int) -> tuple[str, ...]:
     """The `count` strings that pack_strings joined."""
-    return tuple(packed.tobytes().decode().split("\0")) if count else ()
+    return tuple(packed.tobytes().decode("utf-8", "surrogateescape").split("\0")) if count else ()

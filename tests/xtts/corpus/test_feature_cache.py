@@ -108,6 +108,19 @@ def test_frames_that_nothing_points_to_are_cleared_away(data, cache):
     np.testing.assert_array_equal(PreparedSpeech.open(first.folder).clip_mel(7), kept)
 
 
+def test_where_no_second_name_can_be_given_frames_are_copied(data, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    prepare_speech(data)
+    write_clip(data / "wavs/clip002.wav", 0.6, seed=50)
+    speech = prepare_speech(data)
+    for clip in (2, 5):
+        samples, _ = soundfile.read(speech.audio_path(clip), dtype="float32")
+        np.testing.assert_array_equal(PreparedSpeech.open(speech.folder).clip_mel(clip), log_mel(samples))
+
+
 def damage(file, at):
     content = bytearray(file.read_bytes())
     content[int(at * len(content))] ^= 0xFF

@@ -130,6 +130,12 @@ def test_what_is_no_data_folder_is_said_to_be(tmp_path, make, wanted):
     assert str(tmp_path / "data") in message
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "file/below"])
+def test_a_name_that_no_folder_can_have_is_one_line(tmp_path, name):
+    (tmp_path / "file").write_text("x")
+    assert complaint(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("content", "line", "wanted"),
     [

@@ -1,5 +1,6 @@
 """A folder of speech becomes features, tokens, speakers and splits that belong together."""
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_a_worker_opens_what_was_prepared(data):
     assert (opened.fingerprint, opened.ids, opened.vocabulary) == (speech.fingerprint, speech.ids, speech.vocabulary)
     np.testing.assert_array_equal(opened.clip_mel(3), speech.clip_mel(3))
     assert (opened.exclusions, opened.speakers) == (speech.exclusions, speech.speakers)
+
+
+def test_a_folder_whose_name_is_not_utf8_is_no_matter(tmp_path):
+    folder = write_ljspeech(tmp_path / "data").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    (folder / "wavs/clip003.wav").write_bytes(b"")
+    for _ in range(2):
+        speech = prepare_speech(folder)
+        assert len(speech) == 19
+        assert speech.audio_path(0).is_file()
 
 
 def test_speakers_of_a_coqui_folder_are_named(tmp_path):
