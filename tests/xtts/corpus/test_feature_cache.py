@@ -206,19 +206,29 @@ def test_an_interrupted_extraction_goes_on_where_it_was(data, cache):
         np.testing.assert_array_equal(speech.clip_mel(clip), log_mel(samples))
 
 
-def test_processes_that_start_together_share_one_extraction(data, cache):
+def test_a_second_process_waits_for_the_first_and_reads_nothing(data, cache):
     program = """
         import sys
         from pathlib import Path
         from xtts.corpus.prepared import prepare_speech
-        read = []
-        speech = prepare_speech(Path(sys.argv[1]), progress=lambda done, total, what: read.append(what))
-        print(read.count("reading recordings"), speech.fingerprint)
+        said = []
+        def progress(done, total, what):
+            if done == 5:
+                print("half way", flush=True)
+                sys.stdin.readline()
+            if total == 0:
+                print("waiting", flush=True)
+            said.append(what)
+        speech = prepare_speech(Path(sys.argv[1]), progress=progress)
+        print(said.count("reading recordings"), speech.fingerprint)
     """
-    processes = [in_another_process(program, data, cache) for _ in range(3)]
-    answers = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert sorted(int(count) for count, _ in answers) == [0, 0, 20]
-    assert len({fingerprint for _, fingerprint in answers}) == 1
+    first = in_another_process(program, data, cache, stdin=subprocess.PIPE)
+    assert first.stdout.readline() == "half way\n"
+    second = in_another_process(program, data, cache, stdin=subprocess.PIPE)
+    assert second.stdout.readline() == "waiting\n"
+    read, fingerprint = first.communicate("go on\n", timeout=60)[0].split()
+    assert read == "20"
+    assert second.communicate(timeout=60)[0].split() == ["0", fingerprint]
 
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(data, cache):
@@ -269,3 +279,18 @@ def test_nothing_in_the_cache_is_pickled(data, cache):
         with np.load(BytesIO(file.read_bytes()[32:]), allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays.files)
     json.loads(the_only(cache, "features/*/stamps.json").read_text())
+
+
+def test_common_wavs_need_no_audio_library(data, cache):
+    process = in_another_process(
+        """
+        import sys
+        sys.modules.update(dict.fromkeys(("librosa", "soundfile", "soxr", "torch"), None))
+        from pathlib import Path
+        from xtts.corpus.prepared import prepare_speech
+        print(len(prepare_speech(Path(sys.argv[1]))))
+        """,
+        data,
+        cache,
+    )
+    assert process.communicate(timeout=60) == ("20\n", "")
