@@ -25,6 +25,24 @@ class PreparedData:
     health: HealthReport
     aligned: AlignedSpeech
 
+    def lines(self) -> list[str]:
+        """For the terminal, before a sweep starts."""
+        health = self.health
+        left_out = sum(health.excluded.values())
+        lines = [
+            f"speech       {health.clips:,} clips, {60.0 * health.hours:.1f} minutes, {len(health.speakers)} voices"
+            f" ({self.summary['source']}); {_counted(health.splits)}",
+            f"alignment    mean confidence {self.aligned.confidence.mean():.2f}; "
+            f"{len(self.aligned.misaligned())} clips to look at (check names them)",
+        ]
+        if left_out:
+            lines.append(f"left out     {left_out} clips: {_counted(health.excluded)}")
+        return lines
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
 
 def prepare_data(
     data: str | None,

@@ -149,6 +149,11 @@ class XttsTrainer:
         return {field.name: field.default for field in fields(Settings)}
 
     @classmethod
+    def check_params(cls, params: Mapping[str, object]) -> None:
+        """SpeechError where a value makes no sense, before anything is started."""
+        Settings.of(params)
+
+    @classmethod
     def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
         """Features, splits and alignment of a folder of speech, once for all trials; see prepare_data."""
         return prepare_data(data, val_data, **options)

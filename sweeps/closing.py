@@ -1,0 +1,132 @@
+"""What a run comes to, in a few lines for the terminal and as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sweeps.budget import duration
+from sweeps.errors import RequestError
+from sweeps.records import TrialRecord
+
+if TYPE_CHECKING:
+    from sweeps.sweep import Run, SweepResult
+
+
+def default_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The trial of the space's default config."""
+    return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
+
+
+def exportable(run: Run) -> TrialRecord:
+    """The config that a run would export; RequestError where it has none (controls are never exported)."""
+    best = run.best
+    if best is None:
+        why = "it holds only controls" if run.records else "it has no finished epoch yet"
+        raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
+    return best
+
+
+def closing_lines(result: SweepResult) -> list[str]:
+    """How the sweep ended, the best config beside the default, and where to look."""
+    records, best, folder = result.records, result.best, result.folder
+    lines = ["", f"{result.reason}: {_counts(records)} in {duration(result.seconds)}", *result.notes]
+    if best is not None:
+        lines.append(f"best         {describe(best)}")
+        default = default_record(records)
+        if default is not None and default.objective is not None and default is not best:
+            lines.append(f"default      {describe(default)}: {_against(best, default)}")
+        elif default is best:
+            lines.append("default      is the best of the search: nothing that was tried beat it")
+        lines.append("unconfirmed  one seed each: seeds differ by as much as good configs do")
+    lines.append(f"rungs        {result.correlation}")
+    if result.ended == "interrupted":
+        lines.append(f"resume with  python run_sweep.py resume {folder.name}{_output(result)}")
+        return lines
+    if best is not None:
+        lines.append(f"config       {folder.best_config}")
+    lines.append(f"report       {folder.report}")
+    return lines
+
+
+def describe(record: TrialRecord) -> str:
+    """A trial in one line: its config, its objective and the epoch of it."""
+    values = ", ".join(f"{name} {_short(value)}" for name, value in record.params.items())
+    objective = "no finite objective" if record.objective is None else f"objective {record.objective:.4f}"
+    at = "" if record.best_epoch is None else f" at epoch {record.best_epoch}"
+    uses = record.best_report.get("text_use")
+    text = f", text_use {uses:.3f}" if isinstance(uses, float) else ""
+    return f"{record.trial_id}: {values}: {objective}{at}{text}"
+
+
+def result_as_dict(result: SweepResult) -> dict[str, object]:
+    """For --json."""
+    best = result.best
+    return {
+        "run": result.folder.name,
+        "folder": str(result.folder.path),
+        "ended": result.ended,
+        "reason": result.reason,
+        "seconds": round(result.seconds, 1),
+        "trials": dict(Counter(record.status or "running" for record in result.records)),
+        "best": None if best is None else _trial(best),
+        "rung_correlation": result.correlation.value,
+        "notes": list(result.notes),
+    }
+
+
+def run_row(run: Run) -> dict[str, object]:
+    """A run for `list --json`."""
+    best = run.best
+    return {
+        "run": run.folder.name,
+        "folder": str(run.folder.path),
+        "space": run.request.space.name,
+        "trials": len(run.records),
+        "ended": sum(record.status is not None for record in run.records),
+        "of": run.request.trials,
+        "seconds": round(run.seconds, 1),
+        "best": None if best is None else _trial(best),
+    }
+
+
+def run_line(run: Run) -> str:
+    """A run for `list`."""
+    row = run_row(run)
+    best = "no result yet" if run.best is None else f"best {run.best.objective:.4f} ({run.best.trial_id})"
+    return f"{row['run']:<36} {row['ended']}/{row['of']} trials, {duration(run.seconds)}, {best}"
+
+
+def _trial(record: TrialRecord) -> dict[str, object]:
+    return {
+        "trial_id": record.trial_id,
+        "params": dict(record.params),
+        "objective": record.objective,
+        "best_epoch": record.best_epoch,
+        "status": record.status,
+    }
+
+
+def _against(best: TrialRecord, default: TrialRecord) -> str:
+    assert best.objective is not None
+    assert default.objective is not None
+    if not default.objective or not math.isfinite(best.objective):
+        return "not comparable"
+    change = 100.0 * (best.objective / default.objective - 1.0)
+    return f"the best is {abs(change):.1f} % {'lower' if change < 0 else 'higher'}"
+
+
+def _counts(records: Sequence[TrialRecord]) -> str:
+    counted: Mapping[str, int] = Counter(record.status or "running" for record in records)
+    return ", ".join(f"{count} {status}" for status, count in counted.items()) or "no trials"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _output(result: SweepResult) -> str:
+    output = str(result.folder.path.parent)
+    return "" if output == "runs" else f" --output {output}"
