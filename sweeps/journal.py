@@ -60,8 +60,8 @@ class Journal:
     def append(self, event: str, trial_id: str | None, /, **details: object) -> Event:
         """Write one event to disk and take it into the records; SweepFailed where it cannot be written."""
         given: dict[str, object] = {"event": event, "trial_id": trial_id, "time": round(time.time(), 3)}
-        given |= {name: value for name, value in details.items() if name not in given}
-        line = (json.dumps(plain(given), ensure_ascii=False, allow_nan=False) + "\n").encode()
+        given |= {name: plain(value) for name, value in details.items() if name not in given}
+        line = (json.dumps(given, ensure_ascii=False, allow_nan=False) + "\n").encode()
         try:
             written = os.pwrite(self._file, line, self._size)
             while written < len(line):

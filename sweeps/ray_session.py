@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the data stay right
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints worker deaths into the table; the journal has them with their reason
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -47,7 +49,7 @@ def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
         logging.getLogger("ray").setLevel(logging.ERROR)
         try:
             if address is None:
-                ray.init(
+                context = ray.init(
                     address="local",
                     num_cpus=max(plan.cores, plan.concurrent),
                     num_gpus=plan.gpus,
@@ -57,13 +59,15 @@ def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
                     object_store_memory=OBJECT_STORE_BYTES,
                 )
             else:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError, ConnectionError) as error:
             raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
         try:
             yield
         finally:
             ray.shutdown()
+        if address is None:
+            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)  # logs are kept of what went wrong
 
 
 @contextmanager

@@ -188,7 +188,7 @@ def failure_reason(written: str) -> str:
     """The line that says most in Ray's account of a trial's failures, the newest of them."""
     lines = [line.strip() for line in FAILURE_HEAD.split(written)[-1].splitlines() if line.strip()]
     errors = [line for line in lines if ERROR_LINE.match(line)]
-    if any("memory" in line and "killed" in line.lower() for line in lines):
+    if any("running low on memory" in line for line in lines):
         return "the worker was killed because memory ran out"
     if any("actor died" in line for line in lines):
         return "the worker process died"

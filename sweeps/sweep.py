@@ -264,7 +264,7 @@ class _Session:
 
         if not self._request.space.controls:
             threading.Thread(target=preload, daemon=True).start()
-        with ray_session(self._plan, self._request.address):
+        with ray_session(self._plan, self._request.address), self._signals():  # Ray installs handlers of its own
             return self._tune()
 
     def _work_left(self) -> bool:

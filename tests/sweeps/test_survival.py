@@ -1,0 +1,156 @@
+"""Sweeps in processes of their own that are killed and interrupted."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.journal import read, read_events
+from sweeps.records import TrialRecord
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOOPBACK = re.compile(r"\s(127\.0\.0\.1|\[::1\]|\[::ffff:127\.0\.0\.1\]):\d+\s")
+DRIVER = """
+import sys
+from pathlib import Path
+from sweeps.progress import LineDisplay
+from sweeps.sweep import resume, run
+from tests.sweeps.builders import toy_request
+output, name, mode, slow = Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
+if mode == "resume":
+    result = resume(output / name, display=LineDisplay())
+else:
+    request = toy_request(output, name=name, trials=5, epochs=6, set_params={"slow": slow})
+    result = run(request, display=LineDisplay())
+print("ended", result.ended, result.reason, flush=True)
+"""
+
+
+def start(output: Path, name: str, mode: str = "run", slow: float = 0.0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(output), name, mode, str(slow)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    return out
+
+
+def wait_for_reports(journal: Path, count: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if journal.exists() and sum(event["event"] == "report" for event in read_events(journal)) >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{journal} has too few reports")
+
+
+def processes_of(pid: int) -> set[int]:
+    """The process and all that descend from it."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listing.splitlines()]
+    found = {pid}
+    while more := {child for child, parent in pairs if parent in found} - found:
+        found |= more
+    return found
+
+
+def all_gone(pids: set[int], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(_alive(pid) for pid in pids):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def outcome(record: TrialRecord) -> tuple[Any, ...]:
+    curve = [(report["epoch"], report["objective"], report["loss"]) for report in record.reports]
+    return record.trial_id, record.params, record.origin, record.status, record.epochs, record.rung, curve
+
+
+def workers_among(pids: set[int]) -> set[int]:
+    """Without Ray's two agents, which notice a killed driver only after a minute and hold nothing until then."""
+    listing = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    agents = {int(line.split()[0]) for line in listing.splitlines() if "Agent" in line}
+    return pids - agents
+
+
+def test_a_sweep_that_is_killed_and_resumed_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, killed = start(tmp_path, "whole", slow=0.05), start(tmp_path, "killed", slow=0.05)
+    journal = tmp_path / "killed" / "trials.jsonl"
+    wait_for_reports(journal, 11)
+    family = workers_among(processes_of(killed.pid))
+    killed.kill()
+    killed.communicate()
+    before = read(journal)
+    assert before[-1].status is None
+    assert all_gone(family, 20.0)
+    with journal.open("ab") as file:
+        file.write(b'{"event": "report", "trial_id": "t00')
+    finish(whole)
+    assert "torn" in finish(start(tmp_path, "killed", "resume"))
+    after = read(journal)
+    assert [outcome(record) for record in after] == [
+        outcome(record) for record in read(tmp_path / "whole" / "trials.jsonl")
+    ]
+    for record, earlier in zip(after, before, strict=False):
+        assert record.reports[: len(earlier.reports)] == earlier.reports
+    epochs = [(event["trial_id"], event["epoch"]) for event in read_events(journal) if event["event"] == "report"]
+    assert len(epochs) == len(set(epochs))
+
+
+def test_an_interrupted_sweep_ends_soon_with_its_state_saved_and_nothing_left_running(tmp_path: Path) -> None:
+    process = start(tmp_path, "stopped", slow=1.5)
+    journal = tmp_path / "stopped" / "trials.jsonl"
+    wait_for_reports(journal, 1)
+    family = processes_of(process.pid)
+    told = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - told < 5
+    assert all_gone(workers_among(family), 20.0)
+
+    resumed = start(tmp_path, "stopped", "resume")
+    wait_for_reports(journal, 3)
+    family = processes_of(resumed.pid)
+    listening = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
+    ours = [line for line in listening.splitlines() if any(f"pid={pid}," in line for pid in family)]
+    assert ours
+    assert [line for line in ours if not LOOPBACK.search(line)] == []
+    told = time.monotonic()
+    resumed.send_signal(signal.SIGTERM)
+    out = finish(resumed)
+    assert time.monotonic() - told < 10
+    assert "ended interrupted interrupted by SIGTERM" in out
+    assert all_gone(family, 5.0)
+    events = read_events(journal)
+    assert (events[-1]["event"], events[-1]["reason"]) == ("sweep_ended", "interrupted")
+    (record,) = read(journal)
+    assert (record.status, record.retries) == (None, 0)
+    assert (tmp_path / "stopped" / "optuna.db").exists()

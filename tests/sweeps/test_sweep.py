@@ -1,0 +1,210 @@
+"""Whole sweeps of the toy trainer on a real Ray: what they decide, record and leave behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from sweeps.errors import RequestError, SweepFailed
+from sweeps.journal import read, read_events
+from sweeps.plan import Machine, make_plan
+from sweeps.ray_session import ray_session
+from sweeps.records import TrialRecord
+from sweeps.space import load_space, space_from_mapping
+from sweeps.sweep import SweepResult, read_run, resume, run
+from sweeps.watchdog import Watchdog
+from tests.sweeps.builders import LIMITS, toy_request
+from tests.toy_trainer import ToyTrainer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ray() -> Iterator[None]:
+    """One Ray for all sweeps of this file; each run uses the one it finds."""
+    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+        yield
+
+
+def curve(record: TrialRecord) -> list[Any]:
+    return [report["objective"] for report in record.reports]
+
+
+def undisturbed(record: TrialRecord, epochs: int) -> list[Any]:
+    """The curve of a trainer that nothing happened to."""
+    trainer = ToyTrainer(record.params, "", record.seed)
+    return [trainer.train_epoch()["objective"] for _ in range(epochs)]
+
+
+def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
+    ended: list[SweepResult] = []
+    request = toy_request(tmp_path, trials=10, epochs=9, concurrent=2, data_summary={"clips": 3})
+    result = run(request, on_end=[ended.append])
+    assert ended == [result]
+    assert result.ended == "finished"
+    origins = [record.origin for record in result.records]
+    assert origins[:5] == ["default"] + ["sobol"] * 4
+    assert "model" in origins
+    first = result.records[0]
+    assert (first.trial_id, first.status, first.epochs) == ("t0001", "finished", 9)
+    assert {record.status for record in result.records} == {"finished", "stopped"}
+    assert all(record.epochs == 3 for record in result.records if record.status == "stopped")
+    assert all(LIMITS.hold(record.params) for record in result.records)
+
+    folder = result.folder
+    assert read(folder.trials_jsonl) == result.records
+    best = yaml.safe_load(folder.best_config.read_text())
+    assert result.best is not None
+    assert best["training"] == result.best.params
+    assert (folder.best / "toy.txt").read_text() == f"epoch {result.best.best_epoch}\n"
+    assert folder.report.read_text().count("<tr") == 11
+    assert len(folder.trials_csv.read_text().splitlines()) == 11
+    kept = {path.parent.name for path in folder.checkpoints.glob("*/*")}
+    assert len(kept) == 3
+    assert result.best.trial_id in kept
+    assert not list(folder.checkpoints.glob("*/last.safetensors"))
+
+    study = optuna.load_study(study_name="toy", storage=f"sqlite:///{folder.optuna_db}")
+    states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    for stored, record in zip(study.trials, result.records, strict=True):
+        assert stored.state == states[str(record.status)]
+        assert list(stored.intermediate_values.values()) == curve(record)
+    assert study.best_value == result.best.objective
+
+    again = read_run(folder.path)
+    assert again.request.data_summary == {"clips": 3}
+    assert again.best == result.best
+
+
+def test_a_trial_that_is_not_finite_ends_at_once_and_the_others_go_on(tmp_path: Path) -> None:
+    result = run(toy_request(tmp_path, trials=5, epochs=6, set_params={"nan_at": 2, "nan_above_mel": 2.6}))
+    diverged = [record for record in result.records if record.status == "diverged"]
+    assert diverged
+    for record in diverged:
+        assert (record.epochs, record.stop_reason) == (2, "mel is nan at step 7")
+        assert curve(record)[1] is None
+    assert {record.status for record in result.records} - {"diverged"} <= {"finished", "stopped"}
+    assert result.best is not None
+    assert result.best.status == "finished"
+    entered = {event["trial_id"] for event in read_events(result.folder.trials_jsonl) if event["event"] == "rung"}
+    assert all(isinstance(event["value"], float) for record in result.records for event in record.rungs)
+    assert "t0001" in entered
+
+
+def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_go_on(tmp_path: Path) -> None:
+    result = run(toy_request(tmp_path, trials=4, epochs=6, set_params={"raise_at": 2, "raise_above_mel": 4.0}))
+    failed = [record for record in result.records if record.status == "failed"]
+    assert [float(str(record.params["mel_loss_weight"])) > 4.0 for record in failed] == [True] * len(failed)
+    assert failed
+    assert all((r.retries, r.stop_reason) == (1, "ValueError: the toy broke in epoch 2") for r in failed)
+    assert len([r for r in result.records if r.status in ("finished", "stopped")]) == 4 - len(failed)
+
+
+@pytest.mark.parametrize("accident", ["raise_once_at", "kill_once_at", "hang_once_at"])
+def test_a_trial_that_breaks_once_goes_on_from_its_checkpoint(tmp_path: Path, accident: str) -> None:
+    watchdog = Watchdog(factor=1.0, floor=2.0, first=30.0)
+    broken = run(toy_request(tmp_path, trials=1, epochs=4, set_params={accident: 3}), watchdog=watchdog)
+    (record,) = broken.records
+    assert (record.status, record.retries) == ("finished", 1)
+    assert curve(record) == undisturbed(record, 4)
+    (retried,) = [event for event in read_events(broken.folder.trials_jsonl) if event["event"] == "trial_retried"]
+    assert retried["epoch"] == 2
+    reasons = {"raise": "ValueError: the toy broke once", "kill": "worker process died", "hang": "no sign of life"}
+    assert reasons[accident.split("_")[0]] in str(retried["reason"])
+
+
+def test_a_sweep_whose_trials_all_fail_alike_stops_early_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SweepFailed, match="3 of 3 trials failed the same way: ValueError: the toy broke in epoch 1"):
+        run(toy_request(tmp_path, trials=20, concurrent=2, set_params={"raise_at": 1}))
+    records = read(tmp_path / "toy" / "trials.jsonl")
+    assert len(records) <= 4
+    assert read_events(tmp_path / "toy" / "trials.jsonl")[-1]["event"] == "sweep_ended"
+
+
+def test_a_sweep_without_a_finite_objective_fails_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SweepFailed, match=r"no trial has a finite objective .* mel is nan at step 7"):
+        run(toy_request(tmp_path, trials=2, set_params={"nan_at": 1}))
+
+
+def test_controls_run_to_the_end_and_are_never_best(tmp_path: Path) -> None:
+    few = {**load_space("before_after").source, "trials": list(load_space("before_after").source["trials"])[:3]}  # type: ignore[call-overload]
+    space = space_from_mapping(few, "few")
+    result = run(toy_request(tmp_path, space, epochs=3))
+    assert [record.params for record in result.records] == [config.params for config in space.trials]
+    assert {(record.role, record.status) for record in result.records} == {("control", "finished")}
+    assert all(record.label for record in result.records)
+    assert result.best is None
+    assert not result.folder.best_config.exists()
+
+
+def test_trials_outside_the_limits_are_controls(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=3, epochs=1, set_params={"learning_rate": 1.0})
+    with pytest.raises(RequestError, match="--allow-unsafe"):
+        run(request)
+    assert not (tmp_path / "toy").exists()
+    result = run(toy_request(tmp_path, trials=3, epochs=1, set_params={"learning_rate": 1.0}, allow_unsafe=True))
+    assert {record.role for record in result.records} == {"control"}
+
+
+def test_a_sweep_out_of_time_ends_well_and_goes_on_with_more(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=1, epochs=8, seconds=6.0, set_params={"slow": 0.8})
+    result = run(request)
+    assert (result.ended, result.reason) == ("budget", "the budget of 6 s is used up")
+    assert result.best is not None
+    (last,) = result.records
+    assert last.status == "budget"
+    with pytest.raises(RequestError, match="budget of 6 s is used up; give it more"):
+        resume(result.folder.path)
+    more = resume(result.folder.path, budget_seconds=600.0)
+    assert more.ended == "finished"
+    assert [(record.status, record.retries) for record in more.records] == [("finished", 0)]
+    assert curve(more.records[0]) == undisturbed(last, 8)
+
+
+def test_a_finished_sweep_takes_more_trials_and_runs_none_again(tmp_path: Path) -> None:
+    first = run(toy_request(tmp_path, trials=3, epochs=3))
+    same = resume(first.folder.path)
+    assert same.records == first.records
+    more = resume(first.folder.path, trials=5)
+    assert more.records[:3] == first.records
+    assert len({record.identity for record in more.records}) == 5
+    assert read_run(first.folder.path).request.trials == 5
+    with pytest.raises(RequestError, match="--trials 4: toy has 5 already"):
+        resume(first.folder.path, trials=4)
+
+
+def test_a_full_disk_ends_the_sweep_clearly_and_a_resume_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, written = os.pwrite, [0]
+
+    def full_after_a_while(file: int, data: bytes, offset: int) -> int:
+        written[0] += 1
+        if written[0] > 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full_after_a_while)
+    with pytest.raises(SweepFailed, match=r"trials.jsonl: cannot be written: No space left on device"):
+        run(toy_request(tmp_path, trials=4, epochs=4))
+    monkeypatch.setattr(os, "pwrite", real)
+    resumed = resume(tmp_path / "toy")
+    assert len(resumed.records) == 4
+    assert all(curve(record) == undisturbed(record, record.epochs) for record in resumed.records)
+
+
+def test_a_run_is_not_started_twice(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=1, epochs=1)
+    result = run(request)
+    with pytest.raises(RequestError, match="holds a run already"):
+        run(request)
+    with result.folder.locked(), pytest.raises(RequestError, match="is in use by process"):
+        resume(result.folder.path)
