@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TRAINER = "xtts.trainer:XttsTrainer"
 COMMANDS = "resume report export say check list spaces"
-EPILOG = f"""\
+EPILOG = """\
 commands (python run_sweep.py COMMAND --help):
   resume [NAME]                go on with a sweep that was interrupted, or give it more trials or time
   report [NAME]                write report.html, trials.csv and optuna.db again from the records
@@ -80,13 +80,19 @@ def _sweep_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--space", default="safe_weights", metavar="NAME|FILE", help="search space (default: safe_weights)")
-    add("--data", metavar="DIR", help="LJSpeech, MyXTTS or Coqui-format folder (default: demo speech, made on first use)")
+    add(
+        "--data",
+        metavar="DIR",
+        help="LJSpeech, MyXTTS or Coqui-format folder (default: demo speech, made on first use)",
+    )
     add("--val-data", metavar="DIR", help="a folder of its own for validation and test")
     add("--trials", type=int, default=16, help="how many configs (default: 16)")
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
     add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
-    add("--budget", metavar="TIME", help="wall-clock budget such as 2h or 45m; the sweep then ends with its best so far")
+    add(
+        "--budget", metavar="TIME", help="wall-clock budget such as 2h or 45m; the sweep then ends with its best so far"
+    )
     add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU each trial gets (default: one)")
     add("--cpus-per-trial", type=float, metavar="F", help="cores each trial gets")
     add("--concurrent", type=int, metavar="N", help="trials side by side (default: planned from the machine)")
@@ -263,7 +269,7 @@ def _export(options: argparse.Namespace) -> int:
     from xtts.exports import Provenance, TunedConfig, export_config
 
     run = _found(options)
-    best = exportable(run)
+    best, found = exportable(run)
     data = run.request.data_summary
     tuned = TunedConfig(
         params={**run.request.shared_params, **best.params},
@@ -273,8 +279,8 @@ def _export(options: argparse.Namespace) -> int:
         searched=frozenset(best.params),
     )
     provenance = Provenance(
-        objective=best.objective,
-        best_epoch=best.best_epoch,
+        objective=found.value,
+        best_epoch=found.epoch,
         verdict="unconfirmed",
         seeds=(best.seed,),
         interval=None,
@@ -287,7 +293,13 @@ def _export(options: argparse.Namespace) -> int:
     )
     template = Path(options.template) if options.template else None
     for line in export_config(
-        options.to, tuned, provenance, Path(options.file), template=template, force=options.force, unproven=options.unproven
+        options.to,
+        tuned,
+        provenance,
+        Path(options.file),
+        template=template,
+        force=options.force,
+        unproven=options.unproven,
     ):
         print(line)
     print(options.file)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.budget import duration
 from sweeps.errors import RequestError
+from sweeps.objective import Best
 from sweeps.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ def default_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
     return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
 
 
-def exportable(run: Run) -> TrialRecord:
-    """The config that a run would export; RequestError where it has none (controls are never exported)."""
+def exportable(run: Run) -> tuple[TrialRecord, Best]:
+    """The trial that a run would export, and its best epoch; RequestError where it has none (controls never are)."""
     best = run.best
-    if best is None:
+    if best is None or best.best is None:
         why = "it holds only controls" if run.records else "it has no finished epoch yet"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
-    return best
+    return best, best.best
 
 
 def closing_lines(result: SweepResult) -> list[str]:

@@ -18,6 +18,7 @@ from xtts.model.xtts import Batch, Xtts, valid_masks
 
 _FRAME_BUDGET = 8000
 _MOST_CLIPS = 128  # evenly spread over a larger validation set
+_MOST_WHOLE = 16  # of them run freely from end to end, one patch after the other
 _RESAMPLES = 1000
 
 
@@ -59,6 +60,8 @@ class Evaluator:
         self._sd = sd
         clips = _spread(batches.speech.indices(split), _MOST_CLIPS)
         fixed = batches.fixed(clips, clips, _FRAME_BUDGET)
+        whole = batches.fixed(_spread(clips, _MOST_WHOLE), clips, _FRAME_BUDGET)
+        self._whole = [batches.collate(items).to(device, dtype) for items in whole]
         self._own = [batches.collate(items).to(device, dtype) for items in fixed]
         self._swapped = [
             batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
@@ -86,13 +89,16 @@ class Evaluator:
         own = self.read(torch.cat(horizons, dim=1))
         swapped = [_horizon_errors(model, with_true_history(model, batch), batch) for batch in self._swapped]
         text_use, low, high = difference_interval(self.read(torch.cat(swapped, dim=1)), own)
-        ahead, mel, free, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
+        free, free_values = (
+            torch.stack([_free_sums(model, batch) for batch in self._whole]).double().sum(0).cpu().tolist()
+        )
+        ahead, mel, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
         return Evaluation(
             objective=float(own.mean()),
             next=ahead / values / self._sd,
             mel=mel / values / self._sd,
             kl=kl / values,
-            free=free / values / self._sd,
+            free=free / free_values / self._sd,
             text_use=text_use,
             text_use_low=low,
             text_use_high=high,
@@ -103,17 +109,24 @@ def _horizon_errors(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
     """Sums of errors and numbers of values by clip and horizon [2, batch, 8]."""
     error, values = _patch_errors(run_freely(model, history), history.patches, batch)
     both = torch.nn.functional.pad(torch.stack([error, values]), (0, -error.shape[1] % HORIZONS))
-    return both.unflatten(2, (-1, HORIZONS)).sum(2)
+    out: Tensor = both.unflatten(2, (-1, HORIZONS)).sum(2)
+    return out
 
 
 def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
-    """Sums of the errors one patch ahead, on the posterior's path and of whole clips run freely; of KL; of values [5]."""
+    """Sums over valid values: errors one patch ahead and on the posterior's path, KL, and the number of values [4]."""
     ahead, values = _patch_errors(model.decoder(history.prior.mean, history.hidden), history.patches, batch)
     rebuilt, _ = _patch_errors(model.decoder(history.posterior.mean, history.hidden), history.patches, batch)
-    free, _ = _patch_errors(run_freely(model, history, history.patches.shape[1]), history.patches, batch)
     _, patch_real = valid_masks(batch, PATCH_FRAMES)
     kl = (kl_divergence(history.posterior, history.prior) * patch_real).sum()
-    return torch.stack([ahead.sum(), rebuilt.sum(), free.sum(), kl, values.sum()])
+    return torch.stack([ahead.sum(), rebuilt.sum(), kl, values.sum()])
+
+
+def _free_sums(model: Xtts, batch: Batch) -> Tensor:
+    """Sums of the errors of whole clips run freely, and of values [2]."""
+    history = with_true_history(model, batch)
+    error, values = _patch_errors(run_freely(model, history, history.patches.shape[1]), history.patches, batch)
+    return torch.stack([error.sum(), values.sum()])
 
 
 def difference_interval(errors: Errors, base: Errors) -> tuple[float, float, float]:

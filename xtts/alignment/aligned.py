@@ -38,7 +38,7 @@ class AlignedSpeech:
         return self.step_tokens[self.step_start[clip] : self.step_start[clip + 1]]
 
     def misaligned(self) -> NDArray[np.int64]:
-        """Clips whose sound fits other texts of that length as well as their own, or finds no clear path: worst first."""
+        """Clips whose sound fits other texts as well as their own, or finds no clear path through it: worst first."""
         doubtful = np.flatnonzero((self.advantage <= 0.0) | (self.confidence < _DOUBTFUL_CONFIDENCE))
         return doubtful[np.argsort(self.advantage[doubtful], kind="stable")]
 

@@ -37,8 +37,8 @@ class DurationPredictor(nn.Module):
     def step_tokens(self, tokens: NDArray[np.int32], speaker: int) -> NDArray[np.int32]:
         """The token at each step of the clip that this text would make: [2 * patches], never falling.
 
-        Durations are scaled by the speaker's measured pace: the typical length of each token, summed up, is shorter than
-        the typical sentence.
+        Durations are scaled by the speaker's measured pace: the typical length of each token, summed up, is shorter
+        than the typical sentence.
         """
         batch = torch.from_numpy(np.asarray(tokens, dtype=np.int64))[None]
         log_steps = self(batch, torch.tensor([len(tokens)]), torch.tensor([speaker]))[0]

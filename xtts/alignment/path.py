@@ -1,7 +1,7 @@
 """Sums and maxima over all monotonic paths of a text through its clip: exact dynamic programs.
 
-A path starts at the first token, ends at the last, and at each step stays or moves to the next token; it may pass over one
-token at a cost, so that a text with more tokens than steps still has a path (down to half as many steps as tokens).
+A path starts at the first token, ends at the last, and at each step stays or moves to the next token; it may pass over
+one token at a cost, so that a text with more tokens than steps still has a path (down to half as many steps as tokens).
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from torch import Tensor
 _SKIP_COST = 4.0  # nats: a token is passed over only where the sound leaves no room for it
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _log_add(a: float, b: float) -> float:  # pragma: no cover - compiled
-    if a == -np.inf:
-        return b
-    if b == -np.inf:
-        return a
-    top = max(a, b)
-    return top + math.log(math.exp(a - top) + math.exp(b - top))
+    top, low = max(a, b), min(a, b)
+    # Beyond 40 nats the smaller one is below the rounding of the larger; this also covers -inf.
+    return top if low < top - 40.0 or low == -np.inf else top + math.log1p(math.exp(low - top))
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _forward_backward(
     scores: NDArray[np.float64], skip: float
 ) -> tuple[float, NDArray[np.float64]]:  # pragma: no cover
@@ -67,7 +64,7 @@ def _forward_backward(
     return total, posterior
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _viterbi(scores: NDArray[np.float64], skip: float) -> NDArray[np.int32]:  # pragma: no cover - compiled
     steps, tokens = scores.shape
     best = np.full((steps, tokens), -np.inf)
@@ -120,16 +117,16 @@ class _PathSum(torch.autograd.Function):
 
 
 def path_sum(scores: Tensor, step_count: Tensor, token_count: Tensor) -> Tensor:
-    """Log-sum over all paths: log-scores [batch, steps, tokens], counts [batch] -> [batch] nats; 0 where there is no path."""
+    """Log-sum over all paths [batch], 0 where there is none: log-scores [batch, steps, tokens], counts [batch]."""
     result: Tensor = _PathSum.apply(scores, step_count, token_count)
     return result
 
 
 def best_path(scores: NDArray[np.float32]) -> tuple[NDArray[np.int32], float]:
-    """The best path through log-scores [steps, tokens]: the token at each step [steps], never falling, and its confidence.
+    """The best path through log-scores [steps, tokens]: the token at each step [steps], never falling; its confidence.
 
-    The confidence is the mean posterior probability of the tokens on the path, from 0 to 1. Where even passing over tokens
-    leaves no path (more than two tokens a step) the tokens are spread evenly and the confidence is 0.
+    The confidence is the mean posterior probability of the tokens on the path, from 0 to 1. Where even passing over
+    tokens leaves no path (more than two tokens a step) the tokens are spread evenly and the confidence is 0.
     """
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(f"scores must be [steps, tokens] with at least one of each, got shape {scores.shape}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.network import STEP_FRAMES, AlignerNetwork
 from xtts.alignment.path import best_path, path_sum
-from xtts.corpus.prepared import TRAIN, PreparedSpeech, Progress
+from xtts.corpus.prepared import TRAIN, PreparedSpeech, Progress, no_progress
 from xtts.mel import MELS, PATCH_FRAMES
 
 _BATCH_STEPS = 2000
@@ -80,26 +81,35 @@ class _Clips:
 
 
 def train_aligner(speech: PreparedSpeech, progress: Progress) -> Aligned:
-    """Learn the alignment from the training split (one thread, fixed seed) and align all clips with it."""
+    """Learn the alignment from the training split under a fixed seed, and align and judge all clips with it."""
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.manual_seed(0)
     try:
+        torch.set_num_threads(1)
         clips = _Clips(speech)
-        network = AlignerNetwork(len(speech.vocabulary), len(speech.speakers), MELS)
-        _fit(network, clips, speech.indices(TRAIN).tolist(), progress, "aligning text and speech")
-        step_tokens, confidence = _align(speech, clips, network)
-        advantage = _judge_transcripts(speech, clips, progress)
+        symbols, speakers = len(speech.vocabulary), len(speech.speakers)
+        network = AlignerNetwork(symbols, speakers, MELS)
+        judges = [AlignerNetwork(symbols, speakers, MELS, width=64, reach=1) for _ in range(_FOLDS)]
+        # Two threads, since training one network fills one core; neither draws random numbers any more.
+        with ThreadPoolExecutor(1) as beside:
+            judging = beside.submit(_judge_transcripts, speech, clips, judges)
+            _fit(network, clips, speech.indices(TRAIN).tolist(), _updates(clips, speech), progress)
+            step_tokens, confidence = _align(speech, clips, network)
+            advantage = judging.result()
         return Aligned(step_tokens, confidence, advantage, _fit_durations(speech, clips, step_tokens))
     finally:
         torch.set_rng_state(state)
         torch.set_num_threads(threads)
 
 
-def _fit(network: AlignerNetwork, clips: _Clips, train: list[int], progress: Progress, what: str) -> None:
+def _updates(clips: _Clips, speech: PreparedSpeech) -> int:
+    per_epoch = len(clips.batches(speech.indices(TRAIN).tolist(), None))
+    return min(max(_FEWEST_UPDATES, _FEWEST_EPOCHS * per_epoch), max(_MOST_UPDATES, per_epoch))
+
+
+def _fit(network: AlignerNetwork, clips: _Clips, train: list[int], updates: int, progress: Progress) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98))
     shuffle = random.Random(0)
-    per_epoch = len(clips.batches(train, None))
-    updates = min(max(_FEWEST_UPDATES, _FEWEST_EPOCHS * per_epoch), max(_MOST_UPDATES, per_epoch))
     done = 0
     while done < updates:
         for batch in clips.batches(train, shuffle)[: updates - done]:
@@ -107,11 +117,11 @@ def _fit(network: AlignerNetwork, clips: _Clips, train: list[int], progress: Pro
             _, token_count, _, step_count, _ = inputs
             loss = -path_sum(network(*inputs), step_count, token_count).sum() / step_count.sum()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             done += 1
-            progress(done, updates, what)
+            progress(done, updates, "aligning text and speech")
     network.eval()
 
 
@@ -129,21 +139,20 @@ def _align(
     return tuple(paths), confidence
 
 
-def _judge_transcripts(speech: PreparedSpeech, clips: _Clips, progress: Progress) -> NDArray[np.float32]:
+def _judge_transcripts(speech: PreparedSpeech, clips: _Clips, judges: Sequence[AlignerNetwork]) -> NDArray[np.float32]:
     """Own score over decoys' [clips], each clip judged by a small network that has not learned from it.
 
     A network that has learned from a wrong transcript finds it right: of 26 swapped ones the aligner itself noticed 4.
     """
     texts = sorted(set(speech.texts))
     random.Random(0).shuffle(texts)
-    fold_of = {text: place % _FOLDS for place, text in enumerate(texts)}
+    fold_of = {text: place % len(judges) for place, text in enumerate(texts)}
     folds = np.array([fold_of[text] for text in speech.texts])
     decoys = _texts_of_like_length(speech)
     advantage = np.zeros(len(speech), dtype=np.float32)
-    for fold in range(_FOLDS):
-        judge = AlignerNetwork(len(speech.vocabulary), len(speech.speakers), MELS, width=64, reach=1)
+    for fold, judge in enumerate(judges):
         learned = np.flatnonzero(folds != fold).tolist() or list(range(len(speech)))
-        _fit(judge, clips, learned, progress, f"checking transcripts ({fold + 1}/{_FOLDS})")
+        _fit(judge, clips, learned, _updates(clips, speech) // 2, no_progress)
         with torch.no_grad():
             for batch in clips.batches(np.flatnonzero(folds == fold).tolist(), None):
                 scores = []

@@ -43,10 +43,10 @@ def with_true_history(model: Xtts, batch: Batch) -> TrueHistory:
 
 
 def run_freely(model: Xtts, history: TrueHistory, every: int = HORIZONS) -> Tensor:
-    """Patches [batch, patches, values] predicted on the prior's own means, beginning anew from truth at every `every`-th patch.
+    """Patches [batch, patches, values] predicted on the prior's own means, from truth again at every `every`-th patch.
 
-    The patch at place t has been predicted (t mod every) + 1 patches ahead. With `every` at least the number of patches,
-    whole clips run freely from their voice prompt and text alone.
+    The patch at place t has been predicted (t mod every) + 1 patches ahead. With `every` at least the number of
+    patches, whole clips run freely from their voice prompt and text alone.
     """
     batch, patches, _ = history.posterior.mean.shape
     every = min(every, patches)

@@ -35,7 +35,8 @@ class Prior(nn.Module):
 
     def _inputs(self, before: Tensor, known: Tensor, text: Tensor) -> Tensor:
         """Latents before each place [..., latent], which of them are known [...], text at each place [..., width]."""
-        return torch.where(known[..., None], self.history(before), self.no_history) + text
+        history: Tensor = self.history(before)
+        return torch.where(known[..., None], history, self.no_history) + text
 
     def _finish(self, states: Tensor) -> tuple[Tensor, Gaussian]:
         hidden = self.norm(states)
@@ -46,9 +47,10 @@ class Prior(nn.Module):
     ) -> tuple[Tensor, Gaussian, Remembered]:
         """One pass with true history.
 
-        latents [batch, patches, latent]; kept [batch, patches] is False where the latent *before* a place is hidden from
-        it; text [batch, patches, width]; voice [batch, voice latents, width] -> hidden states [batch, patches, width], the
-        prior of every patch, and the keys and values. Padding stands at the end, where a causal model cannot see it.
+        latents [batch, patches, latent]; kept [batch, patches] is False where the latent *before* a place is hidden
+        from it; text [batch, patches, width]; voice [batch, voice latents, width] -> hidden states [batch, patches,
+        width], the prior of every patch, and the keys and values. Padding stands at the end, where a causal model
+        cannot see it.
         """
         before = torch.roll(latents, 1, dims=1)
         known = kept.clone()
@@ -83,8 +85,8 @@ class Prior(nn.Module):
         """One step of every continuation.
 
         before [batch, starts, latent] is the latent before the place, known [starts] whether there is one, text
-        [batch, starts, width], places [starts] the patch numbers, seen [starts, voice latents + patches] the history that
-        may be looked at -> hidden states [batch, starts, width] and the prior.
+        [batch, starts, width], places [starts] the patch numbers, seen [starts, voice latents + patches] the history
+        that may be looked at -> hidden states [batch, starts, width] and the prior.
         """
         states = self._inputs(before, known.expand(before.shape[:-1]), text)
         table = rotary_table(places + self.voice_latents, self.head_width)

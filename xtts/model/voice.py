@@ -43,4 +43,5 @@ class VoicePrompt(nn.Module):
 
     def _heads(self, states: Tensor) -> Tensor:
         """[batch, places, width] -> [batch, heads, places, width / heads]."""
-        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        out: Tensor = states.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return out
