@@ -118,7 +118,7 @@ class _PathSum(torch.autograd.Function):
 
 def path_sum(scores: Tensor, step_count: Tensor, token_count: Tensor) -> Tensor:
     """Log-sum over all paths [batch], 0 where there is none: log-scores [batch, steps, tokens], counts [batch]."""
-    result: Tensor = _PathSum.apply(scores, step_count, token_count)
+    result: Tensor = _PathSum.apply(scores, step_count, token_count)  # type: ignore[no-untyped-call]
     return result
 
 

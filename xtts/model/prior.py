@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -91,5 +92,5 @@ class Prior(nn.Module):
         states = self._inputs(before, known.expand(before.shape[:-1]), text)
         table = rotary_table(places + self.voice_latents, self.head_width)
         for block, rollout in zip(self.blocks, rollouts, strict=True):
-            states = block.step(states, table, rollout, seen, taken)
+            states = cast(Block, block).step(states, table, rollout, seen, taken)
         return self._finish(states)
