@@ -78,6 +78,11 @@ class TrialRecord:
         return found
 
     @property
+    def recommendable(self) -> bool:
+        """Whether this config may be the best: no control, nothing that diverged or crashed, and no NaN."""
+        return self.role == "trial" and self.status not in ("diverged", "failed") and self.best is not None
+
+    @property
     def identity(self) -> str:
         """The same for two trials of one config."""
         return identity(self.params)
@@ -146,8 +151,8 @@ def add_event(records: dict[str, TrialRecord], event: Event) -> None:
 
 
 def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The best of the role `trial`, whatever the order of `records`: controls are never best, nor is a NaN."""
-    candidates = [record for record in records if record.role == "trial" and record.best is not None]
+    """The best that may be recommended, whatever the order of `records`."""
+    candidates = [record for record in records if record.recommendable]
     sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
     return min(candidates, key=lambda record: (sign * (record.objective or 0.0), record.trial_id), default=None)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps.atomic_file import write_atomically
+from sweeps.convergence import ENDINGS, Curve
+from sweeps.convergence_columns import convergence_columns
 from sweeps.records import Event, TrialRecord
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
@@ -32,17 +34,12 @@ CONVERGENCE = (
     "censor_reason",
     "speedup",
 )
-EXTRAS = ("origin", "label", "retries", "rung")
+EXTRAS = ("origin", "label", "retries", "rung", "updates_to_target", "target_provisional", "speedup_bound")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_trials_csv(
-    path: Path,
-    records: Sequence[TrialRecord],
-    columns: Sequence[str],
-    convergence: Mapping[str, Mapping[str, object]] | None = None,
-) -> None:
-    """Replace trials.csv; `columns` are the searched names, `convergence` holds its columns by trial id."""
+def write_trials_csv(path: Path, records: Sequence[TrialRecord], columns: Sequence[str]) -> None:
+    """Replace trials.csv; `columns` are the searched names."""
     text = io.StringIO()
     header = [
         *LEADING,
@@ -58,14 +55,14 @@ def write_trials_csv(
     ]
     writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
+    speeds = convergence_by_trial(records)
     for record in records:
-        writer.writerow({name: _cell(value) for name, value in _row(record, columns, convergence or {}).items()})
+        row = _row(record, columns) | speeds[record.trial_id]
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     write_atomically(path, text.getvalue())
 
 
-def _row(
-    record: TrialRecord, columns: Sequence[str], convergence: Mapping[str, Mapping[str, object]]
-) -> dict[str, object]:
+def _row(record: TrialRecord, columns: Sequence[str]) -> dict[str, object]:
     known = {**record.coordinates, **record.params}
     row: dict[str, object] = {
         "trial_id": record.trial_id,
@@ -78,7 +75,6 @@ def _row(
         "objective": record.objective,
         "best_epoch": record.best_epoch,
         **{column: _metric(record, column, metric) for column, metric in METRICS.items()},
-        **{name: value for name, value in convergence.get(record.trial_id, {}).items() if name in CONVERGENCE},
         "seconds": record.last_report.get("seconds"),
         "slot": record.slot,
         "origin": record.origin,
@@ -87,6 +83,31 @@ def _row(
         "rung": record.rung,
     }
     return row
+
+
+def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, object]]:
+    """How fast each trial learned, against the run's default config: the columns by trial id."""
+    curves = {record.trial_id: _curve(record) for record in records}
+    default = default_of(records)
+    reports = () if default is None else default.reports
+    errors = (report.get("mean_frame_error") for report in reports)
+    error = next((float(value) for value in errors if isinstance(value, (int, float))), None)
+    reference = None if default is None else curves[default.trial_id]
+    return {trial_id: {**convergence_columns(curve, reference, error)} for trial_id, curve in curves.items()}
+
+
+def _curve(record: TrialRecord) -> Curve:
+    """The trial's curve, without a point where somebody's trainer counts its updates in a way that makes no curve."""
+    try:
+        return Curve.from_reports(record.reports, ENDINGS[record.status])
+    except ValueError:
+        return Curve((), ENDINGS[record.status])
+
+
+def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The search's trial of the default config; in a run of controls the first of them."""
+    default = next((record for record in records if record.origin == "default"), None)
+    return default or next((record for record in records if record.role == "control"), None)
 
 
 def _metric(record: TrialRecord, column: str, metric: str) -> object:

@@ -19,12 +19,18 @@ def test_a_nan_is_never_best() -> None:
     record = trial(1, [math.nan, 0.8, math.nan], "diverged")
     assert (record.objective, record.best_epoch) == (0.8, 2)
     assert trial(2, [math.nan], "diverged").objective is None
+    assert best_record([record]) is None
     assert best_record([trial(2, [math.nan], "diverged"), trial(3, [0.9])]).trial_id == "t0003"
 
 
 def test_the_order_of_the_records_does_not_change_the_best() -> None:
     records = [trial(1, [0.7]), trial(2, [0.5]), trial(3, [0.5]), trial(4, [0.4], role="control"), trial(5, [math.nan])]
     assert {best_record(order).trial_id for order in itertools.permutations(records)} == {"t0002"}
+
+
+def test_a_config_that_diverged_or_crashed_later_is_never_best() -> None:
+    records = [trial(1, [0.1, math.nan], "diverged"), trial(2, [0.2], "failed"), trial(3, [0.9], "stopped")]
+    assert best_record(records).trial_id == "t0003"
 
 
 def test_a_control_is_never_best() -> None:

@@ -12,7 +12,8 @@ from sweeps.budget import Budget, duration, parse_duration
 from sweeps.errors import RequestError
 from sweeps.plan import Machine, make_plan
 from sweeps.request import raised, request_from_yaml, sweep_yaml
-from sweeps.sweep import check, read_run, seconds_used
+from sweeps.run_record import seconds_used
+from sweeps.sweep import check, read_run
 from sweeps.trainer import load_trainer
 from tests.sweeps.builders import toy_request
 

@@ -60,11 +60,29 @@ def test_each_metric_comes_from_the_epoch_that_it_speaks_of(tmp_path: Path) -> N
     assert {key: row[key] for key in expected} == expected
 
 
-def test_convergence_columns_are_filled_where_they_are_known(tmp_path: Path) -> None:
-    known = {"t0001": {"epochs_to_target": 4.5, "speedup": 1.2, "unknown": 1}}
-    write_trials_csv(tmp_path / "trials.csv", [trial(1, [0.5]), trial(2, [0.6])], COLUMNS, known)
-    first, second = rows(tmp_path / "trials.csv")
-    assert (first["epochs_to_target"], first["speedup"], second["speedup"]) == ("4.5", "1.2", "")
+def test_speed_is_measured_against_the_default(tmp_path: Path) -> None:
+    def learning(number: int, objectives: list[float], origin: str, status: str = "finished") -> TrialRecord:
+        events = trial_events(number, objectives, status, origin=origin)
+        more = {"mean_frame_error": 1.0, "audio_seconds": 100.0, "seconds": 10.0}
+        reports = [
+            {**event, **{key: value * event["epoch"] for key, value in more.items()}, "mean_frame_error": 1.0}
+            if event["event"] == "report"
+            else event
+            for event in events
+        ]
+        return records_from_events(reports)[0]
+
+    default = learning(1, [0.8, 0.6, 0.5, 0.5, 0.5, 0.5], "default")
+    faster = learning(2, [0.55, 0.5, 0.5, 0.5, 0.5, 0.5], "sobol")
+    stopped = learning(3, [0.9, 0.8], "sobol", "stopped")
+    write_trials_csv(tmp_path / "trials.csv", [default, faster, stopped], COLUMNS)
+    one, two, three = rows(tmp_path / "trials.csv")
+    assert float(one["speedup"]) == 1.0
+    assert 2.0 < float(one["epochs_to_target"]) < 3.0
+    assert float(one["audio_seconds_to_target"]) == pytest.approx(100 * float(one["epochs_to_target"]))
+    assert float(one["seconds_to_target"]) == pytest.approx(10 * float(one["epochs_to_target"]))
+    assert two["epochs_to_target"] == "" or float(two["epochs_to_target"]) < float(one["epochs_to_target"])
+    assert (three["epochs_to_target"], three["censored_at"], three["censor_reason"]) == ("", "2.0", "rung")
 
 
 def test_no_cell_is_taken_for_a_formula(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_sweep_whose_trials_all_fail_alike_stops_early_and_says_why(tmp_path: 
 
 
 def test_a_sweep_without_a_finite_objective_fails_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(SweepFailed, match=r"no trial has a finite objective .* mel is nan at step 7"):
+    with pytest.raises(SweepFailed, match=r"no trial came to a result .* mel is nan at step 7"):
         run(toy_request(tmp_path, trials=2, set_params={"nan_at": 1}))
 
 

@@ -1,0 +1,52 @@
+"""Which checkpoints stay on the disk, and best/ made from one of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sweeps.checkpoint import BEST, LAST, UnreadableCheckpointError, load_checkpoint
+from sweeps.records import TrialRecord
+from sweeps.run_folder import RunFolder
+from sweeps.trainer import Trainer
+
+KEPT = 3
+
+
+def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
+    """After `ended`: keep the best few trials' best checkpoint; an ended trial needs its last one no more."""
+    ranked = sorted(
+        (record for record in records if record.status is not None and record.recommendable),
+        key=lambda record: (record.objective or 0.0, record.trial_id),
+    )
+    (folder.checkpoints / ended.trial_id / LAST).unlink(missing_ok=True)
+    for trial_id in {record.trial_id for record in ranked[KEPT:]} | {ended.trial_id}:
+        if all(record.trial_id != trial_id for record in ranked[:KEPT]):
+            shutil.rmtree(folder.checkpoints / trial_id, ignore_errors=True)
+
+
+def export_best(
+    folder: RunFolder, best: TrialRecord, trainer_class: type[Trainer], params: Mapping[str, object], data: str
+) -> str | None:
+    """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible."""
+    try:
+        checkpoint = load_checkpoint(folder.checkpoints / best.trial_id / BEST)
+    except (FileNotFoundError, UnreadableCheckpointError) as error:
+        return f"best/ could not be written: {error}"
+    trainer = trainer_class(params, data, best.seed)
+    export = getattr(trainer, "export_best", None)
+    if export is None:
+        return None
+    trainer.load_state_dict(checkpoint.state)
+    temporary = folder.path / f".best.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        export(Path(temporary))
+        shutil.rmtree(folder.best, ignore_errors=True)
+        temporary.rename(folder.best)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return None

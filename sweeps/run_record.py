@@ -1,0 +1,82 @@
+"""A run as its folder tells it, and what came out of one session with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.errors import RequestError
+from sweeps.journal import read_events
+from sweeps.plan import Plan
+from sweeps.records import Event, TrialRecord, best_record, records_from_events
+from sweeps.request import SweepRequest, request_from_yaml
+from sweeps.run_folder import RunFolder, read_sweep_yaml
+from sweeps.rungs import RungCorrelation
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, whether it has ended or not."""
+
+    folder: RunFolder
+    request: SweepRequest
+    plan: Plan
+    events: Sequence[Event]
+    records: Sequence[TrialRecord]
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial of the search."""
+        return best_record(self.records)
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock that the run's sessions have used."""
+        return seconds_used(self.events)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What came out. `ended` is finished, budget or interrupted; `reason` says it in words."""
+
+    folder: RunFolder
+    records: Sequence[TrialRecord]
+    best: TrialRecord | None
+    ended: str
+    reason: str
+    seconds: float
+    correlation: RungCorrelation
+    notes: Sequence[str] = ()
+
+
+Hook = Callable[[SweepResult], None]
+
+
+def read_run(path: Path) -> Run:
+    """A run from its folder; RequestError where there is none."""
+    folder = RunFolder(path)
+    if not folder.exists:
+        raise RequestError(f"{path}: holds no run (there is no sweep.yaml)")
+    request, plan = request_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
+    events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
+    return Run(folder, request, plan, events, records_from_events(events))
+
+
+def searched(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials of the search itself: neither confirmations nor rivals."""
+    return [record for record in records if record.role in ("trial", "control")]
+
+
+def seconds_used(events: Sequence[Event]) -> float:
+    """Wall clock of all sessions, each from its start to its last event; a clock set back counts as none."""
+    total, first, last = 0.0, None, 0.0
+    for event in events:
+        moment = event.get("time")
+        if not isinstance(moment, (int, float)):
+            continue
+        if event["event"] in ("sweep_started", "sweep_resumed"):
+            total += 0.0 if first is None else max(last - first, 0.0)
+            first = float(moment)
+        last = float(moment)
+    return total + (0.0 if first is None else max(last - first, 0.0))

@@ -1,0 +1,264 @@
+"""One process's time with a run: from its first event to the last file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from sweeps.budget import Budget
+from sweeps.errors import SweepFailed
+from sweeps.journal import Journal
+from sweeps.kept_weights import export_best, tidy_checkpoints
+from sweeps.plan import Plan
+from sweeps.progress import Display, Progress
+from sweeps.proposer import Proposer
+from sweeps.records import TrialRecord, best_record
+from sweeps.request import ETA, SweepRequest
+from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import Hook, SweepResult, searched
+from sweeps.rungs import Rungs
+from sweeps.trainer import Trainer
+from sweeps.watchdog import Watchdog
+
+RETRIES = 1
+
+
+class Session:
+    """Runs the trials that a run still needs, and leaves its folder whole however that ends."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        request: SweepRequest,
+        plan: Plan,
+        trainer: type[Trainer],
+        display: Display,
+        watchdog: Watchdog | None,
+        seconds_before: float = 0.0,
+    ) -> None:
+        self._folder = folder
+        self._request = request
+        self._budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
+        self._plan = plan
+        self._trainer = trainer
+        self._display = display
+        self._watchdog = watchdog or Watchdog()
+        self._started = time.monotonic()
+        self._seconds_before = seconds_before
+        self._next_files = 0.0
+        self._interrupted: str | None = None
+
+    @property
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
+
+    def run(self, first_event: str, on_end: Sequence[Hook]) -> SweepResult:
+        """Search until nothing is left to try, time runs out or somebody interrupts; SweepFailed without a result."""
+        with Journal(self._folder.trials_jsonl) as journal, self._signals():
+            self._journal = journal
+            if journal.torn:
+                self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
+            journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
+            self._reopen(first_event)
+            try:
+                ended, reason = self._search()
+            except BaseException as error:
+                with contextlib.suppress(SweepFailed):
+                    journal.append("sweep_ended", None, reason="failed", detail=str(error)[:500])
+                    self._write_files()
+                raise
+            finally:
+                self._display.close()
+            if ended == "budget":
+                for record in journal.records:
+                    if record.status is None:
+                        self._end(record, "budget", reason)
+            journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
+            return self._result(ended, reason, on_end)
+
+    def _reopen(self, first_event: str) -> None:
+        """Close what was decided before the last session ended but not written, and reopen what ran out of budget."""
+        if first_event == "sweep_started":
+            return
+        for record in self._journal.records:
+            if record.status == "budget":
+                self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason="resumed")
+        for record in self._journal.records:
+            if record.status is not None:
+                continue
+            stopping = next((event for event in record.rungs if event.get("decision") == "stop"), None)
+            if record.reports and record.last_report.get("objective") is None:
+                self._end(record, "diverged", "the objective is not finite")
+            elif stopping is not None:
+                self._end(record, "stopped", "stopped at a rung", int(str(stopping["epoch"])))
+            elif record.epochs >= self._budget.epochs:
+                self._end(record, "finished", f"all {self._budget.epochs} epochs")
+
+    def _end(self, record: TrialRecord, status: str, reason: str, rung: int | None = None) -> None:
+        self._journal.append(
+            "trial_ended", record.trial_id, status=status, stop_reason=reason, epoch=record.epochs, rung=rung
+        )
+
+    def _search(self) -> tuple[str, str]:
+        if not self._work_left():
+            return "finished", "all trials are done"
+        from sweeps.model import preload
+        from sweeps.ray_session import ray_session
+
+        if not self._request.space.controls:
+            threading.Thread(target=preload, daemon=True).start()
+        with ray_session(self._plan, self._request.address), self._signals():  # Ray installs handlers of its own
+            return self._tune()
+
+    def _work_left(self) -> bool:
+        records = searched(self._journal.records)
+        return len(records) < self._budget.trials or any(record.status is None for record in records)
+
+    def _tune(self) -> tuple[str, str]:
+        from ray import tune
+
+        from sweeps.recorder import Recorder, Stopped
+        from sweeps.scheduler import RungScheduler
+        from sweeps.searcher import SweepSearcher
+        from sweeps.trainable import TrialTrainable
+
+        request, journal = self._request, self._journal
+        rungs = Rungs(self._budget.epochs, self._budget.first_rung, ETA)
+        rungs.restore(journal.records)
+        scheduler = RungScheduler(
+            rungs,
+            self._budget.epochs,
+            protected=self._protected,
+            running_best=lambda trial_id: journal.record(trial_id).objective,
+        )
+        recorder = Recorder(
+            journal,
+            scheduler,
+            self._watchdog,
+            wants_stop=self._wants_stop,
+            changed=self._changed,
+            ended=self._tidy,
+        )
+        searcher = SweepSearcher(
+            journal,
+            Proposer(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
+            limits=request.limits,
+            fixed=request.shared_params,
+            controls=request.space.controls,
+            seed=request.seed,
+            trials=self._budget.trials,
+            concurrent=self._plan.concurrent,
+            describe=self._describe,
+            on_error=recorder.fail,
+        )
+        try:
+            tune.run(
+                TrialTrainable,
+                name=self._folder.ray.name,
+                storage_path=str(self._folder.path.resolve()),
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=scheduler,
+                callbacks=[recorder],
+                resources_per_trial={"cpu": self._plan.cpus_per_trial, "gpu": self._plan.gpus_per_trial},
+                trial_dirname_creator=lambda trial: str(trial.config["trial_id"]),
+                reuse_actors=True,
+                max_failures=RETRIES,
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+        except Stopped as stopped:
+            if stopped.error is not None:
+                raise stopped.error from None
+            if self._interrupted is not None:
+                return "interrupted", self._interrupted
+            return "budget", stopped.reason
+        return "finished", f"all {len(searched(journal.records))} trials are done"
+
+    def _describe(self, record: TrialRecord) -> dict[str, Any]:
+        return {
+            "trial_id": record.trial_id,
+            "params": {**self._request.shared_params, **record.params},
+            "seed": record.seed,
+            "trainer": self._request.trainer,
+            "data": self._request.data,
+            "threads": self._plan.threads,
+            "checkpoints": str(self._folder.checkpoints.resolve()),
+        }
+
+    def _protected(self, trial_id: str) -> bool:
+        record = self._journal.record(trial_id)
+        return record.role != "trial" or record.origin == "default"
+
+    def _wants_stop(self) -> str | None:
+        if self._interrupted is not None:
+            return self._interrupted
+        return self._budget.exhausted(trials=0, seconds=self._seconds)
+
+    def _progress(self) -> Progress:
+        return progress_of(self._request, self._plan, self._journal.records, self._seconds)
+
+    def _changed(self) -> None:
+        self._display.update(self._progress())
+        if time.monotonic() >= self._next_files:
+            before = time.monotonic()
+            self._write_files()
+            cost = time.monotonic() - before
+            self._next_files = time.monotonic() + max(1.0, 20 * cost)
+
+    def _write_files(self) -> None:
+        write_running_files(self._folder, self._request, self._journal.records)
+
+    def _tidy(self, record: TrialRecord) -> None:
+        tidy_checkpoints(self._folder, self._journal.records, record)
+
+    def _result(self, ended: str, reason: str, on_end: Sequence[Hook]) -> SweepResult:
+        records = self._journal.records
+        best = best_record(records)
+        write_end_files(self._folder, self._request, self._progress(), reason)
+        notes: list[str | None] = []
+        if ended != "interrupted":
+            self._check_for_a_result(records, reason)
+            if best is not None:
+                params = self._describe(best)["params"]
+                notes.append(export_best(self._folder, best, self._trainer, params, self._request.data))
+        correlation = correlation_of(self._request, records)
+        told = tuple(note for note in notes if note)
+        result = SweepResult(self._folder, records, best, ended, reason, self._seconds, correlation, told)
+        for hook in on_end:
+            hook(result)
+        return result
+
+    def _check_for_a_result(self, records: Sequence[TrialRecord], reason: str) -> None:
+        if any(r.best is not None and r.status not in ("diverged", "failed") for r in records):
+            return
+        why = next((f"{r.trial_id} {r.status}: {r.stop_reason}" for r in records if r.status is not None), reason)
+        raise SweepFailed(f"run {self._folder.name}: no trial came to a result ({why})")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM ends the sweep with its state saved, the second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if self._interrupted is not None:
+                self._display.close()
+                os._exit(130)
+            self._interrupted = f"interrupted by {signal.Signals(number).name}"
+
+        caught = (signal.SIGINT, signal.SIGTERM)
+        before: Mapping[signal.Signals, Any] = {number: signal.signal(number, interrupt) for number in caught}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
