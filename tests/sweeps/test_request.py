@@ -12,9 +12,9 @@ from sweeps.budget import Budget, duration, parse_duration
 from sweeps.errors import RequestError
 from sweeps.plan import Machine, make_plan
 from sweeps.request import raised, request_from_yaml, sweep_yaml
-from sweeps.run_record import seconds_used
 from sweeps.sweep import check, read_run
 from sweeps.trainer import load_trainer
+from sweeps.wall_clock import seconds_used
 from tests.sweeps.builders import toy_request
 
 PLAN = make_plan(Machine(2, 1 << 34, 0), 16)
