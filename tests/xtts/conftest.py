@@ -1,0 +1,87 @@
+"""Learnable speech with its true alignment, prepared once a session, and a model small enough to train in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.xtts.learnable_speech import Utterance, utterances, write_folder
+from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.durations import DurationPredictor
+from xtts.alignment.training import Aligned, patches_of
+from xtts.corpus.prepared import PreparedSpeech, no_progress
+from xtts.model.shape import PRESETS, Shape
+from xtts.preparation import PreparedData, prepare_data
+from xtts.trainer import XttsTrainer
+
+MINI = Shape(width=32, layers=2, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """A prepared folder of learnable speech."""
+
+    folder: Path
+    prepared: PreparedData
+    truth: Mapping[str, Utterance]
+    defaults: Mapping[str, object] = field(default_factory=lambda: {"model": "mini", "batch_frames": 500})
+
+    @property
+    def aligned(self) -> AlignedSpeech:
+        return self.prepared.aligned
+
+    def trainer(self, seed: int = 1, **params: object) -> XttsTrainer:
+        """A trial of the smallest model on this speech."""
+        return XttsTrainer({**self.defaults, **params}, self.prepared.data, seed)
+
+
+def true_alignment(speech: PreparedSpeech, truth: Mapping[str, Utterance]) -> Aligned:
+    """What a perfect aligner would find; the durations have learned nothing."""
+    torch.manual_seed(0)
+    steps = [2 * patches_of(int(frames)) for frames in speech.frames]
+    paths = tuple(
+        truth[Path(audio).stem].token_at_steps(count).astype(np.int32)
+        for audio, count in zip(speech.audio, steps, strict=True)
+    )
+    one = np.ones(len(speech), np.float32)
+    return Aligned(paths, one, one, DurationPredictor(len(speech.vocabulary), len(speech.speakers)).eval())
+
+
+def prepare_learnable(folder: Path, count: int, seed: int = 0) -> Learnable:
+    """Write and prepare `count` clips; the aligner's training is replaced by the truth, its files are real."""
+    spoken = utterances(count, seed)
+    truth = {clip.name: clip for clip in spoken}
+    write_folder(folder, spoken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xtts.alignment.aligned.train_aligner", lambda speech, progress: true_alignment(speech, truth))
+        prepared = prepare_data(str(folder), progress=no_progress)
+    return Learnable(folder, prepared, truth)
+
+
+@pytest.fixture(scope="session")
+def mini_preset() -> Iterator[None]:
+    """The name `mini` for a model of a few thousand parameters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "mini", MINI)
+        yield
+
+
+@pytest.fixture(scope="session")
+def learnable(mini_preset: None, tmp_path_factory: pytest.TempPathFactory) -> Learnable:
+    """24 clips of two voices, 20 of them for training."""
+    return prepare_learnable(tmp_path_factory.mktemp("learnable") / "speech", 24)
+
+
+@pytest.fixture(scope="session")
+def talker(mini_preset: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Learnable, XttsTrainer]:
+    """100 clips, and a model that has learned to say such texts."""
+    speech = prepare_learnable(tmp_path_factory.mktemp("talker") / "speech", 100)
+    trainer = speech.trainer(learning_rate=4e-3, gradient_clip_norm=None)
+    for _ in range(8):
+        trainer.train_epoch()
+    return speech, trainer
