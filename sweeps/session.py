@@ -19,6 +19,7 @@ from sweeps.plan import Plan
 from sweeps.progress import Display, Progress
 from sweeps.proposer import Proposer
 from sweeps.records import TrialRecord, best_record
+from sweeps.report import Report, write_report
 from sweeps.request import ETA, SweepRequest
 from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
 from sweeps.run_folder import RunFolder
@@ -42,6 +43,7 @@ class Session:
         display: Display,
         watchdog: Watchdog | None,
         seconds_before: float = 0.0,
+        report: Report = write_report,
     ) -> None:
         self._folder = folder
         self._request = request
@@ -52,6 +54,8 @@ class Session:
         self._watchdog = watchdog or Watchdog()
         self._started = time.monotonic()
         self._seconds_before = seconds_before
+        self._report = report
+        self._page_failed = False
         self._next_files = 0.0
         self._interrupted: str | None = None
 
@@ -214,7 +218,18 @@ class Session:
             self._next_files = time.monotonic() + max(1.0, 20 * cost)
 
     def _write_files(self) -> None:
-        write_running_files(self._folder, self._request, self._journal.records)
+        write_running_files(self._folder, self._request, self._journal.records, self._page)
+
+    def _page(self, folder: RunFolder) -> None:
+        """Write report.html; what goes wrong with it ends no sweep, because it can be made again from the records."""
+        try:
+            self._report(folder)
+        except SweepFailed:
+            raise
+        except Exception as error:
+            if not self._page_failed:
+                self._display.note(f"{folder.report.name} could not be written: {error}")
+            self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
         tidy_checkpoints(self._folder, self._journal.records, record)
@@ -222,7 +237,7 @@ class Session:
     def _result(self, ended: str, reason: str, on_end: Sequence[Hook]) -> SweepResult:
         records = self._journal.records
         best = best_record(records)
-        write_end_files(self._folder, self._request, self._progress(), reason)
+        write_end_files(self._folder, self._request, records, self._page)
         notes: list[str | None] = []
         if ended != "interrupted":
             self._check_for_a_result(records, reason)

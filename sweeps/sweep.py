@@ -8,6 +8,7 @@ from pathlib import Path
 from sweeps.errors import RequestError
 from sweeps.plan import Plan, make_plan, this_machine
 from sweeps.progress import Display, QuietDisplay
+from sweeps.report import Report, write_report
 from sweeps.request import SweepRequest, raised, sweep_yaml
 from sweeps.run_files import rewrite_files
 from sweeps.run_folder import new_run, read_sweep_yaml, write_sweep_yaml
@@ -57,6 +58,7 @@ def run(
     display: Display | None = None,
     on_end: Sequence[Hook] = (),
     watchdog: Watchdog | None = None,
+    report: Report = write_report,
 ) -> SweepResult:
     """Run a new sweep. RequestError before anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
@@ -64,7 +66,8 @@ def run(
     folder = new_run(request.output, request.name)
     with folder.locked():
         write_sweep_yaml(folder, sweep_yaml(request, plan))
-        return Session(folder, request, plan, trainer, display or QuietDisplay(), watchdog).run("sweep_started", on_end)
+        session = Session(folder, request, plan, trainer, display or QuietDisplay(), watchdog, report=report)
+        return session.run("sweep_started", on_end)
 
 
 def resume(
@@ -75,6 +78,7 @@ def resume(
     display: Display | None = None,
     on_end: Sequence[Hook] = (),
     watchdog: Watchdog | None = None,
+    report: Report = write_report,
 ) -> SweepResult:
     """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised."""
     found = read_run(path)
@@ -91,5 +95,6 @@ def resume(
                 folder,
                 {**read_sweep_yaml(folder), "trials": request.trials, "budget_seconds": request.budget.seconds},
             )
-        session = Session(folder, request, found.plan, trainer, display or QuietDisplay(), watchdog, found.seconds)
+        shown = display or QuietDisplay()
+        session = Session(folder, request, found.plan, trainer, shown, watchdog, found.seconds, report)
         return session.run("sweep_resumed", on_end)

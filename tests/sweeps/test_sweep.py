@@ -65,7 +65,7 @@ def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path:
     assert result.best is not None
     assert best["training"] == result.best.params
     assert (folder.best / "toy.txt").read_text() == f"epoch {result.best.best_epoch}\n"
-    assert folder.report.read_text().count("<tr") == 11
+    assert folder.report.read_text().count("data-rank") == 10
     assert len(folder.trials_csv.read_text().splitlines()) == 11
     kept = {path.parent.name for path in folder.checkpoints.glob("*/*")}
     assert len(kept) == 3

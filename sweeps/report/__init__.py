@@ -1,0 +1,55 @@
+"""report.html: one self-contained page that says which config to take, how sure that is, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeps.atomic_file import write_atomically
+from sweeps.report.data import gather
+from sweeps.report.extras import (
+    NO_EXTRAS,
+    Coordinate,
+    ExtraTable,
+    FindingNote,
+    HealthNote,
+    LossBand,
+    ReportExtras,
+    Sample,
+    SampleText,
+)
+from sweeps.report.page import page
+from sweeps.report.words import Words
+from sweeps.run_folder import RunFolder
+
+Report = Callable[[RunFolder], object]
+"""Writes the page of a run; `write_report` is one, and so is a partial of it with extras and a language."""
+
+
+def write_report(
+    folder: RunFolder, extras: ReportExtras = NO_EXTRAS, lang: str = "en", *, path: Path | None = None
+) -> Path:
+    """Replace the run's report.html (or write `path`), from what its folder holds and `extras`; returns where it is.
+
+    May be called while the sweep runs. RequestError where the folder holds no run or `lang` is none that there is;
+    SweepFailed where the file cannot be written.
+    """
+    words = Words(lang)
+    target = folder.report if path is None else path
+    write_atomically(target, page(gather(folder, extras.coordinates), extras, words, time.time()))
+    return target
+
+
+__all__ = [
+    "Coordinate",
+    "ExtraTable",
+    "FindingNote",
+    "HealthNote",
+    "LossBand",
+    "Report",
+    "ReportExtras",
+    "Sample",
+    "SampleText",
+    "write_report",
+]

@@ -1,0 +1,113 @@
+"""Parallel coordinates: a line for each config through its values to its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweeps.records import TrialRecord
+from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_label
+from sweeps.report.charts.slices import SHADES, shades
+from sweeps.report.coordinates import number
+from sweeps.report.data import RunData
+from sweeps.report.html import Html, tag
+from sweeps.report.trial_marks import front_last, group, kind, value_text
+from sweeps.report.words import Words
+
+PLOT = Plot(width=900, height=380, left=70, right=70, top=44, bottom=16)
+MOST_WORDS = 12
+LONGEST_NAME = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One vertical axis: a scale for numbers or places for words; `low` and `high` name its ends' safe limits."""
+
+    name: str
+    x: float
+    scale: Scale | None
+    places: dict[str, float]
+
+    def position(self, value: object) -> float | None:
+        """Where a value stands; None where it has no place."""
+        if self.scale is None:
+            return self.places.get(value_text(value))
+        found = number(value)
+        return None if found is None or (self.scale.log and found <= 0) else self.scale(found)
+
+
+def parallel_chart(data: RunData, words: Words) -> Html | None:
+    """All configs of the search; None with fewer than two parameters that differ or fewer than three trials."""
+    drawn = [record for record in data.records if record.role in ("trial", "control") and record.objective is not None]
+    names = [name for name in data.request.columns if len({value_text(_value(r, name)) for r in drawn}) > 1]
+    if len(names) < 2 or len(drawn) < 3:
+        return None
+    columns = _columns(data, words, names, drawn)
+    shade = shades(data)
+    worst_first = sorted(drawn, key=lambda record: -(record.objective or 0.0))
+    return figure(
+        words,
+        "parallel",
+        words("chart_parallel"),
+        words("chart_parallel_caption"),
+        PLOT,
+        (_axis(column) for column in columns),
+        tag("g", (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))),
+        legend=[
+            ("shade-0", words("shade_best")),
+            (f"shade-{SHADES - 1}", words("shade_worst")),
+            ("default", words("kind_default")),
+        ],
+        wide=True,
+    )
+
+
+def _columns(data: RunData, words: Words, names: Sequence[str], drawn: Sequence[TrialRecord]) -> list[Column]:
+    left, right = PLOT.across
+    step = (right - left) / len(names)
+    columns = [_column(data, name, left + place * step, drawn) for place, name in enumerate(names)]
+    low_is_good = scale([record.objective or 0.0 for record in drawn], *PLOT.up)
+    return [*columns, Column(words.label(words("objective")), right, low_is_good, {})]
+
+
+def _column(data: RunData, name: str, x: float, drawn: Sequence[TrialRecord]) -> Column:
+    values = [_value(record, name) for record in drawn]
+    numbers = [found for value in values if (found := number(value)) is not None]
+    if len(numbers) == len(values) and len(set(numbers)) > 2:
+        is_log = min(numbers) > 0 and max(numbers) / min(numbers) > 3
+        return Column(name, x, scale(numbers, *PLOT.up, log=is_log), {})
+    distinct = list(dict.fromkeys(map(value_text, values)))[:MOST_WORDS]
+    floor, ceiling = PLOT.up
+    step = (floor - ceiling) / len(distinct)
+    return Column(name, x, None, {word: floor - (place + 0.5) * step for place, word in enumerate(distinct)})
+
+
+def _axis(column: Column) -> Html:
+    floor, ceiling = PLOT.up
+    name = column.name if len(column.name) <= LONGEST_NAME else f"{column.name[: LONGEST_NAME - 1]}…"
+    if column.scale is not None:
+        ticks = [(tick_label(tick), column.scale(tick)) for tick in column.scale.ticks(7)]
+    else:
+        ticks = list(column.places.items())
+    return tag(
+        "g",
+        tag("path", d=f"M{column.x:.1f} {ceiling}V{floor}", class_="axis"),
+        tag("text", name, x=column.x, y=ceiling - 16, text_anchor="middle", class_="name"),
+        (tag("text", text, x=column.x + 6, y=up + 4, class_="over") for text, up in ticks),
+    )
+
+
+def _trial(
+    data: RunData, words: Words, record: TrialRecord, columns: Sequence[Column], shade: dict[str, str]
+) -> Html | None:
+    values = [*(_value(record, column.name) for column in columns[:-1]), record.objective]
+    placed = [(column.x, column.position(value)) for column, value in zip(columns, values, strict=True)]
+    known = [(x, y) for x, y in placed if y is not None]
+    if len(known) < len(placed):
+        return None
+    looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"
+    return group(data, words, record, tag("polyline", points=points(known), class_=looks))
+
+
+def _value(record: TrialRecord, name: str) -> object:
+    return {**record.params, **record.coordinates}.get(name)

@@ -1,0 +1,155 @@
+"""The objective over one coordinate of the configs, and over two of them at once, with the safe range drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweeps.records import TrialRecord
+from sweeps.report.charts.plot import Plot, Scale, clip, figure, mark, points, scale, simple_table
+from sweeps.report.coordinates import Axis, safe_region
+from sweeps.report.data import RunData
+from sweeps.report.html import Html, tag
+from sweeps.report.trial_marks import figure as shown_objective
+from sweeps.report.trial_marks import front_last, group, kind
+from sweeps.report.words import Words
+
+PLOT = Plot(width=460, height=300)
+SHADES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A trial at its place."""
+
+    record: TrialRecord
+    x: float
+    y: float
+
+
+def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | None:
+    """The objective over one coordinate; None where fewer than two trials have both."""
+    dots = [
+        Dot(record, value, record.objective)
+        for record in _searched(data)
+        if record.objective is not None and (value := axis.value(data.config(record))) is not None
+    ]
+    if len({dot.x for dot in dots}) < 2:
+        return None
+    x = scale([*(dot.x for dot in dots), *(axis.safe or ())], *PLOT.across, log=axis.log)
+    y = scale([dot.y for dot in dots], *PLOT.up)
+    label = axis.name if not axis.formula or axis.formula == axis.name else f"{axis.name} = {axis.formula}"
+    return figure(
+        words,
+        name,
+        words("chart_slice", name=axis.name),
+        words("chart_slice_caption" if axis.safe else "chart_slice_caption_free", name=label),
+        PLOT,
+        clip(f"{name}-area", PLOT),
+        _safe_range(words, axis, x),
+        PLOT.axes(x, y, label, words.label(words("objective"))),
+        tag("g", (_dot(data, words, dot, x, y) for dot in _drawn(data, dots)), clip_path=f"url(#{name}-area)"),
+        legend=_legend(data, words, dots, bool(axis.safe)),
+        table=_table(words, words("chart_slice", name=axis.name), [axis.name], [(d.record, (d.x,)) for d in dots]),
+    )
+
+
+def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html | None:
+    """All configs in the plane of two coordinates, shaded by objective; None where fewer than three have both."""
+    dots = []
+    for record in _searched(data):
+        across, up = x_axis.value(data.config(record)), y_axis.value(data.config(record))
+        if across is not None and up is not None:
+            dots.append(Dot(record, across, up))
+    if len(dots) < 3:
+        return None
+    region = safe_region(data.request.limits, x_axis, y_axis)
+    x = scale([*(dot.x for dot in dots), *(corner[0] for corner in region)], *PLOT.across, log=x_axis.log)
+    y = scale([*(dot.y for dot in dots), *(corner[1] for corner in region)], *PLOT.up, log=y_axis.log)
+    shade = shades(data)
+    inside = tag("polygon", points=points((x(a), y(b)) for a, b in region), class_="safe") if region else None
+    both = {"x": x_axis.name, "y": y_axis.name}
+    return figure(
+        words,
+        "plane",
+        words("chart_plane", **both),
+        words("chart_plane_caption"),
+        PLOT,
+        inside,
+        PLOT.axes(x, y, x_axis.name, y_axis.name),
+        tag("g", (_dot(data, words, dot, x, y, shade.get(dot.record.trial_id, "none")) for dot in _drawn(data, dots))),
+        legend=[
+            ("mark-dot shade-0", words("shade_best")),
+            (f"mark-dot shade-{SHADES - 1}", words("shade_worst")),
+            *_legend(data, words, dots, bool(region)),
+        ],
+        table=_table(
+            words, words("chart_plane", **both), [x_axis.name, y_axis.name], [(d.record, (d.x, d.y)) for d in dots]
+        ),
+    )
+
+
+def shades(data: RunData) -> dict[str, str]:
+    """The shade of each trial by the rank of its objective, 0 (best) to 8."""
+    placed = [record for record in _searched(data) if record.objective is not None]
+    placed.sort(key=lambda record: record.objective or 0.0)
+    last = max(len(placed) - 1, 1)
+    return {record.trial_id: str(round((SHADES - 1) * place / last)) for place, record in enumerate(placed)}
+
+
+def _searched(data: RunData) -> list[TrialRecord]:
+    return [record for record in data.records if record.role in ("trial", "control")]
+
+
+def _drawn(data: RunData, dots: Sequence[Dot]) -> list[Dot]:
+    by_id = {dot.record.trial_id: dot for dot in dots}
+    return [by_id[record.trial_id] for record in front_last(data, [dot.record for dot in dots])]
+
+
+def _dot(data: RunData, words: Words, dot: Dot, x: Scale, y: Scale, shade: str | None = None) -> Html:
+    across, up = x(dot.x), y(dot.y)
+    whole = "whole" if dot.record.status in ("finished", None) else "partial"
+    looks = f"dot {whole}" + ("" if shade is None else f" shade-{shade}")
+    drawn = [tag("circle", cx=across, cy=up, r="5", class_=looks)]
+    if dot.record.status in ("diverged", "failed"):
+        drawn = [mark(dot.record.status, across, up)]
+    shown = kind(data, dot.record)
+    if shown in ("best", "default"):
+        drawn.append(mark(shown, across, up))
+    return group(data, words, dot.record, drawn)
+
+
+def _safe_range(words: Words, axis: Axis, x: Scale) -> Html | None:
+    if axis.safe is None:
+        return None
+    floor, ceiling = PLOT.up
+    left, right = x(axis.safe[0]), x(axis.safe[1])
+    return tag("rect", x=left, y=ceiling, width=right - left, height=floor - ceiling, class_="safe")
+
+
+def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> list[tuple[str, str]]:
+    kinds = {kind(data, dot.record) for dot in dots}
+    entries = [(f"mark-{name}", words(f"kind_{name}")) for name in ("best", "default") if name in kinds]
+    if any(dot.record.status == "stopped" for dot in dots):
+        entries.append(("mark-dot partial", words("stopped_dot")))
+    if any(dot.record.role == "control" for dot in dots) and not data.request.space.controls:
+        entries.append(("mark-dot control", words("kind_control")))
+    return [*entries, *([("safe", words("safe_range"))] if safe else [])]
+
+
+def _table(
+    words: Words, caption: str, names: Sequence[str], rows: Sequence[tuple[TrialRecord, tuple[float, ...]]]
+) -> Html:
+    return simple_table(
+        caption,
+        [words("trial"), *names, words("objective"), words("status")],
+        [
+            [
+                record.trial_id,
+                *(f"{value:.4g}" for value in values),
+                shown_objective(record.objective),
+                words.known(f"status_{record.status or 'running'}", record.status or "running"),
+            ]
+            for record, values in rows
+        ],
+    )

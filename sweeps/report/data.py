@@ -1,0 +1,209 @@
+"""All that the page tells of a run, gathered from its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from sweeps.closing import default_record
+from sweeps.configuration import identity
+from sweeps.convergence import ENDINGS, Curve, Targets
+from sweeps.errors import RequestError
+from sweeps.journal import read_events
+from sweeps.plan import Plan
+from sweeps.records import Event, TrialRecord, best_record, records_from_events
+from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
+from sweeps.report.cost import Cost, cost
+from sweeps.report.extras import Coordinate
+from sweeps.report.importance import Comparison, Importance, comparison, importances
+from sweeps.request import SweepRequest, request_from_yaml
+from sweeps.run_folder import RunFolder, read_sweep_yaml
+from sweeps.speed_up import SpeedUp, speed_up
+from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.verdict import Verdict
+from sweeps.wall_clock import seconds_used
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the run stands: running, finished, interrupted, budget or failed, and the reason in words."""
+
+    word: str
+    reason: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether more is to come without anybody's doing."""
+        return self.word == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The config to take home, as best_config.yaml has it, and the trial that it came from where that is known."""
+
+    params: Mapping[str, object]
+    record: TrialRecord | None
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run: what was asked, what happened, and what is derived from both."""
+
+    folder: RunFolder
+    content: Mapping[str, Any]
+    request: SweepRequest
+    plan: Plan
+    records: tuple[TrialRecord, ...]
+    state: State
+    chosen: Chosen | None
+    default: TrialRecord | None
+    verdict: Verdict | None
+    cost: Cost
+    acting: tuple[Axis, ...]
+    searched: tuple[Axis, ...]
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """The place of each of the search's trials by objective, from 1; trials without one are left out."""
+        placed = [record for record in self.records if record.role == "trial" and record.objective is not None]
+        placed.sort(key=lambda record: (cast(float, record.objective), record.trial_id))
+        return {record.trial_id: place for place, record in enumerate(placed, 1)}
+
+    @cached_property
+    def best(self) -> TrialRecord | None:
+        """The best trial of the search."""
+        return best_record(self.records)
+
+    @cached_property
+    def curves(self) -> dict[str, Curve]:
+        """Each trial's evaluations; empty where they cannot be placed on a curve."""
+        return {record.trial_id: _curve(record) for record in self.records}
+
+    @cached_property
+    def targets(self) -> Targets:
+        """The objectives that convergence is measured to."""
+        default = None if self.default is None else self.curves[self.default.trial_id]
+        return Targets.between(self.mean_frame_error, default)
+
+    @cached_property
+    def mean_frame_error(self) -> float | None:
+        """The objective of a trainer that has learned nothing but the mean, where the trainer tells it."""
+        told = (number(report.get("mean_frame_error")) for record in self.records for report in record.reports)
+        return next((error for error in told if error is not None), None)
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """The search's trials beside each other at one epoch."""
+        return comparison(self.records)
+
+    @cached_property
+    def importances(self) -> tuple[Importance, ...]:
+        """What the order of the trials comes from: the coordinates that act, then the searched parameters."""
+        return importances(
+            {record.trial_id: self.config(record) for record in self.records},
+            (*self.acting, *self.searched),
+            self.comparison,
+        )
+
+    @cached_property
+    def search_speed_up(self) -> SpeedUp | None:
+        """How much faster the search's best was than its default: one seed each, so no claim."""
+        best, default = self.best, self.default
+        if best is None or default is None or best is default:
+            return None
+        return speed_up(self.curves[best.trial_id], self.curves[default.trial_id], self.targets)
+
+    @property
+    def ended(self) -> int:
+        """How many trials have ended."""
+        return sum(record.status is not None for record in self.records)
+
+    def config(self, record: TrialRecord) -> dict[str, object]:
+        """All that a trial's trainer was given."""
+        return {**self.request.shared_params, **record.params}
+
+
+def gather(folder: RunFolder, coordinates: Sequence[Coordinate] = ()) -> RunData:
+    """The run in `folder`, whether it has ended or not; RequestError where it holds none or its records are damaged."""
+    content = cast(Mapping[str, Any], read_sweep_yaml(folder))
+    request, plan = request_from_yaml(content, folder.path.parent, str(folder.sweep_yaml))
+    events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
+    records = tuple(records_from_events(events))
+    default = default_record(records)
+    return RunData(
+        folder=folder,
+        content=content,
+        request=request,
+        plan=plan,
+        records=records,
+        state=_state(events),
+        chosen=_chosen(folder, records, default),
+        default=default,
+        verdict=_verdict(folder),
+        cost=cost(records, plan, request.budget.epochs, seconds_used(events)),
+        acting=acting_axes(request, coordinates),
+        searched=searched_axes(request),
+    )
+
+
+def _state(events: Sequence[Event]) -> State:
+    """From the last event of the run itself: `..._started` and `..._resumed` open a session, `..._ended` closes it."""
+    for event in reversed(events):
+        name = str(event["event"])
+        if event.get("trial_id") is None and name.endswith(("_started", "_resumed")):
+            return State("running")
+        if event.get("trial_id") is None and name.endswith("_ended"):
+            return State(str(event.get("reason", "finished")), str(event.get("detail") or ""))
+    return State("running")
+
+
+def _verdict(folder: RunFolder) -> Verdict | None:
+    """The verdict of verdict.json; None where there is none that can be read."""
+    try:
+        return Verdict.from_json(json.loads((folder.path / "verdict.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _chosen(folder: RunFolder, records: Sequence[TrialRecord], default: TrialRecord | None) -> Chosen | None:
+    """What best_config.yaml holds, so that page and file never differ; the search's best before there is one."""
+    params: Mapping[str, object] | None = None
+    trial_id = None
+    try:
+        content = cast(Mapping[str, Any], read_yaml_mapping(folder.best_config))
+        params, trial_id = dict(content["training"]), content.get("provenance", {}).get("trial_id")
+    except (RequestError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        best = best_record(records)
+        if best is not None:
+            params, trial_id = best.params, best.trial_id
+    if params is None:
+        return None
+    record = next((record for record in records if record.trial_id == trial_id), None)
+    return Chosen(params, record, default is not None and identity(params) == default.identity)
+
+
+def _curve(record: TrialRecord) -> Curve:
+    ended = ENDINGS.get(record.status, "failed")
+    try:
+        return Curve.from_reports(record.reports, ended)
+    except ValueError:  # somebody's trainer counts its updates in a way that is no order
+        return Curve((), ended)
+
+
+def pairs_at_comparison(data: RunData, metric: str) -> list[tuple[str, float, float]]:
+    """(trial id, metric, objective) of the compared trials at their common epoch, where both are finite."""
+    at = data.comparison
+    found = []
+    for record in data.records if at is not None else ():
+        if at is None or record.trial_id not in at.objectives:
+            continue
+        report: Event = next((report for report in record.reports if report.get("epoch") == at.epoch), {})
+        value = number(report.get(metric))
+        if value is not None and math.isfinite(at.objectives[record.trial_id]):
+            found.append((record.trial_id, value, at.objectives[record.trial_id]))
+    return found

@@ -1,0 +1,74 @@
+"""Markup that cannot be injected into: every text is escaped unless it was built here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+class Html(str):
+    """Markup; any other text is escaped when it meets markup."""
+
+
+Child = object
+"""A text, Html, a number, None (nothing), or an iterable of children."""
+
+
+def tag(name: str, /, *children: Child, **attributes: object) -> Html:
+    """An element; `class_` becomes class and `data_trial` data-trial, None and False leave an attribute out."""
+    written = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{join(*children)}</{name}>")
+
+
+def join(*children: Child) -> Html:
+    """Children one after the other, escaped where they are plain text."""
+    return Html("".join(_child(child) for child in children))
+
+
+def marked(text: str) -> Html:
+    """Escaped text in which `backticks` set off code."""
+    parts = CODE.split(text)
+    return join(*(tag("code", part, dir="ltr") if place % 2 else part for place, part in enumerate(parts)))
+
+
+def own(text: object) -> Html:
+    """Text from outside that keeps its own direction and cannot turn that of its surroundings."""
+    return tag("bdi", str(text))
+
+
+def _child(child: Child) -> str:
+    if child is None:
+        return ""
+    if isinstance(child, Html):
+        return str(child)
+    if isinstance(child, str):
+        return _escape(child)
+    if isinstance(child, float):
+        return _number(child)
+    if isinstance(child, Iterable):
+        return join(*child)
+    return _escape(str(child))
+
+
+def _attribute(key: str, value: object) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    if value is True:
+        return f" {name}"
+    return f' {name}="{_number(value) if isinstance(value, float) else _escape(str(value))}"'
+
+
+def _escape(text: str) -> str:
+    return escape(UNPRINTABLE.sub("\ufffd", text))
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,93 @@
+"""How each trial is shown wherever it is drawn: its class, and the line that names its config."""
+
+from __future__ import annotations
+
+from sweeps.budget import duration
+from sweeps.records import TrialRecord
+from sweeps.report.data import RunData
+from sweeps.report.html import Child, Html, tag
+from sweeps.report.words import Words
+from sweeps.speed_up import SpeedUp
+
+HUES = 8
+
+
+def kind(data: RunData, record: TrialRecord) -> str:
+    """best, default, trial, control, confirm or rival; in a run of controls each has a hue of its own."""
+    if data.request.space.controls:
+        return f"hue-{data.records.index(record) % HUES}"
+    if record is data.best:
+        return "best"
+    return "default" if record is data.default else record.role
+
+
+def front_last(data: RunData, records: list[TrialRecord]) -> list[TrialRecord]:
+    """In the order of drawing: what matters most comes last and so lies on top."""
+    order = {"trial": 0, "rival": 1, "confirm": 2, "control": 3, "default": 4, "best": 5}
+    return sorted(records, key=lambda record: order.get(kind(data, record), 3))
+
+
+def group(data: RunData, words: Words, record: TrialRecord, *children: Child, extra: str = "") -> Html:
+    """What is drawn of one trial, named by its first child."""
+    classes = f"trial {kind(data, record)} {extra}".strip()
+    return tag("g", tag("title", summary(data, words, record)), *children, class_=classes, data_trial=record.trial_id)
+
+
+def summary(data: RunData, words: Words, record: TrialRecord) -> str:
+    """A trial in one line: id, config, objective, how it ended."""
+    name = record.trial_id if record.label is None else f"{record.trial_id} {record.label}"
+    parts = [name, config_text(record)]
+    if record.objective is None:
+        parts.append(words("no_objective"))
+    else:
+        parts.append(words("objective_at", objective=figure(record.objective), epoch=record.best_epoch))
+    parts.append(words("ended_at", status=status(words, record), epoch=record.epochs))
+    return " · ".join(part for part in parts if part)
+
+
+def config_text(record: TrialRecord) -> str:
+    """The searched values in one line."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in {**record.coordinates, **record.params}.items())
+
+
+def status(words: Words, record: TrialRecord) -> str:
+    """How a trial ended, in a word."""
+    given = record.status or "running"
+    return words.known(f"status_{given}", given)
+
+
+def value_text(value: object) -> str:
+    """A parameter's value for people."""
+    if value is None:
+        return "off"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def figure(value: float | None) -> str:
+    """An objective for people."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def hours(words: Words, value: float) -> str:
+    """Device hours for people: minutes where they are few."""
+    return words("hours", hours=f"{value:.3g}") if value >= 0.1 else words("minutes", minutes=f"{60 * value:.2g}")
+
+
+def clock(words: Words, seconds: float) -> str:
+    """A wall-clock time for people."""
+    if words.lang == "en":
+        return duration(seconds)
+    if seconds < 100:
+        return words("seconds", seconds=f"{seconds:.0f}")
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return words("minutes", minutes=minutes)
+    return words("hours_minutes", hours=minutes // 60, minutes=f"{minutes % 60:02d}")
+
+
+def shown_speed(words: Words, speed: SpeedUp) -> str:
+    """A speed-up for people: a number, a bound, or that it is not known."""
+    if speed.value is not None:
+        return f"{speed.value:.2f}×"
+    bound, _, number = speed.bound.rpartition(" ")
+    return words(bound.replace(" ", "_"), number=number) if bound else words("unknown")
