@@ -25,7 +25,8 @@ from sweeps.records import TrialRecord
 from sweeps.space import Space
 
 FEWEST_FULL_LENGTH = 2
-GP_AT_MOST = 150  # a Gaussian process costs the cube of its trials; beyond this TPE is used
+GP_AT_MOST = 100  # a Gaussian process costs the cube of its trials; beyond this TPE is used
+TOLD_AT_MOST = 200  # keeps the cost of a suggestion flat in sweeps of a thousand trials
 ATTEMPTS = 4
 
 
@@ -58,23 +59,24 @@ def expected_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
     if not ends:
         return {}
     best = min(ends.values()) if OBJECTIVE.mode == "min" else max(ends.values())
-    for record in records:
-        if record.status in ("stopped", "budget") and record.objective is not None:
-            end = _expected_end(record.objective, record.epochs, finished)
-            ends[record.trial_id] = best if OBJECTIVE.better(end, best) else end
+    cut_short = [r for r in records if r.status in ("stopped", "budget") and r.objective is not None]
+    ways = {epoch: _usual_way(epoch, finished) for epoch in {record.epochs for record in cut_short}}
+    for record in cut_short:
+        end = (record.objective or 0.0) + ways[record.epochs]
+        ends[record.trial_id] = best if OBJECTIVE.better(end, best) else end
     worst = max(ends.values()) if OBJECTIVE.mode == "min" else min(ends.values())
     ends |= {record.trial_id: worst for record in records if record.status == "diverged"}
     return ends
 
 
-def _expected_end(value: float, epoch: int, finished: Sequence[TrialRecord]) -> float:
-    """Where a trial that stood at `value` in `epoch` would have ended, had it gone on as the full-length ones did."""
+def _usual_way(epoch: int, finished: Sequence[TrialRecord]) -> float:
+    """How far full-length trials usually went from where they stood in `epoch` to where they ended."""
     ways = [
         record.objective - record.running_best[epoch]
         for record in finished
         if record.objective is not None and epoch in record.running_best
     ]
-    return value + float(np.median(ways)) if ways else value
+    return float(np.median(ways)) if ways else 0.0
 
 
 def _ask(space: Space, records: Sequence[TrialRecord], ends: dict[str, float], *, seed: int) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def _ask(space: Space, records: Sequence[TrialRecord], ends: dict[str, float], *
             )
             study = optuna.create_study(sampler=sampler, direction=direction())
             known = distributions(space)
-            for record in records:
+            for record in _told(records, ends):
                 values = searched_values(space, record)
                 if values.keys() != known.keys():
                     continue
@@ -107,6 +109,16 @@ def _ask(space: Space, records: Sequence[TrialRecord], ends: dict[str, float], *
             return dict(study.ask(known).params)
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def _told(records: Sequence[TrialRecord], ends: dict[str, float]) -> Sequence[TrialRecord]:
+    """The trials that the sampler hears of: all of them, or of very many the best, the newest and those that run."""
+    if len(records) <= TOLD_AT_MOST:
+        return records
+    sign = 1 if OBJECTIVE.mode == "min" else -1
+    best = sorted(ends, key=lambda trial_id: (sign * ends[trial_id], trial_id))[: TOLD_AT_MOST // 2]
+    kept = {*best, *(record.trial_id for record in records[-(TOLD_AT_MOST // 2) :])}
+    return [record for record in records if record.trial_id in kept or record.status is None]
 
 
 def _readable(space: Space, limits: Limits, values: dict[str, Any]) -> Configuration:

@@ -83,10 +83,14 @@ class Recorder(Callback):  # type: ignore[misc]
         """Keep the first error; it ends Ray's loop at the end of this step."""
         self._error = self._error or error
 
+    def expect(self, trial_id: str) -> None:
+        """The trial was handed out; from now on it should show signs of life."""
+        self._watchdog.started(trial_id, time.monotonic())
+
     @_kept
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker has begun with the trial."""
-        self._watchdog.started(trial.config["trial_id"], time.monotonic())
+        self.expect(trial.config["trial_id"])
 
     @_kept
     def on_trial_result(
@@ -118,7 +122,7 @@ class Recorder(Callback):  # type: ignore[misc]
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial will be tried once more, from its checkpoint."""
         trial_id = trial.config["trial_id"]
-        self._watchdog.ended(trial_id)
+        self.expect(trial_id)
         epoch = self._journal.record(trial_id).epochs
         self._journal.append("trial_retried", trial_id, epoch=epoch, reason=self._reason(trial))
         self._changed()
@@ -155,9 +159,12 @@ class Recorder(Callback):  # type: ignore[misc]
     def _end_hanging(self, trials: list[Any], late: set[str]) -> None:
         for trial in trials:
             trial_id = trial.config["trial_id"]
-            if trial_id in late and _kill_worker(trial):
-                self._hung.add(trial_id)
-                self._watchdog.ended(trial_id)
+            if trial_id not in late:
+                continue
+            if not _kill_worker(trial):
+                raise SweepFailed(f"{trial_id}: its trainer did not come up within {self._watchdog.patience:.0f} s")
+            self._hung.add(trial_id)
+            self._watchdog.ended(trial_id)
 
     def _end(self, trial_id: str, status: str, reason: str, rung: int | None) -> None:
         self._watchdog.ended(trial_id)

@@ -64,7 +64,7 @@ class TrialRecord:
         """The report of the best epoch; empty where there is none."""
         return next((report for report in self.reports if _epoch(report) == self.best_epoch), {})
 
-    @property
+    @cached_property
     def running_best(self) -> dict[int, float]:
         """The best objective up to each reported epoch, from the first finite one on."""
         found: dict[int, float] = {}

@@ -16,7 +16,8 @@ from sweeps.records import RESUMED, TrialRecord
 class SweepSearcher(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
-    Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets.
+    Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets;
+    `handed_out` hears its id.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         trials: int,
         concurrent: int,
         describe: Callable[[TrialRecord], dict[str, Any]],
+        handed_out: Callable[[str], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         super().__init__(metric="objective", mode="min")
@@ -43,6 +45,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self._trials = trials
         self._concurrent = concurrent
         self._describe = describe
+        self._handed_out = handed_out
         self._on_error = on_error
         self._open: list[TrialRecord] = [record for record in journal.records if record.status is None]
         self._slots: dict[str, int] = {}
@@ -59,6 +62,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         if record is None:
             return str(Searcher.FINISHED)
         self._slots[trial_id] = record.slot or 0
+        self._handed_out(record.trial_id)
         return self._describe(record)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

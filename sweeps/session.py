@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -22,13 +22,14 @@ from sweeps.records import TrialRecord, best_record
 from sweeps.report import Report, write_report
 from sweeps.request import ETA, SweepRequest
 from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
-from sweeps.run_folder import RunFolder
+from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
 from sweeps.run_record import Hook, SweepResult, searched
 from sweeps.rungs import Rungs
 from sweeps.trainer import Trainer
 from sweeps.watchdog import Watchdog
 
 RETRIES = 1
+CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Session:
@@ -69,6 +70,9 @@ class Session:
             self._journal = journal
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
+            if self._folder.free_bytes() < NEARLY_FULL_BYTES:
+                free = self._folder.free_bytes() / 1e6
+                self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk")
             journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
@@ -118,7 +122,8 @@ class Session:
 
         if not self._request.space.controls:
             threading.Thread(target=preload, daemon=True).start()
-        with ray_session(self._plan, self._request.address), self._signals():  # Ray installs handlers of its own
+        with ray_session(self._plan, self._request.address):
+            self._catch_signals()  # once more: Ray has put its own handlers in their place
             return self._tune()
 
     def _work_left(self) -> bool:
@@ -160,6 +165,7 @@ class Session:
             trials=self._budget.trials,
             concurrent=self._plan.concurrent,
             describe=self._describe,
+            handed_out=recorder.expect,
             on_error=recorder.fail,
         )
         try:
@@ -263,17 +269,21 @@ class Session:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            if self._interrupted is not None:
-                self._display.close()
-                os._exit(130)
-            self._interrupted = f"interrupted by {signal.Signals(number).name}"
-
-        caught = (signal.SIGINT, signal.SIGTERM)
-        before: Mapping[signal.Signals, Any] = {number: signal.signal(number, interrupt) for number in caught}
+        before = {number: signal.getsignal(number) for number in CAUGHT}
+        self._catch_signals()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _catch_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in CAUGHT:
+                signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted is not None:
+            self._display.close()
+            os._exit(130)
+        self._interrupted = f"interrupted by {signal.Signals(number).name}"
