@@ -54,7 +54,7 @@ class Progress:
         if best is not None:
             parts.append(f"best {best.objective:.4f} ({best.trial_id}, epoch {best.best_epoch})")
         left = self.seconds_left
-        parts.append(duration(self.seconds) + ("" if left is None else f", about {duration(left)} left"))
+        parts.append(duration(self.seconds) + (f", about {duration(left)} left" if left else ""))
         return " · ".join(parts)
 
     def rows(self, most: int | None = None) -> list[list[str]]:
