@@ -135,6 +135,9 @@ def gather(folder: RunFolder, coordinates: Sequence[Coordinate] = ()) -> RunData
     events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
     records = tuple(records_from_events(events))
     default = default_record(records)
+    if default is None and request.space.controls:
+        wanted = request.space.default().identity
+        default = next((record for record in records if record.identity == wanted), None)
     return RunData(
         folder=folder,
         content=content,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from html import escape
+from unicodedata import bidirectional
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
@@ -40,7 +41,12 @@ def marked(text: str) -> Html:
 
 def own(text: object) -> Html:
     """Text from outside that keeps its own direction and cannot turn that of its surroundings."""
-    return tag("bdi", str(text))
+    return tag("bdi", str(text), dir=direction(str(text)))
+
+
+def direction(text: str) -> str:
+    """ltr for what holds no right-to-left letter, such as -3.2 or 1.4×, else left to the text's first letter."""
+    return "auto" if any(bidirectional(letter) in ("R", "AL") for letter in text) else "ltr"
 
 
 def _child(child: Child) -> str:

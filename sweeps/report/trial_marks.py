@@ -15,7 +15,8 @@ HUES = 8
 def kind(data: RunData, record: TrialRecord) -> str:
     """best, default, trial, control, confirm or rival; in a run of controls each has a hue of its own."""
     if data.request.space.controls:
-        return f"hue-{data.records.index(record) % HUES}"
+        place = data.records.index(record)
+        return f"hue-{place % HUES}" + (" again" if place >= HUES else "")
     if record is data.best:
         return "best"
     return "default" if record is data.default else record.role
@@ -68,9 +69,11 @@ def figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def hours(words: Words, value: float) -> str:
-    """Device hours for people: minutes where they are few."""
-    return words("hours", hours=f"{value:.3g}") if value >= 0.1 else words("minutes", minutes=f"{60 * value:.2g}")
+def hours(words: Words, value: float, device: str) -> str:
+    """Hours of a device (gpu or cpu) for people: minutes where they are few."""
+    if value >= 1:
+        return words(f"{device}_hours", hours=f"{value:.3g}")
+    return words(f"{device}_minutes", minutes=f"{60 * value:.2g}")
 
 
 def clock(words: Words, seconds: float) -> str:
@@ -90,4 +93,4 @@ def shown_speed(words: Words, speed: SpeedUp) -> str:
     if speed.value is not None:
         return f"{speed.value:.2f}×"
     bound, _, number = speed.bound.rpartition(" ")
-    return words(bound.replace(" ", "_"), number=number) if bound else words("unknown")
+    return words(bound.replace(" ", "_"), number=f"{number}×") if bound else words("unknown")

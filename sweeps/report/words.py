@@ -8,11 +8,14 @@ from string import Formatter
 from typing import Any
 
 from sweeps.errors import RequestError
+from sweeps.report.html import direction
 from sweeps.strict_yaml import read_yaml_mapping
 
 FOLDER = Path(__file__).resolve().parent / "words"
 LANGUAGES = ("en", "fa")
 RIGHT_TO_LEFT = frozenset({"fa"})
+LEFT_TO_RIGHT_ISOLATE, RIGHT_TO_LEFT_ISOLATE = "\u2066", "\u2067"
+FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
 
 class Words(Formatter):
@@ -35,12 +38,15 @@ class Words(Formatter):
 
     def label(self, text: str) -> str:
         """A text for a chart, whose own direction is left to right."""
-        return f"\u2067{text}\u2069" if self.direction == "rtl" else text
+        return f"{RIGHT_TO_LEFT_ISOLATE}{text}{POP_ISOLATE}" if self.direction == "rtl" else text
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """A field that cannot turn the direction of the sentence around it."""
         shown = str(super().format_field(value, format_spec))
-        return shown if self.direction == "ltr" and shown.isascii() else f"\u2068{shown}\u2069"
+        if self.direction == "ltr" and shown.isascii():
+            return shown
+        start = LEFT_TO_RIGHT_ISOLATE if direction(shown) == "ltr" else FIRST_STRONG_ISOLATE
+        return f"{start}{shown}{POP_ISOLATE}"
 
 
 @lru_cache(maxsize=len(LANGUAGES))

@@ -17,8 +17,8 @@ from sweeps.report.words import Words
 PLOT = Plot(width=460, height=320)
 Line = list[tuple[float, float]]
 LOG_SPAN = 20.0
-SHOWN_SHARE = 0.97
-"""Of all values: higher ones leave the chart at its top, so that one bad trial cannot flatten all others."""
+SHOWN_SHARE = 0.95
+"""Of the trials' results: what is worse leaves the chart at its top, so that one bad trial cannot flatten the rest."""
 
 
 def objective_chart(data: RunData, words: Words) -> Html:
@@ -27,11 +27,8 @@ def objective_chart(data: RunData, words: Words) -> Html:
         trial_id: [(one.epoch, one.objective) for one in curve.evaluations if math.isfinite(one.epoch)]
         for trial_id, curve in data.curves.items()
     }
-    values = sorted(value for line in lines.values() for _, value in line if math.isfinite(value))
-    top = values[min(int(SHOWN_SHARE * len(values)), len(values) - 1)] if values else 1.0
-    error = data.mean_frame_error
-    y = scale([*values[:1], top, *([error] if error is not None and error < 1.5 * top else [])], *PLOT.up)
-    target = data.targets.objective_at(90)
+    error, target = data.mean_frame_error, data.targets.objective_at(90)
+    y = scale(_objective_range(data, lines), *PLOT.up)
     guides = [
         *([("guide-mean", error, words.label(words("guide_mean")))] if error is not None else []),
         *([("guide-target", target, words.label(words("guide_target")))] if target is not None else []),
@@ -61,8 +58,9 @@ def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: 
         for record in data.records
     }
     values = [value for line in lines.values() for _, value in line]
+    values += [end for band in bands for end in (band.low, band.high)]
     is_log = bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SPAN
-    y = scale([*values, *(end for band in bands for end in (band.low, band.high))], *PLOT.up, log=is_log)
+    y = scale(values, *PLOT.up, log=is_log)
     return _chart(
         data,
         words,
@@ -108,6 +106,17 @@ def _chart(
         legend=_legend(data, words, drawn),
         table=_table(data, words, title, by_epoch),
     )
+
+
+def _objective_range(data: RunData, lines: Mapping[str, Line]) -> list[float]:
+    """From the least objective to the worst result, at least up to the 50 % target: where trials can be told apart."""
+    values = sorted(value for line in lines.values() for _, value in line if math.isfinite(value))
+    results = sorted(record.objective for record in data.records if record.objective is not None)
+    if not values or not results:
+        return []
+    halfway = data.targets.objective_at(50)
+    middle = values[len(values) // 2] if halfway is None else halfway
+    return [values[0], middle, results[min(int(SHOWN_SHARE * len(results)), len(results) - 1)]]
 
 
 def _trial(data: RunData, words: Words, record: TrialRecord, line: Line, x: Scale, y: Scale) -> Html:
@@ -159,10 +168,11 @@ def _bands(data: RunData, words: Words, bands: Sequence[LossBand], y: Scale) -> 
 
 
 def _legend(data: RunData, words: Words, drawn: Sequence[TrialRecord]) -> list[tuple[str, str]]:
-    kinds = {kind(data, record): record for record in drawn}
+    kinds = {kind(data, record) for record in drawn}
     entries = []
     if data.request.space.controls:
-        entries = [(name, record.label or record.trial_id) for name, record in kinds.items()]
+        in_order = [record for record in data.records if record in drawn]
+        entries = [(kind(data, record), record.label or record.trial_id) for record in in_order]
     else:
         entries = [
             (name, words(f"kind_{name}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sweeps.records import TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_label
-from sweeps.report.charts.slices import SHADES, shades
+from sweeps.report.charts.slices import SHADES, shades, shown_range
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
@@ -51,8 +51,8 @@ def parallel_chart(data: RunData, words: Words) -> Html | None:
         words("chart_parallel"),
         words("chart_parallel_caption"),
         PLOT,
-        (_axis(column) for column in columns),
         tag("g", (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))),
+        (_axis(column) for column in columns),
         legend=[
             ("shade-0", words("shade_best")),
             (f"shade-{SHADES - 1}", words("shade_worst")),
@@ -66,8 +66,8 @@ def _columns(data: RunData, words: Words, names: Sequence[str], drawn: Sequence[
     left, right = PLOT.across
     step = (right - left) / len(names)
     columns = [_column(data, name, left + place * step, drawn) for place, name in enumerate(names)]
-    low_is_good = scale([record.objective or 0.0 for record in drawn], *PLOT.up)
-    return [*columns, Column(words.label(words("objective")), right, low_is_good, {})]
+    objectives = scale(shown_range([record.objective or 0.0 for record in drawn]), *PLOT.up)
+    return [*columns, Column(words.label(words("objective")), right, objectives, {})]
 
 
 def _column(data: RunData, name: str, x: float, drawn: Sequence[TrialRecord]) -> Column:
@@ -102,7 +102,7 @@ def _trial(
 ) -> Html | None:
     values = [*(_value(record, column.name) for column in columns[:-1]), record.objective]
     placed = [(column.x, column.position(value)) for column, value in zip(columns, values, strict=True)]
-    known = [(x, y) for x, y in placed if y is not None]
+    known = [(x, max(y, PLOT.up[1])) for x, y in placed if y is not None]
     if len(known) < len(placed):
         return None
     looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"

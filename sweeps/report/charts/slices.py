@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.records import TrialRecord
-from sweeps.report.charts.plot import Plot, Scale, clip, figure, mark, points, scale, simple_table
+from sweeps.report.charts.plot import Plot, Scale, figure, mark, points, scale, simple_table
 from sweeps.report.coordinates import Axis, safe_region
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
@@ -37,7 +37,8 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
     if len({dot.x for dot in dots}) < 2:
         return None
     x = scale([*(dot.x for dot in dots), *(axis.safe or ())], *PLOT.across, log=axis.log)
-    y = scale([dot.y for dot in dots], *PLOT.up)
+    values = [dot.y for dot in dots]
+    y = scale(values if data.request.space.controls else shown_range(values), *PLOT.up)
     label = axis.name if not axis.formula or axis.formula == axis.name else f"{axis.name} = {axis.formula}"
     return figure(
         words,
@@ -45,13 +46,19 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
         words("chart_slice", name=axis.name),
         words("chart_slice_caption" if axis.safe else "chart_slice_caption_free", name=label),
         PLOT,
-        clip(f"{name}-area", PLOT),
         _safe_range(words, axis, x),
         PLOT.axes(x, y, label, words.label(words("objective"))),
-        tag("g", (_dot(data, words, dot, x, y) for dot in _drawn(data, dots)), clip_path=f"url(#{name}-area)"),
+        tag("g", (_dot(data, words, dot, x, y) for dot in _drawn(data, dots))),
         legend=_legend(data, words, dots, bool(axis.safe)),
         table=_table(words, words("chart_slice", name=axis.name), [axis.name], [(d.record, (d.x,)) for d in dots]),
     )
+
+
+def shown_range(objectives: Sequence[float]) -> list[float]:
+    """The objectives up to three times as far above the best as 3 of 4 lie: worse ones stand at the upper edge."""
+    ordered = sorted(objectives)
+    least, usual = ordered[0], ordered[int(0.75 * (len(ordered) - 1))]
+    return [one for one in ordered if one <= least + 3 * (usual - least)] if usual > least else ordered
 
 
 def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html | None:
@@ -107,8 +114,8 @@ def _drawn(data: RunData, dots: Sequence[Dot]) -> list[Dot]:
 
 
 def _dot(data: RunData, words: Words, dot: Dot, x: Scale, y: Scale, shade: str | None = None) -> Html:
-    across, up = x(dot.x), y(dot.y)
-    whole = "whole" if dot.record.status in ("finished", None) else "partial"
+    across, up = x(dot.x), max(y(dot.y), PLOT.up[1])
+    whole = "whole" if dot.record.status == "finished" else "partial"
     looks = f"dot {whole}" + ("" if shade is None else f" shade-{shade}")
     drawn = [tag("circle", cx=across, cy=up, r="5", class_=looks)]
     if dot.record.status in ("diverged", "failed"):
@@ -130,7 +137,7 @@ def _safe_range(words: Words, axis: Axis, x: Scale) -> Html | None:
 def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> list[tuple[str, str]]:
     kinds = {kind(data, dot.record) for dot in dots}
     entries = [(f"mark-{name}", words(f"kind_{name}")) for name in ("best", "default") if name in kinds]
-    if any(dot.record.status == "stopped" for dot in dots):
+    if any(dot.record.status != "finished" for dot in dots):
         entries.append(("mark-dot partial", words("stopped_dot")))
     if any(dot.record.role == "control" for dot in dots) and not data.request.space.controls:
         entries.append(("mark-dot control", words("kind_control")))

@@ -43,6 +43,8 @@ def headline(data: RunData, words: Words) -> str:
         return words("headline_running_none" if data.state.running else "headline_none")
     if data.verdict is not None and data.verdict.word != "unconfirmed":
         return words("headline_" + data.verdict.word.replace(" ", "_"))
+    if data.state.word in ("interrupted", "failed"):
+        return words("headline_interrupted", ended=data.ended, trials=data.request.trials)
     if data.state.running:
         return words("headline_running", ended=data.ended, trials=data.request.trials)
     return words("headline_default" if data.chosen.is_default else "headline_unconfirmed")
@@ -96,7 +98,7 @@ def _card(title: str, *children: Child, name: str) -> Html:
 def _which(data: RunData, words: Words) -> Html:
     chosen = data.chosen
     if chosen is None:
-        return tag("p", words("none_to_take"))
+        return tag("p", words("no_control_to_take" if data.request.space.controls else "none_to_take"))
     default = {} if data.default is None else data.default.params
     rows = [
         tag(
@@ -142,7 +144,7 @@ def _change(words: Words, percent: float, where: str) -> str:
 def _sure(data: RunData, words: Words) -> Html:
     verdict = data.verdict
     if verdict is None or verdict.look is None:
-        return tag("p", words("not_tested"))
+        return tag("p", words("controls_not_tested" if data.request.space.controls else "not_tested"))
     lines: list[Child] = [interval_picture(verdict, words)]
     if verdict.interval_percent is not None:
         low, high = verdict.interval_percent
@@ -159,11 +161,13 @@ def _sure(data: RunData, words: Words) -> Html:
 
 def _faster(data: RunData, words: Words) -> Html:
     verdict = data.verdict
+    if data.request.space.controls:
+        return tag("p", words("speed_of_controls"))
     if verdict is not None and verdict.speed_up is not None:
         speed = verdict.speed_up
         value = f"{speed.value:.2f}×" if speed.value is not None else str(speed)
         spread = (
-            words("speed_interval", low=f"{speed.low:.2f}", high=f"{speed.high:.2f}", seeds=speed.seeds)
+            words("speed_interval", low=f"{speed.low:.2f}×", high=f"{speed.high:.2f}×", seeds=speed.seeds)
             if speed.value is not None and speed.seeds > 1
             else words("speed_bounds", censored=speed.censored, seeds=speed.seeds)
         )
@@ -181,16 +185,16 @@ def _faster(data: RunData, words: Words) -> Html:
 
 def _spent(data: RunData, words: Words) -> Html:
     cost = data.cost
-    device = words(f"device_{cost.device}")
     lines = [
-        tag("p", hours(words, cost.device_hours), " ", device, class_="big"),
+        tag("p", hours(words, cost.device_hours, cost.device), class_="big"),
         tag("p", words("wall_clock", time=clock(words, cost.wall_seconds), trials=len(data.records))),
     ]
     if cost.stopped:
         saved = words(
             "saved",
             stopped=cost.stopped,
-            hours=hours(words, cost.saved_hours),
+            trials=len(data.records),
+            hours=hours(words, cost.saved_hours, cost.device),
             share=f"{100 * cost.saved_share:.0f}",
         )
         lines.append(tag("p", saved))

@@ -60,10 +60,12 @@ def _finding(words: Words, one: FindingNote) -> Html:
             f" {words('and_more', count=more)}" if more > 0 else "",
             class_="quiet",
         )
+    severity = tag("strong", words(f"severity_{one.severity}"), class_="severity")
+    todo = tag("p", tag("span", words("do_next"), class_="quiet"), " ", tag("bdi", marked(one.next)))
     return tag(
         "li",
-        tag("p", tag("strong", words(f"severity_{one.severity}"), class_="severity"), " ", marked(one.text)),
-        tag("p", tag("span", words("do_next"), class_="quiet"), " ", marked(one.next)) if one.next else None,
+        tag("p", severity, " ", tag("bdi", marked(one.text))),
+        todo if one.next else None,
         trials,
         class_=one.severity,
     )

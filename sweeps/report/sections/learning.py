@@ -16,7 +16,7 @@ def learning(data: RunData, words: Words, extras: ReportExtras) -> Html:
     return tag(
         "section",
         tag("h2", words("learning"), id="learning-title"),
-        tag("p", extras.objective) if extras.objective else None,
+        tag("p", tag("bdi", extras.objective)) if extras.objective else None,
         tag(
             "div",
             objective_chart(data, words),
@@ -24,7 +24,11 @@ def learning(data: RunData, words: Words, extras: ReportExtras) -> Html:
             class_="charts",
         ),
         (
-            tag("div", simple_table(table.title, table.head, table.rows), tag("p", table.note, class_="quiet"))
+            tag(
+                "div",
+                simple_table(table.title, table.head, table.rows),
+                _note(table.note),
+            )
             for table in extras.tables
         ),
         id="learning",
@@ -43,3 +47,7 @@ def misleading(data: RunData, words: Words) -> str:
     told = words("loss_would_choose", trial=by_loss[0], place=place, trials=len(pairs), epoch=data.comparison.epoch)
     agreement = "" if rho is None else " " + words("loss_agreement", rho=f"{rho:+.2f}")
     return f"{words('loss_misleads')} {told}{agreement}"
+
+
+def _note(text: str) -> Html | None:
+    return tag("p", tag("bdi", text), class_="quiet") if text else None

@@ -65,9 +65,7 @@ def _sample(words: Words, sample: Sample, text: str) -> Html:
         "figure",
         tag("figcaption", who),
         picture,
-        tag(
-            "audio", controls=True, preload="none", src=sound, aria_label=f"{who}: {text}"
-        ),
+        tag("audio", controls=True, preload="none", src=sound, aria_label=f"{who}: {text}"),
         class_=f"sample {sample.who}",
     )
 

@@ -49,17 +49,19 @@ def trials_table(data: RunData, words: Words) -> Html:
     rows = sorted(
         data.records, key=lambda record: (data.ranks.get(record.trial_id, len(order) + 1), order[record.trial_id])
     )
+    roles = len({record.role for record in data.records}) > 1
+    seeds = len({record.seed for record in data.records}) > 1
     heads = [
-        words("rank"),
         words("trial"),
-        words("role"),
+        words("rank"),
+        *([words("role")] if roles else []),
         words("status"),
         *columns,
         words("epochs"),
         words("objective"),
         words("at_epoch"),
         words("loss"),
-        words("seed"),
+        *([words("seed")] if seeds else []),
     ]
     return tag(
         "section",
@@ -71,7 +73,7 @@ def trials_table(data: RunData, words: Words) -> Html:
                 "table",
                 tag("caption", words("trials_caption"), class_="unseen"),
                 tag("thead", tag("tr", (tag("th", name, scope="col") for name in heads))),
-                tag("tbody", (_row(data, words, record, columns) for record in rows)),
+                tag("tbody", (_row(data, words, record, columns, roles, seeds) for record in rows)),
                 class_="sortable",
                 id="trials-table",
             ),
@@ -85,21 +87,21 @@ def trials_table(data: RunData, words: Words) -> Html:
     )
 
 
-def _row(data: RunData, words: Words, record: TrialRecord, columns: list[str]) -> Html:
+def _row(data: RunData, words: Words, record: TrialRecord, columns: list[str], role: bool, seed: bool) -> Html:
     values = {**record.params, **record.coordinates}
     shown = kind(data, record)
     note = f" {words(f'kind_{shown}')}" if shown in ("best", "default") else ""
     cells = [
-        data.ranks.get(record.trial_id, ""),
         None,
-        words.known(f"role_{record.role}", record.role),
+        data.ranks.get(record.trial_id, ""),
+        *([words.known(f"role_{record.role}", record.role)] if role else []),
         tag("span", status(words, record), title=record.stop_reason or None),
         *(own(value_text(values[name])) if name in values else "" for name in columns),
         record.epochs,
         figure(record.objective),
         record.best_epoch or "",
         _short(number(record.last_report.get("loss"))),
-        record.seed,
+        *([record.seed] if seed else []),
     ]
     label = None if record.label is None else tag("span", " ", own(record.label))
     head = tag(
