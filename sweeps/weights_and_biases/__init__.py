@@ -1,0 +1,19 @@
+"""W&B beside a sweep: runs of all trials in one process of its own, and offline runs published as a real W&B sweep.
+
+`wandb` is imported in that process alone: never at --help, never with --wandb off, never in the sweep's own process.
+"""
+
+from sweeps.weights_and_biases.mode import Mode, choose_mode, logged_in
+from sweeps.weights_and_biases.publishing import publish
+from sweeps.weights_and_biases.recording import RunRecording, start_recording
+from sweeps.weights_and_biases.sample import Sample
+
+__all__ = [
+    "Mode",
+    "RunRecording",
+    "Sample",
+    "choose_mode",
+    "logged_in",
+    "publish",
+    "start_recording",
+]

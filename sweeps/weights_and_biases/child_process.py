@@ -1,0 +1,93 @@
+"""Starts a Python module of this package in a process that can be ended whatever it does, and talks JSON with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeps.weights_and_biases.environment import environment
+
+
+class ChildProcess:
+    """A process that gets one line of JSON to begin with and answers with one line at its end.
+
+    It is in a session of its own, so Ctrl-C in a terminal does not reach it, and W&B's service ends with it.
+    """
+
+    def __init__(self, module: str, task: Mapping[str, object], wandb_folder: Path, *, online: bool) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True)
+        scratch = Path(self._scratch.name)
+        self._errors = scratch / "errors.txt"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment(os.environ, wandb_folder, scratch / "cache", online=online),
+                start_new_session=True,
+            )
+        self._send(task)
+
+    def end(self, message: Mapping[str, object], seconds: float | None) -> dict[str, Any]:
+        """Say the last word, wait for the answer and return it; one with a `problem` where there is none in time."""
+        try:
+            self._send(message)
+            out, _ = self._process.communicate(timeout=seconds)
+            return self._answer(out)
+        except subprocess.TimeoutExpired:
+            return {"problem": f"W&B did not answer within {seconds:.0f} s"}
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process now, if it is still there."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue
+        self._scratch.cleanup()
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:  # it has ended already; what it left on stderr says why
+            return
+
+    def _answer(self, out: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(out.splitlines()[-1])
+            if isinstance(answer, dict):
+                return answer
+        except (IndexError, ValueError):
+            pass
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {self._process.returncode}")
+        return {"problem": f"W&B's process ended early ({said[:300]})"}
+
+
+def answer(message: Mapping[str, object]) -> None:
+    """In the child: the one line that is said at the end, on the standard output it was started with."""
+    os.write(ANSWERS, json.dumps(message).encode() + b"\n")
+
+
+def claim_output() -> None:
+    """In the child, first of all: what libraries print must not stand between the answers."""
+    global ANSWERS
+    ANSWERS = os.dup(1)
+    os.dup2(2, 1)
+
+
+ANSWERS = 1

@@ -1,0 +1,138 @@
+"""Publish an offline run: upload it, adopt its trials as a W&B sweep, save a workspace that shows them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sweeps.errors import RequestError, SweepFailed
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import Run, read_run
+from sweeps.space import Space
+from sweeps.weights_and_biases.child_process import ChildProcess
+from sweeps.weights_and_biases.content import Ratio, history_row
+from sweeps.weights_and_biases.destination import Destination, destination_in, write_destination
+from sweeps.weights_and_biases.environment import environment
+from sweeps.weights_and_biases.mode import logged_in
+from sweeps.weights_and_biases.recording import record_again
+from sweeps.weights_and_biases.sweep_config import sweep_config
+
+UPLOADS_AT_ONCE = 4
+ADOPTION_SECONDS = 120.0
+MODULE = "sweeps.weights_and_biases.publish_process"
+
+
+def publish(
+    path: Path,
+    *,
+    project: str,
+    entity: str | None = None,
+    ratios: Sequence[Ratio] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> list[str]:
+    """Publish the run in `path` and return what came of it in lines; `say` hears W&B's progress.
+
+    `project` and `entity` count where the run was not recorded yet: then its runs are written from the journal first.
+    RequestError without a login, SweepFailed where W&B did not take everything; publishing again goes on from there.
+    """
+    run = read_run(path)
+    if not logged_in(os.environ):
+        raise RequestError(
+            f"publish {run.folder.name}: there is no W&B login here; run `wandb login` or set WANDB_API_KEY"
+        )
+    folder = run.folder.path.resolve() / "wandb"
+    with run.folder.locked():
+        destination = destination_in(folder, project, entity)
+        _record_missing(run, folder, destination, ratios, say)
+        _upload(run.folder, folder, say)
+        found = _adopt(run, folder, destination)
+        kept = {key: found.get(key) for key in ("entity", "sweep_id", "workspace")}
+        write_destination(folder, replace(destination, **kept))
+    return [
+        f"{len(run.records) + 1} runs are in project {destination.project} of {found['entity']}",
+        f"sweep {found['sweep_id']} has adopted the trials",
+        found.get("workspace_problem") or f"workspace {found['workspace']}",
+    ]
+
+
+def _record_missing(
+    run: Run, folder: Path, destination: Destination, ratios: Sequence[Ratio], say: Callable[[str], None]
+) -> None:
+    recorded = {log.name for log in _logs(folder)}
+    missing = [record.trial_id for record in run.records if _log_name(destination, record.trial_id) not in recorded]
+    if missing or _log_name(destination, "sweep") not in recorded:
+        say(f"writing from trials.jsonl what {folder} lacks: {len(missing)} of {len(run.records)} trials")
+        record_again(run.folder, missing, ratios)
+
+
+def _upload(run_folder: RunFolder, folder: Path, say: Callable[[str], None]) -> None:
+    command = [sys.executable, "-P", "-m", "wandb", "sync", "--include-online", "-n", str(UPLOADS_AT_ONCE), str(folder)]
+    said, done, total = "", 0, len(_unsent(folder))
+    with tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True) as scratch:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(os.environ, folder, Path(scratch), online=True),
+        )
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said = line.strip() or said
+                if "Finished syncing" in line:
+                    done += 1
+                    say(f"uploaded {done} of {total}")
+        finally:
+            process.kill()
+            process.wait()
+    left = _unsent(folder)
+    if left:
+        raise SweepFailed(
+            f"publish {run_folder.name}: W&B did not take {len(left)} of {total} run files "
+            f"({said[:200]}); publish again to send the rest"
+        )
+
+
+def _adopt(run: Run, folder: Path, destination: Destination) -> dict[str, str]:
+    records = [record for record in run.records if record.role in ("trial", "control")]
+    task = {
+        "entity": destination.entity,
+        "project": destination.project,
+        "group": run.folder.name,
+        "sweep_id": destination.sweep_id,
+        "workspace": destination.workspace,
+        "config": sweep_config(run.request),
+        "run_ids": [destination.run_id(record.trial_id) for record in records],
+        "parameters": {name: name in _logarithmic(run.request.space) for name in run.request.columns},
+        "metrics": sorted({name for record in records for name in history_row(record.last_report)}),
+    }
+    found = ChildProcess(MODULE, task, folder, online=True).end({}, ADOPTION_SECONDS)
+    if found.get("problem"):
+        raise SweepFailed(
+            f"publish {run.folder.name}: the runs are uploaded, but no sweep was made of them ({found['problem']})"
+        )
+    return found
+
+
+def _logarithmic(space: Space) -> set[str]:
+    named = {parameter.name for parameter in space.parameters if parameter.distribution == "log_uniform_values"}
+    return named | set(space.ratios.knobs if space.ratios is not None else ())
+
+
+def _log_name(destination: Destination, trial_id: str) -> str:
+    return f"run-{destination.run_id(trial_id)}.wandb"
+
+
+def _unsent(folder: Path) -> list[Path]:
+    return [log for log in _logs(folder) if not log.with_suffix(".wandb.synced").exists()]
+
+
+def _logs(folder: Path) -> Iterator[Path]:
+    return folder.glob("*/*.wandb")

@@ -1,0 +1,94 @@
+"""The sweep's side of the W&B record: start it, forget it, close it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sweeps.run_folder import RunFolder
+from sweeps.weights_and_biases.child_process import ChildProcess
+from sweeps.weights_and_biases.content import Ratio
+from sweeps.weights_and_biases.destination import destination_in
+from sweeps.weights_and_biases.journal_follower import end_of
+from sweeps.weights_and_biases.mode import Mode
+from sweeps.weights_and_biases.sample import Sample
+
+CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
+MODULE = "sweeps.weights_and_biases.record_process"
+
+
+class RunRecording(Protocol):
+    """What a session holds while it runs."""
+
+    def close(self, samples: Sequence[Sample] = ()) -> str | None:
+        """End the record once the run's files are written; a line for people, or None where there is nothing to say."""
+
+
+class NoRecording:
+    """--wandb off."""
+
+    def close(self, samples: Sequence[Sample] = ()) -> str | None:
+        """Nothing."""
+        return None
+
+
+class Recording:
+    """A process that follows trials.jsonl into W&B.
+
+    It reads what is on the disk already, so nothing is ever handed to it while trials run: slow, hanging or dead, it
+    cannot hold them up, and nothing piles up in this process. What it misses can be written later from the journal.
+    """
+
+    def __init__(self, folder: RunFolder, process: ChildProcess, seconds: float | None) -> None:
+        self._folder = folder
+        self._process = process
+        self._seconds = seconds
+
+    def close(self, samples: Sequence[Sample] = ()) -> str | None:
+        """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises."""
+        try:
+            found = self._process.end({"samples": [sample.as_dict() for sample in samples]}, self._seconds)
+        except Exception as error:  # whatever goes wrong here, the sweep is whole
+            found = {"problem": f"{type(error).__name__}: {error}"}
+        return note(self._folder, found)
+
+
+def start_recording(
+    folder: RunFolder,
+    mode: Mode,
+    *,
+    project: str,
+    entity: str | None = None,
+    ratios: Sequence[Ratio] = (),
+    seconds: float = CLOSE_SECONDS,
+) -> RunRecording:
+    """Begin to record what the journal gets from now on; start it before the session's first event.
+
+    `ratios` are (name, numerator, denominator) of parameters, for each trial's config.
+    """
+    if mode == "off":
+        return NoRecording()
+    destination_in(folder.path / "wandb", project, entity)
+    task = {"online": mode == "online", "start": end_of(folder.trials_jsonl), "ratios": [list(one) for one in ratios]}
+    return _start(folder, task, seconds)
+
+
+def record_again(folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio]) -> str | None:
+    """Write offline runs of these trials from the journal, and the sweep's own; takes as long as it takes."""
+    task = {"online": False, "again": list(trial_ids), "ratios": [list(one) for one in ratios]}
+    return _start(folder, task, None).close()
+
+
+def note(folder: RunFolder, found: Mapping[str, object]) -> str:
+    """What became of the record, in a line: runs, their place, and what went wrong."""
+    problem, url = found.get("problem"), found.get("url")
+    place = str(url) if url else f"{folder.path / 'wandb'}; upload with: python run_sweep.py publish {folder.name}"
+    runs = int(str(found.get("runs", 0)))
+    said = f"W&B: {problem}; the sweep itself is whole" if problem else f"W&B: {runs} runs"
+    return f"{said}; {place}"
+
+
+def _start(folder: RunFolder, task: Mapping[str, object], seconds: float | None) -> Recording:
+    wandb_folder = folder.path.resolve() / "wandb"
+    whole = {"folder": str(folder.path.resolve()), **task}
+    return Recording(folder, ChildProcess(MODULE, whole, wandb_folder, online=task["online"] is True), seconds)

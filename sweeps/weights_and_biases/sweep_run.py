@@ -1,0 +1,130 @@
+"""The run that stands for the sweep itself: the table of trials, and space, best config and verdict as artifacts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sweeps.records import TrialRecord, best_record
+from sweeps.run_folder import RunFolder
+from sweeps.weights_and_biases.content import default_trial
+from sweeps.weights_and_biases.destination import Destination
+from sweeps.weights_and_biases.run_opener import RunOpener
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+VERDICT = "verdict.json"
+CONFIG_KEYS = (
+    "trainer",
+    "trials",
+    "epochs",
+    "budget_seconds",
+    "seed",
+    "allow_unsafe",
+    "stopping",
+    "search",
+    "versions",
+)
+
+
+def log_sweep_run(
+    opener: RunOpener,
+    destination: Destination,
+    folder: RunFolder,
+    request: Mapping[str, object],
+    records: Sequence[TrialRecord],
+) -> None:
+    """Write the run from the files of the run's folder; `request` is the content of sweep.yaml."""
+    space = request.get("space")
+    space = space if isinstance(space, dict) else {}
+    config = {key: request[key] for key in CONFIG_KEYS if key in request}
+    run = opener.open(destination.sweep_run_id, folder.name, "sweep", {**config, "space": space.get("name")}, ["sweep"])
+    try:
+        _log_table(run, folder.trials_csv)
+        _log_artifact(run, f"{folder.name}-space", "search-space", {"space.yaml": _as_yaml(space)})
+        _log_file(run, f"{folder.name}-best-config", "config", folder.best_config)
+        _log_file(run, f"{folder.name}-verdict", "verdict", folder.path / VERDICT)
+        run.summary.update(sweep_summary(records, folder.path / VERDICT))
+    finally:
+        opener.finish(run)
+
+
+def sweep_summary(records: Sequence[TrialRecord], verdict: Path) -> dict[str, object]:
+    """What the sweep came to, flat."""
+    best, default = best_record(records), default_trial(records)
+    summary: dict[str, object] = {f"trials_{status}": count for status, count in _statuses(records).items()}
+    summary["trials"] = len(records)
+    if best is not None:
+        summary |= {"best_trial": best.trial_id, "best_objective": best.objective}
+    if default is not None and default.objective is not None:
+        summary["default_objective"] = default.objective
+    return summary | _verdict_summary(verdict)
+
+
+def table_of(text: str) -> tuple[list[str | int], list[list[object]]]:
+    """Columns and rows of trials.csv: a column whose filled cells are all numbers holds numbers, else words."""
+    rows = list(csv.reader(text.splitlines()))
+    if not rows:
+        return [], []
+    columns: list[str | int] = [*rows[0]]
+    cells = rows[1:]
+    numeric = [all(_is_number(row[index]) for row in cells if row[index]) for index in range(len(columns))]
+    return columns, [
+        [(float(cell) if numeric[index] else cell) if cell else None for index, cell in enumerate(row)] for row in cells
+    ]
+
+
+def _log_table(run: Run, path: Path) -> None:
+    import wandb
+
+    if not path.exists():
+        return
+    columns, rows = table_of(path.read_text(encoding="utf-8"))
+    run.log({"trials": wandb.Table(columns=columns, data=rows)}, commit=True)
+
+
+def _log_file(run: Run, name: str, kind: str, path: Path) -> None:
+    if path.exists():
+        _log_artifact(run, name, kind, {path.name: path.read_text(encoding="utf-8")})
+
+
+def _log_artifact(run: Run, name: str, kind: str, files: Mapping[str, str]) -> None:
+    import wandb
+
+    artifact = wandb.Artifact(name, kind)
+    for file, text in files.items():
+        with artifact.new_file(file, mode="w", encoding="utf-8") as content:
+            content.write(text)
+    run.log_artifact(artifact)
+
+
+def _as_yaml(space: Mapping[str, object]) -> str:
+    return yaml.safe_dump(dict(space), sort_keys=False, allow_unicode=True)
+
+
+def _statuses(records: Sequence[TrialRecord]) -> Counter[str]:
+    return Counter(record.status or "running" for record in records)
+
+
+def _verdict_summary(path: Path) -> dict[str, object]:
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"verdict": "unconfirmed"}
+    kept = {key: given.get(key) for key in ("verdict", "difference_percent", "sentence")}
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""A W&B run for every trial, fed by the journal's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sweeps.records import Event, TrialRecord, add_event
+from sweeps.weights_and_biases.content import (
+    Ratio,
+    default_trial,
+    history_row,
+    run_config,
+    run_name,
+    run_summary,
+    run_tags,
+)
+from sweeps.weights_and_biases.destination import Destination
+from sweeps.weights_and_biases.run_opener import RunOpener, one_line
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+MOST_WAITING = 8
+MOST_FAILURES = 3
+
+
+class GivenUpError(Exception):
+    """W&B failed so often that nothing more is tried."""
+
+
+class TrialRuns:
+    """Keeps a run open while its trial lasts, and a little longer where its speed-up waits for the default's end.
+
+    What fails for one trial is counted and passed over; GivenUpError after three failures in a row.
+    """
+
+    def __init__(
+        self,
+        opener: RunOpener,
+        destination: Destination,
+        space: str,
+        shared: Mapping[str, object],
+        ratios: Sequence[Ratio],
+        past: Iterable[Event] = (),
+    ) -> None:
+        self._opener = opener
+        self._destination = destination
+        self._space = space
+        self._shared = shared
+        self._ratios = ratios
+        self._records: dict[str, TrialRecord] = {}
+        self._open: dict[str, Run] = {}
+        self._waiting: list[str] = []
+        self._in_a_row = 0
+        self.failures = 0
+        self.failure: str | None = None
+        for event in past:
+            add_event(self._records, event)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All trials so far."""
+        return list(self._records.values())
+
+    def on_event(self, event: Event) -> None:
+        """Take in one event of the journal."""
+        add_event(self._records, event)
+        trial_id = event.get("trial_id")
+        if not isinstance(trial_id, str) or trial_id not in self._records:
+            return
+        try:
+            self._follow(trial_id, event)
+            self._in_a_row = 0
+        except Exception as error:
+            self._failed(trial_id, error)
+
+    def log_media(self, trial_id: str, media: Mapping[str, object]) -> None:
+        """Add pictures and sounds to a trial's run, which is opened again where it has ended."""
+        if trial_id not in self._records:
+            return
+        try:
+            record = self._records[trial_id]
+            run = self._run(record)
+            run.log({**media, "epoch": record.epochs}, step=record.epochs + 1, commit=True)
+            self._finish(trial_id)
+        except Exception as error:
+            self._failed(trial_id, error)
+
+    def finish_all(self) -> None:
+        """End every run that is still open."""
+        for trial_id in list(self._open):
+            try:
+                self._finish(trial_id)
+            except Exception as error:
+                self._failed(trial_id, error)
+
+    def _follow(self, trial_id: str, event: Event) -> None:
+        kind, record = event["event"], self._records[trial_id]
+        if kind in ("trial_started", "trial_retried"):
+            self._run(record)
+        elif kind == "report":
+            row = history_row(event)
+            # The row has to be whole at once: one that is still pending would overwrite the summary later.
+            self._run(record).log(row, step=int(row["epoch"]), commit=True)
+        elif kind == "trial_ended":
+            self._run(record)
+            self._waiting.append(trial_id)
+            self._finish_waiting()
+
+    def _finish_waiting(self) -> None:
+        default = default_trial(self.records)
+        if default is not None and default.status is None and len(self._waiting) <= MOST_WAITING:
+            return
+        while self._waiting:
+            self._finish(self._waiting[0])
+
+    def _run(self, record: TrialRecord) -> Run:
+        if record.trial_id not in self._open:
+            self._open[record.trial_id] = self._opener.open(
+                self._destination.run_id(record.trial_id),
+                run_name(record),
+                record.role,
+                run_config(record, self._shared, self._ratios),
+                run_tags(record, self._space),
+            )
+        return self._open[record.trial_id]
+
+    def _finish(self, trial_id: str) -> None:
+        if trial_id in self._waiting:
+            self._waiting.remove(trial_id)
+        run, record = self._open.pop(trial_id), self._records[trial_id]
+        run.summary.update(run_summary(record, default_trial(self.records)))
+        self._opener.finish(run, exit_code=int(record.status == "failed"))
+
+    def _failed(self, trial_id: str, error: Exception) -> None:
+        self.failures += 1
+        self._in_a_row += 1
+        self.failure = f"{trial_id}: {one_line(error)}"
+        self._open.pop(trial_id, None)
+        if self._in_a_row >= MOST_FAILURES:
+            raise GivenUpError(self.failure) from error
