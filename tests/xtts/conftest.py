@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tests.xtts.learnable_speech import Utterance, utterances, write_folder
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.training import Aligned, patches_of
-from xtts.corpus.prepared import PreparedSpeech, no_progress
+from xtts.corpus.prepared import PreparedSpeech, Progress, no_progress
 from xtts.model.shape import PRESETS, Shape
 from xtts.preparation import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer
@@ -42,23 +43,45 @@ class Learnable:
 
 def true_alignment(speech: PreparedSpeech, truth: Mapping[str, Utterance]) -> Aligned:
     """What a perfect aligner would find; the durations have learned nothing."""
-    torch.manual_seed(0)
     steps = [2 * patches_of(int(frames)) for frames in speech.frames]
     paths = tuple(
         truth[Path(audio).stem].token_at_steps(count).astype(np.int32)
         for audio, count in zip(speech.audio, steps, strict=True)
     )
+    return _perfect(speech, paths)
+
+
+def _perfect(speech: PreparedSpeech, paths: tuple[NDArray[np.int32], ...]) -> Aligned:
+    torch.manual_seed(0)
     one = np.ones(len(speech), np.float32)
     return Aligned(paths, one, one, DurationPredictor(len(speech.vocabulary), len(speech.speakers)).eval())
 
 
-def prepare_learnable(folder: Path, count: int, seed: int = 0) -> Learnable:
-    """Write and prepare `count` clips; the aligner's training is replaced by the truth, its files are real."""
+def evenly_aligned(speech: PreparedSpeech) -> Aligned:
+    """Every text spread evenly over its clip, whatever is heard."""
+    steps = [2 * patches_of(int(frames)) for frames in speech.frames]
+    paths = tuple(
+        (np.arange(count) * int(tokens) // count).astype(np.int32)
+        for count, tokens in zip(steps, speech.token_count, strict=True)
+    )
+    return _perfect(speech, paths)
+
+
+def prepare_learnable(folder: Path, count: int, seed: int = 0, wrong_texts: bool = False) -> Learnable:
+    """Write and prepare `count` clips; the aligner's training is replaced by the truth, its files are real.
+
+    `wrong_texts` gives every clip another one's text, spread evenly.
+    """
     spoken = utterances(count, seed)
     truth = {clip.name: clip for clip in spoken}
-    write_folder(folder, spoken)
+    texts = [clip.text for clip in spoken]
+    write_folder(folder, spoken, texts[count // 2 :] + texts[: count // 2] if wrong_texts else texts)
+
+    def align(speech: PreparedSpeech, progress: Progress) -> Aligned:
+        return evenly_aligned(speech) if wrong_texts else true_alignment(speech, truth)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xtts.alignment.aligned.train_aligner", lambda speech, progress: true_alignment(speech, truth))
+        patch.setattr("xtts.alignment.aligned.train_aligner", align)
         prepared = prepare_data(str(folder), progress=no_progress)
     return Learnable(folder, prepared, truth)
 
@@ -81,7 +104,7 @@ def learnable(mini_preset: None, tmp_path_factory: pytest.TempPathFactory) -> Le
 def talker(mini_preset: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Learnable, XttsTrainer]:
     """100 clips, and a model that has learned to say such texts."""
     speech = prepare_learnable(tmp_path_factory.mktemp("talker") / "speech", 100)
-    trainer = speech.trainer(learning_rate=4e-3, gradient_clip_norm=None)
-    for _ in range(8):
+    trainer = speech.trainer(learning_rate=1e-2, gradient_clip_norm=None, warmup_updates=10)
+    for _ in range(6):
         trainer.train_epoch()
     return speech, trainer

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.xtts.conftest import Learnable
+from tests.xtts.conftest import Learnable, evenly_aligned
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.path import best_path
 from xtts.alignment.training import patches_of
 from xtts.batches import Item, SpeechBatches, places_in_tokens, stream_seed
@@ -39,12 +38,11 @@ def train(batches) -> np.ndarray:
 def demo(tmp_path_factory) -> SpeechBatches:
     """The demo speech, its texts spread evenly over the clips."""
     speech = prepare_speech(demo_speech(no_progress))
-    counts = [2 * patches_of(int(frames)) for frames in speech.frames]
-    paths = [np.arange(steps) * int(tokens) // steps for steps, tokens in zip(counts, speech.token_count, strict=True)]
-    one = np.ones(len(speech), np.float32)
-    start = np.cumsum([0, *counts])
-    durations = DurationPredictor(len(speech.vocabulary), len(speech.speakers))
-    return standardised(AlignedSpeech(speech, np.concatenate(paths).astype(np.int32), start, one, one, durations))
+    even = evenly_aligned(speech)
+    start = np.cumsum([0, *(len(path) for path in even.step_tokens)])
+    return standardised(
+        AlignedSpeech(speech, np.concatenate(even.step_tokens), start, even.confidence, even.advantage, even.durations)
+    )
 
 
 def with_speakers(batches: SpeechBatches, speakers: list[int]) -> SpeechBatches:

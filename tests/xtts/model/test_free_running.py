@@ -6,24 +6,8 @@ import pytest
 import torch
 
 from tests.xtts.model.made_clips import PATCH, made_clip, made_model, together
+from tests.xtts.model.run_anew import run_anew
 from xtts.model.free_running import HORIZONS, run_freely, with_true_history
-
-
-def run_anew(model, batch, every):
-    """The same without a cache: for each patch the full prior over true latents, then its own means."""
-    truth = with_true_history(model, batch).posterior.mean
-    text, voice = model.text_at_patches(batch), model.voice(batch.reference, batch.reference_count)
-    rows, patches, _ = truth.shape
-    predicted = []
-    for start in range(0, patches, every):
-        latents = torch.zeros_like(truth)
-        latents[:, :start] = truth[:, :start]
-        for place in range(start, min(start + every, patches)):
-            known = torch.ones(rows, place + 1, dtype=torch.bool)
-            hidden, prior, _ = model.prior(latents[:, : place + 1], known, text[:, : place + 1], voice)
-            latents[:, place] = prior.mean[:, -1]
-            predicted.append(model.decoder(prior.mean[:, -1], hidden[:, -1]))
-    return torch.stack(predicted, dim=1)
 
 
 @pytest.mark.parametrize("every", [1, 3, HORIZONS, 1000])
