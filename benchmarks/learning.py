@@ -4,8 +4,9 @@
     python benchmarks/learning.py --demo --epochs 9     # the same on the demo speech
     python benchmarks/learning.py --prepared HANDLE --model small   # on a machine with torch but no audio packages
 
-Needs torch, not Ray. Exit code 1 where a target of the project is missed: objective at most 0.56, text_use at least 0.08
-with every seed's interval clear of 0, at most 12 s of training an epoch (on 2 cores, 16 minutes of speech, `tiny`).
+Needs torch, not Ray. Exit code 1 where a target of the project is missed: objective at most 0.56, text_use at
+least 0.08 with every seed's interval clear of 0, at most 12 s of training an epoch (2 cores, 16 minutes of speech,
+`tiny`).
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ def _train(options: argparse.Namespace, data: str, seed: int) -> dict[str, Any]:
         cells = " ".join(f"{metrics[key]:9.4f}" for _, key in COLUMNS)
         print(f"{epoch:5d} {metrics['updates']:7d} {training:7.2f} {wall - training:6.2f} {cells}", flush=True)
     print(
-        f"      {metrics['frames_per_batch']:.0f} real frames a batch, {100 * metrics['padding_fraction']:.1f} % padding, "
-        f"mean-frame error {metrics['mean_frame_error']:.4f}\n"
+        f"      {metrics['frames_per_batch']:.0f} frames a batch, {100 * metrics['padding_fraction']:.1f} % padding,"
+        f" mean-frame error {metrics['mean_frame_error']:.4f}\n"
     )
     return metrics | {"epoch_seconds": slowest}
 

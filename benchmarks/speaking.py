@@ -42,7 +42,7 @@ def main() -> int:
     )
     print(f"{len(gains)} utterances: nearer to their own recording in {int((gains > 0).sum())}")
     print(
-        f"wrong minus own: {gains.mean():.3f} (Euclidean, of 80 standardised values), 95 % interval {low:.3f} to {high:.3f}"
+        f"wrong minus own: {gains.mean():.3f} (Euclidean, standardised frames), 95 % interval {low:.3f} to {high:.3f}"
     )
     return int(low <= 0)
 
