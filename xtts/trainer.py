@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -224,7 +225,8 @@ class XttsTrainer:
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Go on from what state_dict gave."""
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        # The optimiser keeps the very tensors it is given, and would write into the state.
+        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
 
