@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from sweeps.sweep import Run, SweepResult
 
 TRAINER = "xtts.trainer:XttsTrainer"
-COMMANDS = "resume report export say check list spaces"
+COMMANDS = "resume report export say train check list spaces"
 EPILOG = """\
 commands (python run_sweep.py COMMAND --help):
   resume [NAME]                go on with a sweep that was interrupted, or give it more trials or time
   report [NAME]                write report.html, trials.csv and optuna.db again from the records
   export [NAME] --to TARGET    write the best config for a trainer: native, myxtts, coqui-vits
   say [NAME] "text" -o FILE    speak with the best model of a sweep
+  train --config FILE          one full run with a config, resumable
   check DIR                    a data set's health, before a GPU hour is spent
   list, spaces                 the runs in --output; the search spaces
 
@@ -125,6 +126,16 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
         add("--template", metavar="FILE", help="your own config, of which only the tuned values change")
         add("--force", action="store_true", help="overwrite FILE")
         add("--unproven", action="store_true", help="write a config that the verdict does not support")
+    if command == "train":
+        add("--config", required=True, metavar="FILE", help="best_config.yaml, or what export --to native wrote")
+        add("--data", metavar="DIR", help="the speech (default: demo speech)")
+        add("--val-data", metavar="DIR")
+        add("--epochs", type=int, default=30, help="default: 30; a finished run goes on if it is raised")
+        add("--seed", type=int, default=1)
+        add("--name", help="the folder in --output (default: train-CONFIG)")
+        add("--trainer", default=TRAINER, metavar="MODULE:CLASS")
+        add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a parameter of the config")
+        add("--accept-unusable", action="store_true")
     if command == "check":
         add("data", metavar="DIR")
         add("--val-data", metavar="DIR")
@@ -307,7 +318,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _say(options: argparse.Namespace) -> int:
-    from sweeps.run_folder import find_run
+    from sweeps.run_folder import RunFolder, check_name, find_run
     from xtts.errors import SpeechError
     from xtts.mel import SAMPLE_RATE
     from xtts.samples import write_wav
@@ -316,13 +327,65 @@ def _say(options: argparse.Namespace) -> int:
     if len(options.words) > 2:
         raise SpeechError(f"{len(options.words)} words: put the text in quotes, with the run's name before it or none")
     name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
-    folder = find_run(Path(options.output), name)
+    folder = RunFolder(Path(options.output) / check_name(name)) if name else find_run(Path(options.output))
+    if not folder.best.is_dir():
+        folder = find_run(Path(options.output), name)
     samples = Speaker.load(folder.best).say(text, options.voice)
     try:
         write_wav(Path(options.file), samples)
     except OSError as error:
         raise SpeechError(f"-o {options.file}: cannot be written ({error.strerror or error})") from error
     print(f"{options.file}: {len(samples) / SAMPLE_RATE:.2f} s by the best model of {folder.name}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    import signal
+
+    from sweeps.budget import Budget
+    from sweeps.run_folder import check_name
+    from sweeps.single_run import SingleRun, best_trainer, read_config, train
+    from sweeps.trainer import load_trainer
+
+    trainer, config = load_trainer(options.trainer), Path(options.config)
+    Budget(trials=1, epochs=options.epochs)
+    params = read_config(config, trainer, _settings(options.set))
+    check_params = getattr(trainer, "check_params", None)
+    if check_params is not None:
+        check_params(params)
+    folder = Path(options.output) / check_name(options.name or f"train-{config.stem}")
+    data = options.data or ""
+    prepare = getattr(trainer, "prepare", None)
+    if prepare is not None:
+        with _PreparationProgress() as progress:
+            prepared = prepare(
+                options.data, options.val_data, accept_unusable=options.accept_unusable, progress=progress
+            )
+        data = prepared.data
+        print("\n".join(prepared.lines()))
+    run = SingleRun(folder, trainer, params, data, options.seed, options.epochs)
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        # The first one waits for the end of the epoch, the second one does not.
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        best = train(run, note=lambda line: print(line, flush=True), stop=lambda: bool(asked))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        print("interrupted; the same command goes on from the last epoch")
+        return 130
+    export = getattr(trainer, "export_best", None)
+    if best is not None and export is not None:
+        (folder / "best").mkdir(parents=True, exist_ok=True)
+        export(best_trainer(run), folder / "best")
+        print(f"best epoch {best['epoch']}: {folder / 'best'} (say {folder.name} speaks with it)")
     return 0
 
 

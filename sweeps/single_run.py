@@ -1,0 +1,124 @@
+"""One full training run with one config, without Ray: checkpoints, a record of every epoch, resumable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sweeps.atomic_file import write_atomically, write_failure
+from sweeps.checkpoint import BEST, LAST, Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
+from sweeps.configuration import identity
+from sweeps.errors import RequestError, SweepFailed
+from sweeps.objective import OBJECTIVE
+from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.trainer import Trainer, known_params, unknown_params
+
+RECORD = "epochs.jsonl"
+
+
+@dataclass(frozen=True)
+class SingleRun:
+    """What to train, on what, for how long and where."""
+
+    folder: Path
+    trainer: type[Trainer]
+    params: Mapping[str, object]
+    data: str
+    seed: int
+    epochs: int
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What has to agree for a checkpoint to be this run's; the number of epochs may be raised."""
+        return {"identity": identity(self.params), "data": self.data, "seed": self.seed}
+
+
+def read_config(path: Path, trainer: type[Trainer], changes: Mapping[str, object]) -> dict[str, object]:
+    """The trainer's parameters of a config with a `training:` section, as `export --to native` and sweeps write it."""
+    content = read_yaml_mapping(path)
+    training = content.get("training")
+    if not isinstance(training, Mapping):
+        raise RequestError(f"{path}: has no `training:` section with the parameters")
+    fixed = content.get("fixed")
+    given = {**(fixed if isinstance(fixed, Mapping) else {}), **training}
+    if "model" in content:
+        given.setdefault("model", content["model"])
+    params = {str(name): value for name, value in given.items()} | dict(changes)
+    known = known_params(trainer)
+    if known is None:
+        return params
+    problems = unknown_params(dict.fromkeys(params, str(path)), known)
+    if problems:
+        raise RequestError("; ".join(problems))
+    return {**known, **params}
+
+
+def train(run: SingleRun, *, note: Callable[[str], None], stop: Callable[[], bool]) -> Mapping[str, object] | None:
+    """Train to the last epoch, or until `stop` says so after one; the best epoch's report, None before the first.
+
+    Goes on from the folder's checkpoint where there is one; RequestError if that is another run's. SweepFailed if
+    training diverges or the disk is full.
+    """
+    trainer = run.trainer(run.params, run.data, run.seed)
+    reports = _go_on(run, trainer)
+    if reports:
+        note(f"going on after epoch {reports[-1]['epoch']} of {run.folder}")
+    best = _best(reports)
+    while len(reports) < run.epochs and not stop():
+        begun = time.perf_counter()
+        report = {**trainer.train_epoch(), "epoch": len(reports) + 1}
+        if report.get("diverged") or OBJECTIVE.value(report) is None:
+            raise SweepFailed(f"{run.folder}: diverged in epoch {report['epoch']}: {report.get('diverged')}")
+        reports.append(report)
+        improved = _best(reports) is report
+        _save(run, trainer, reports, improved)
+        best = report if improved else best
+        note(_line(report, improved, time.perf_counter() - begun))
+    return best
+
+
+def best_trainer(run: SingleRun) -> Trainer:
+    """The trainer as it was after its best epoch."""
+    trainer = run.trainer(run.params, run.data, run.seed)
+    trainer.load_state_dict(load_checkpoint(run.folder / BEST).state)
+    return trainer
+
+
+def _go_on(run: SingleRun, trainer: Trainer) -> list[dict[str, Any]]:
+    path = run.folder / LAST
+    try:
+        checkpoint = load_checkpoint(path)
+    except FileNotFoundError:
+        return []
+    except UnreadableCheckpointError as error:
+        raise RequestError(f"{error}; remove it to start anew") from error
+    if {key: checkpoint.about.get(key) for key in run.identity} != run.identity:
+        raise RequestError(f"{run.folder}: holds a run with another config, data or seed; choose another --name")
+    trainer.load_state_dict(checkpoint.state)
+    return [dict(report) for report in cast(list[dict[str, Any]], checkpoint.about["reports"])]
+
+
+def _save(run: SingleRun, trainer: Trainer, reports: list[dict[str, Any]], improved: bool) -> None:
+    checkpoint = Checkpoint(trainer.state_dict(), {**run.identity, "reports": reports})
+    try:
+        if improved:
+            save_checkpoint(run.folder / BEST, checkpoint)
+        save_checkpoint(run.folder / LAST, checkpoint)
+    except OSError as error:
+        raise write_failure(run.folder / LAST, error) from error
+    write_atomically(run.folder / RECORD, "".join(json.dumps(report) + "\n" for report in reports))
+
+
+def _best(reports: list[dict[str, Any]]) -> dict[str, Any] | None:
+    found = OBJECTIVE.best(reports)
+    return None if found is None else next(report for report in reports if report["epoch"] == found.epoch)
+
+
+def _line(report: Mapping[str, Any], improved: bool, seconds: float) -> str:
+    figures = [f"epoch {report['epoch']}", f"objective {report['objective']:.4f}{' (best so far)' if improved else ''}"]
+    figures += [f"{name} {report[name]:.4f}" for name in ("loss", "val/next", "text_use") if name in report]
+    return "  ".join([*figures, f"{seconds:.1f} s"])
