@@ -20,11 +20,29 @@
     if (title) { names.set(drawn.dataset.trial, title.textContent); title.remove(); }
   }
 
-  // Filters
-  const filters = document.getElementById("filters");
   const rows = find("#trials-table tbody tr");
   const about = new Map(rows.map(row => [row.dataset.trial, row]));
   const everywhere = find("[data-trial]");
+
+  // Marking one trial in all charts and tables
+  const charts = find(".chart");
+  const light = trial => {
+    for (const element of everywhere) element.classList.toggle("marked", element.dataset.trial === trial);
+    for (const chart of charts) chart.classList.toggle("dimmed", Boolean(trial && chart.querySelector("g.trial.marked:not([hidden])")));
+  };
+  const pin = trial => {
+    for (const button of find(".pin")) {
+      button.setAttribute("aria-pressed", String(button.closest("tr").dataset.trial === trial && trial !== ""));
+    }
+    light(trial);
+  };
+  const pinned = () => (about.has(state.get("trial")) ? state.get("trial") : "");
+  const toggle = trial => { set("trial", pinned() === trial ? "" : trial); pin(pinned()); };
+  for (const button of find(".pin")) button.addEventListener("click", () => toggle(button.closest("tr").dataset.trial));
+  pin(pinned());
+
+  // Filters
+  const filters = document.getElementById("filters");
   const shown = document.getElementById("shown");
   const matches = row => {
     const boxes = name => find(`input[name="${name}"]`, filters);
@@ -37,6 +55,7 @@
   const filter = () => {
     const visible = new Set(rows.filter(matches).map(row => row.dataset.trial));
     for (const element of everywhere) element.toggleAttribute("hidden", !visible.has(element.dataset.trial));
+    light(pinned());
     shown.textContent = shown.dataset.text.replace("{shown}", visible.size).replace("{of}", rows.length);
   };
   const off = name => find(`input[name="${name}"]`, filters).filter(box => !box.checked).map(box => box.value).join(",");
@@ -82,23 +101,6 @@
       go(tabs[steps[event.key] % tabs.length]);
     });
   });
-
-  // Marking one trial in all charts and tables
-  const charts = find(".chart");
-  const light = trial => {
-    for (const element of everywhere) element.classList.toggle("marked", element.dataset.trial === trial);
-    for (const chart of charts) chart.classList.toggle("dimmed", Boolean(trial && chart.querySelector("g.trial.marked")));
-  };
-  const pin = trial => {
-    for (const button of find(".pin")) {
-      button.setAttribute("aria-pressed", String(button.closest("tr").dataset.trial === trial && trial !== ""));
-    }
-    light(trial);
-  };
-  const pinned = () => (about.has(state.get("trial")) ? state.get("trial") : "");
-  const toggle = trial => { set("trial", pinned() === trial ? "" : trial); pin(pinned()); };
-  for (const button of find(".pin")) button.addEventListener("click", () => toggle(button.closest("tr").dataset.trial));
-  pin(pinned());
 
   // The trial nearest to the pointer, by its line or its dot
   const tip = document.getElementById("tip");

@@ -32,7 +32,9 @@ PATIENCE = 60.0
 
 def executable() -> str | None:
     """Where a Chromium is, or None."""
-    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    return next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
 
 
 class Browser:
@@ -98,7 +100,9 @@ class Browser:
                 return found
             self.events.append(answer)
 
-    def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, media: str = "screen") -> None:
+    def open(
+        self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, media: str = "screen"
+    ) -> None:
         """Load a page in a window of that size and wait until it has."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
@@ -153,7 +157,11 @@ class Browser:
 
     def requests(self) -> list[str]:
         """What was asked of the network since the page was opened, `data:` left out."""
-        sent = [event["params"]["request"]["url"] for event in self.events if event.get("method") == "Network.requestWillBeSent"]
+        sent = [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
         return [url for url in sent if not url.startswith("data:")]
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:

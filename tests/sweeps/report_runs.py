@@ -151,7 +151,10 @@ def extras(persian: bool = False) -> ReportExtras:
     samples = tuple(
         SampleText(
             text,
-            tuple(Sample(who, tone(1.2, 220 + 60 * place), picture) for place, who in enumerate(("real", "default", "best"))),
+            tuple(
+                Sample(who, tone(1.2, 220 + 60 * place), picture)
+                for place, who in enumerate(("real", "default", "best"))
+            ),
         )
         for text in texts
     )

@@ -88,6 +88,8 @@ def _command(data: RunData, command: str, rest: str = "") -> str:
 def _tone(data: RunData) -> str:
     if data.verdict is not None and data.verdict.word == "better":
         return "good"
+    if data.request.space.controls:
+        return "settled"
     return "open" if data.verdict is None or data.verdict.word in ("undecided", "unconfirmed") else "settled"
 
 

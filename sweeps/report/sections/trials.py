@@ -20,8 +20,8 @@ def filters(data: RunData, words: Words) -> Html:
     roles = {record.role for record in data.records}
     return tag(
         "form",
-        _boxes(words, "status", words("filter_status"), [one for one in STATUSES if one in statuses]),
-        _boxes(words, "role", words("filter_role"), [one for one in ROLES if one in roles]) if len(roles) > 1 else None,
+        _boxes(words, "status", words("filter_status"), _in_order(STATUSES, statuses)),
+        _boxes(words, "role", words("filter_role"), _in_order(ROLES, roles)) if len(roles) > 1 else None,
         tag(
             "label",
             words("filter_best"),
@@ -90,7 +90,8 @@ def trials_table(data: RunData, words: Words) -> Html:
 def _row(data: RunData, words: Words, record: TrialRecord, columns: list[str], role: bool, seed: bool) -> Html:
     values = {**record.params, **record.coordinates}
     shown = kind(data, record)
-    note = f" {words(f'kind_{shown}')}" if shown in ("best", "default") else ""
+    notes = [words("kind_best")] if record is data.best else []
+    notes += [words("kind_default")] if record is data.default else []
     cells = [
         None,
         data.ranks.get(record.trial_id, ""),
@@ -107,7 +108,7 @@ def _row(data: RunData, words: Words, record: TrialRecord, columns: list[str], r
     head = tag(
         "th",
         tag("button", record.trial_id, type="button", class_="pin", aria_pressed="false"),
-        tag("span", note, class_="quiet"),
+        tag("span", " ", ", ".join(notes), class_="quiet"),
         label,
         scope="row",
         data_sort=record.trial_id,
@@ -141,3 +142,7 @@ def _boxes(words: Words, name: str, title: str, values: list[str]) -> Html:
 
 def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
+
+
+def _in_order(known: tuple[str, ...], found: set[str]) -> list[str]:
+    return [*(one for one in known if one in found), *sorted(found.difference(known))]

@@ -1,0 +1,48 @@
+"""report.html while a real sweep runs, and after one whose page could not be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.progress import QuietDisplay
+from sweeps.report import write_report
+from sweeps.run_folder import RunFolder
+from sweeps.sweep import run
+from tests.sweeps.builders import toy_request
+
+pytestmark = pytest.mark.slow
+
+
+class Heard(QuietDisplay):
+    """Remembers what was said beside the table."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        """Keep it."""
+        self.notes.append(line)
+
+
+def test_the_page_is_rewritten_while_the_sweep_runs_and_its_failure_ends_nothing(tmp_path: Path) -> None:
+    pages: list[str] = []
+
+    def report(folder: RunFolder) -> None:
+        write_report(folder)
+        pages.append(folder.report.read_text())
+        if len(pages) == 2:
+            raise ValueError("no such finding")
+
+    heard = Heard()
+    request = toy_request(tmp_path, trials=3, epochs=4, set_params={"slow": 0.5})
+    result = run(request, display=heard, report=report)
+    assert result.ended == "finished"
+    assert len(pages) >= 3
+    assert "Still running" in pages[0]
+    assert "0 of 3 trials ended" in pages[0]
+    assert "Still running" not in pages[-1]
+    assert pages[-1] == result.folder.report.read_text()
+    told = [note for note in heard.notes if "report.html" in note]
+    assert told == ["report.html could not be written: no such finding"]
