@@ -76,7 +76,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._ended = ended
         self._error: BaseException | None = None
         self._stopped = False
-        self._hung: set[str] = set()
+        self._hung: dict[str, float] = {}
         self._failures: Counter[str] = Counter()
 
     def fail(self, error: BaseException) -> None:
@@ -85,12 +85,12 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def expect(self, trial_id: str) -> None:
         """The trial was handed out; from now on it should show signs of life."""
-        self._watchdog.started(trial_id, time.monotonic())
+        self._watchdog.handed_out(trial_id, time.monotonic())
 
     @_kept
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker has begun with the trial."""
-        self.expect(trial.config["trial_id"])
+        self._watchdog.started(trial.config["trial_id"], time.monotonic())
 
     @_kept
     def on_trial_result(
@@ -161,9 +161,10 @@ class Recorder(Callback):  # type: ignore[misc]
             trial_id = trial.config["trial_id"]
             if trial_id not in late:
                 continue
+            patience = self._watchdog.patience(trial_id)
             if not _kill_worker(trial):
-                raise SweepFailed(f"{trial_id}: its trainer did not come up within {self._watchdog.patience:.0f} s")
-            self._hung.add(trial_id)
+                raise SweepFailed(f"{trial_id}: its trainer did not come up within {patience:.0f} s")
+            self._hung[trial_id] = patience
             self._watchdog.ended(trial_id)
 
     def _end(self, trial_id: str, status: str, reason: str, rung: int | None) -> None:
@@ -173,9 +174,9 @@ class Recorder(Callback):  # type: ignore[misc]
         self._ended(self._journal.record(trial_id))
 
     def _reason(self, trial: Any) -> str:
-        if trial.config["trial_id"] in self._hung:
-            self._hung.discard(trial.config["trial_id"])
-            return f"no sign of life for {self._watchdog.patience:.0f} s"
+        patience = self._hung.pop(trial.config["trial_id"], None)
+        if patience is not None:
+            return f"no sign of life for {patience:.0f} s"
         try:
             written = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
         except (OSError, TypeError):

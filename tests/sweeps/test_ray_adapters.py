@@ -81,13 +81,24 @@ def test_a_watchdog_waits_for_the_first_epoch_and_then_follows_the_longest() -> 
     watchdog.started("b", 0.0)
     assert watchdog.late(99.0) == []
     watchdog.reported("a", 99.0, epoch_seconds=2.0)
-    assert watchdog.patience == 20.0
+    assert watchdog.patience("a") == 20.0
     assert watchdog.late(110.0) == ["b"]
     watchdog.ended("b")
     assert watchdog.late(119.0) == []
     assert watchdog.late(119.5) == ["a"]
     watchdog.reported("a", 120.0, epoch_seconds=0.1)
-    assert watchdog.patience == 20.0
+    assert watchdog.patience("a") == 20.0
+
+
+def test_a_watchdog_gives_a_trainer_that_comes_up_its_own_time() -> None:
+    watchdog = Watchdog(factor=10, floor=5, first=100)
+    watchdog.reported("a", 0.0, epoch_seconds=2.0)
+    watchdog.handed_out("b", 0.0)
+    assert watchdog.late(99.0) == ["a"]
+    assert watchdog.late(101.0) == ["a", "b"]
+    watchdog.started("b", 101.0)
+    assert "b" not in watchdog.late(120.0)
+    assert "b" in watchdog.late(122.0)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def wait_for_reports(journal: Path, count: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if journal.exists() and sum(event["event"] == "report" for event in read_events(journal)) >= count:
             return

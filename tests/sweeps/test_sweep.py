@@ -110,7 +110,7 @@ def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_go
 
 @pytest.mark.parametrize("accident", ["raise_once_at", "kill_once_at", "hang_once_at"])
 def test_a_trial_that_breaks_once_goes_on_from_its_checkpoint(tmp_path: Path, accident: str) -> None:
-    watchdog = Watchdog(factor=1.0, floor=2.0, first=30.0)
+    watchdog = Watchdog(factor=1.0, floor=3.0, first=60.0)
     broken = run(toy_request(tmp_path, trials=1, epochs=4, set_params={accident: 3}), watchdog=watchdog)
     (record,) = broken.records
     assert (record.status, record.retries) == ("finished", 1)
