@@ -51,8 +51,10 @@ def publish(
         _record_missing(run, folder, destination, ratios, say)
         _upload(run.folder, folder, say)
         found = _adopt(run, folder, destination)
-        kept = {key: found.get(key) for key in ("entity", "sweep_id", "workspace")}
-        write_destination(folder, replace(destination, **kept))
+        published = replace(
+            destination, entity=found["entity"], sweep_id=found["sweep_id"], workspace=found.get("workspace")
+        )
+        write_destination(folder, published)
     return [
         f"{len(run.records) + 1} runs are in project {destination.project} of {found['entity']}",
         f"sweep {found['sweep_id']} has adopted the trials",

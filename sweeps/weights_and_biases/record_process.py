@@ -83,12 +83,12 @@ def _record(
         if last_word.message is not None:
             log_sweep_run(opener, destination, folder, request, runs.records)
     except GivenUpError as error:
-        problem = f"W&B failed {runs.failures} times and was given up ({error})"
+        problem = f"W&B failed for {runs.failures} trials and was given up ({error})"
     except Exception as error:
         problem = f"the run of the sweep itself was not written ({one_line(error)})"
     wandb.teardown()
     if problem is None and runs.failures:
-        problem = f"W&B failed {runs.failures} times (last: {runs.failure})"
+        problem = f"W&B failed for {runs.failures} of {len(runs.records)} trials ({runs.failure})"
     return {"runs": opener.opened, "url": opener.url, "problem": problem or opener.problem}
 
 

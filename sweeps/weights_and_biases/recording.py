@@ -84,7 +84,7 @@ def note(folder: RunFolder, found: Mapping[str, object]) -> str:
     problem, url = found.get("problem"), found.get("url")
     place = str(url) if url else f"{folder.path / 'wandb'}; upload with: python run_sweep.py publish {folder.name}"
     runs = int(str(found.get("runs", 0)))
-    said = f"W&B: {problem}; the sweep itself is whole" if problem else f"W&B: {runs} runs"
+    said = f"{problem}; the sweep itself is whole" if problem else f"W&B: {runs} runs"
     return f"{said}; {place}"
 
 

@@ -32,7 +32,7 @@ class GivenUpError(Exception):
 class TrialRuns:
     """Keeps a run open while its trial lasts, and a little longer where its speed-up waits for the default's end.
 
-    What fails for one trial is counted and passed over; GivenUpError after three failures in a row.
+    A trial for which W&B fails is counted and passed over; GivenUpError after three such trials in a row.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TrialRuns:
         self._open: dict[str, Run] = {}
         self._waiting: list[str] = []
         self._in_a_row = 0
-        self.failures = 0
+        self._failed: set[str] = set()
         self.failure: str | None = None
         for event in past:
             add_event(self._records, event)
@@ -63,21 +63,25 @@ class TrialRuns:
         """All trials so far."""
         return list(self._records.values())
 
+    @property
+    def failures(self) -> int:
+        """How many trials have no run, or not a whole one."""
+        return len(self._failed)
+
     def on_event(self, event: Event) -> None:
         """Take in one event of the journal."""
         add_event(self._records, event)
         trial_id = event.get("trial_id")
-        if not isinstance(trial_id, str) or trial_id not in self._records:
+        if not isinstance(trial_id, str) or trial_id not in self._records or trial_id in self._failed:
             return
         try:
             self._follow(trial_id, event)
-            self._in_a_row = 0
         except Exception as error:
-            self._failed(trial_id, error)
+            self._fail(trial_id, error)
 
     def log_media(self, trial_id: str, media: Mapping[str, object]) -> None:
         """Add pictures and sounds to a trial's run, which is opened again where it has ended."""
-        if trial_id not in self._records:
+        if trial_id not in self._records or trial_id in self._failed:
             return
         try:
             record = self._records[trial_id]
@@ -85,7 +89,7 @@ class TrialRuns:
             run.log({**media, "epoch": record.epochs}, step=record.epochs + 1, commit=True)
             self._finish(trial_id)
         except Exception as error:
-            self._failed(trial_id, error)
+            self._fail(trial_id, error)
 
     def finish_all(self) -> None:
         """End every run that is still open."""
@@ -93,7 +97,7 @@ class TrialRuns:
             try:
                 self._finish(trial_id)
             except Exception as error:
-                self._failed(trial_id, error)
+                self._fail(trial_id, error)
 
     def _follow(self, trial_id: str, event: Event) -> None:
         kind, record = event["event"], self._records[trial_id]
@@ -132,9 +136,10 @@ class TrialRuns:
         run, record = self._open.pop(trial_id), self._records[trial_id]
         run.summary.update(run_summary(record, default_trial(self.records)))
         self._opener.finish(run, exit_code=int(record.status == "failed"))
+        self._in_a_row = 0
 
-    def _failed(self, trial_id: str, error: Exception) -> None:
-        self.failures += 1
+    def _fail(self, trial_id: str, error: Exception) -> None:
+        self._failed.add(trial_id)
         self._in_a_row += 1
         self.failure = f"{trial_id}: {one_line(error)}"
         self._open.pop(trial_id, None)

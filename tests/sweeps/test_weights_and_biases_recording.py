@@ -1,0 +1,356 @@
+"""Offline records as they stand in .wandb files, and sweeps that do not care whether W&B is well."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import subprocess
+import sys
+import time
+import wave
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.journal import read_events
+from sweeps.plan import Machine, make_plan
+from sweeps.ray_session import ray_session
+from sweeps.run_folder import RunFolder
+from sweeps.sweep import resume, run
+from sweeps.weights_and_biases import Sample, start_recording
+from tests.sweeps.builders import toy_request, trial_events
+from tests.sweeps.wandb_files import WandbFile, read_runs
+from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, write_events
+
+SECRET = "planted-4f1c9a7e"
+KEY = "0123456789abcdef" * 3
+
+
+def children() -> set[str]:
+    """Processes of W&B that this test has started and that are still there."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if "wandb-core" in words or "sweeps.weights_and_biases" in words:
+            found.add(path.parent.name)
+    return found
+
+
+def wav(path: Path) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        file.writeframes(b"\0\1" * 2205)
+    return path
+
+
+def png(path: Path) -> Path:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0\0\xff" * 2)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
+    """A run of five trials, recorded offline with secrets in the environment; and the line it closed with."""
+    output = tmp_path_factory.mktemp("runs")
+    request = toy_request(output, trials=5, epochs=3, set_params={"learning_rate": 0.001})
+    folder = new_folder(request)
+    more = {"loss": 2.0, "train/mel": 0.5, "train/kl": 0.1, "mean_frame_error": 1.0}
+    told = [
+        dict(one) | ({**more, "updates": 10 * int(str(one["epoch"]))} if one["event"] == "report" else {})
+        for number, objectives, how in [
+            (2, [0.9, 0.85], {"status": "stopped", "reason": "stopped at a rung"}),
+            (1, [0.9, 0.6, 0.5], {"origin": "default"}),
+            (3, [0.8, 0.4, 0.45], {}),
+            (4, [0.9, math.nan], {"status": "diverged", "reason": "mel is nan at step 7"}),
+            (5, [0.5, 0.5, 0.5], {"role": "control", "origin": "control"}),
+        ]
+        for one in trial_events(number, objectives, **how)  # type: ignore[arg-type]
+    ]
+    default = next(one for one in told if one["trial_id"] == "t0001")
+    told.remove(default)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOME_TOKEN", SECRET)
+        patch.setenv("WANDB_API_KEY", KEY)
+        patch.setenv("WANDB_NOTES", SECRET)
+        patch.setenv("WANDB_RUN_ID", "stray")
+        patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
+        recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
+        write_events(folder, request, [event("sweep_started"), default, *told])
+        write_events(folder, request, [event("sweep_ended", reason="finished")])
+        sample = Sample("t0003", "1.said", wav(output / "a.wav"), png(output / "a.png"), "the best")
+        real = Sample("t0001", "1.said", wav(output / "b.wav"), None, "the default")
+        note = recording.close([sample, real])
+    assert note is not None
+    return folder, note
+
+
+@pytest.fixture(scope="module")
+def runs(recorded: tuple[RunFolder, str]) -> dict[str, list[WandbFile]]:
+    return read_runs(recorded[0].path / "wandb")
+
+
+def test_every_trial_and_the_sweep_itself_is_a_run_of_one_group(
+    recorded: tuple[RunFolder, str], runs: dict[str, list[WandbFile]]
+) -> None:
+    folder, note = recorded
+    assert note == f"W&B: 8 runs; {folder.path / 'wandb'}; upload with: python run_sweep.py publish toy"
+    assert sorted(runs) == ["sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
+    assert {one.run.run_group for fragments in runs.values() for one in fragments} == {"toy"}
+    assert {one.run.project for fragments in runs.values() for one in fragments} == {"speech"}
+    kinds = {name: fragments[0].run.job_type for name, fragments in runs.items()}
+    assert kinds == dict.fromkeys(["t0001", "t0002", "t0003", "t0004"], "trial") | {"t0005": "control"} | {
+        "sweep": "sweep"
+    }
+    assert list(runs["t0001"][0].run.tags) == ["safe_weights", "default"]
+    assert runs["t0001"][0].run.display_name == "t0001 default"
+
+
+def test_a_run_holds_parameters_ratios_and_raw_terms_by_epoch(runs: dict[str, list[WandbFile]]) -> None:
+    one = runs["t0003"][0]
+    assert one.config["mel_loss_weight"] == 1.3
+    assert one.config["rho"] == pytest.approx(1 / 1.3)
+    assert one.config["clip_over_mel"] == pytest.approx(0.5 / 1.3)
+    assert one.config["learning_rate"] == 0.001
+    assert [row["epoch"] for row in one.history] == one.steps == [1, 2, 3]
+    assert [row["objective"] for row in one.history] == [0.8, 0.4, 0.45]
+    assert {row["train/kl"] for row in one.history} == {0.1}
+    assert one.step_metrics["*"] == "epoch"
+    assert "objective" not in runs["t0004"][0].history[1]
+
+
+def test_the_summary_is_the_best_epoch_and_how_the_trial_ended(runs: dict[str, list[WandbFile]]) -> None:
+    best = runs["t0003"][0].summary
+    assert (best["objective"], best["best_epoch"], best["status"]) == (0.4, 2, "finished")
+    stopped = runs["t0002"][0].summary
+    assert (stopped["objective"], stopped["stop_reason"]) == (0.85, "stopped at a rung")
+    diverged = runs["t0004"][0].summary
+    assert (diverged["status"], diverged["stop_reason"]) == ("diverged", "mel is nan at step 7")
+    assert runs["t0001"][0].summary["speedup"] == 1.0
+    assert runs["t0003"][0].exit_codes == [0]
+
+
+def test_a_trial_that_ended_before_the_default_still_gets_its_speed_up(runs: dict[str, list[WandbFile]]) -> None:
+    # It can only be known once the default has ended, so the run waited for that.
+    assert runs["t0002"][0].summary["speedup_bound"].startswith("at most")
+
+
+def test_samples_are_on_the_runs_of_their_trials(recorded: tuple[RunFolder, str], runs: Any) -> None:
+    first, second = runs["t0003"]
+    assert first.run.run_id == second.run.run_id
+    (row,) = second.history
+    assert second.steps[0] > first.steps[-1]
+    audio = row["samples/1.said/audio"]
+    assert audio["_type"] == "audio-file"
+    assert (second.path.parent / "files" / audio["path"]).stat().st_size > 4000
+    picture = row["samples/1.said/mel"]
+    assert picture["_type"] in ("image-file", "html-file")
+    assert (second.path.parent / "files" / picture["path"]).exists()
+    assert second.summary["objective"] == 0.4
+    assert second.summary["train/kl"] == 0.1
+    assert [row["samples/1.said/audio"]["caption"] for row in runs["t0001"][1].history] == ["the default"]
+
+
+def test_the_sweeps_run_has_the_table_and_its_files_as_artifacts(
+    recorded: tuple[RunFolder, str], runs: dict[str, list[WandbFile]]
+) -> None:
+    (sweep,) = runs["sweep"]
+    assert sweep.history[0]["trials"]["_type"] == "table-file"
+    assert sweep.history[0]["trials"]["nrows"] == 5
+    kinds = {name: artifact.type for name, artifact in sweep.artifacts.items() if artifact.type != "run_table"}
+    assert kinds == {"toy-space": "search-space", "toy-best-config": "config"}
+    files = {entry.path: Path(entry.local_path) for one in sweep.artifacts.values() for entry in one.manifest.contents}
+    assert files["best_config.yaml"].read_text() == recorded[0].best_config.read_text()
+    assert "mel_loss_weight" in files["space.yaml"].read_text()
+    assert all(recorded[0].path / "wandb" in path.parents for path in files.values())
+    assert (sweep.summary["best_trial"], sweep.summary["verdict"]) == ("t0003", "unconfirmed")
+
+
+def test_no_key_no_environment_and_nothing_of_the_machine_reaches_a_file(recorded: tuple[RunFolder, str]) -> None:
+    files = [path for path in recorded[0].path.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    hostname = os.uname().nodename.encode()
+    for path in files:
+        content = path.read_bytes()
+        assert not [word for word in (SECRET.encode(), KEY.encode(), b"stray") if word in content], path
+        assert len(hostname) < 5 or hostname not in content, path
+    names = {path.name for path in files}
+    assert not names & {"wandb-metadata.json", "requirements.txt", "output.log", "diff.patch"}
+
+
+def test_after_a_resume_a_run_goes_on_as_a_fragment_with_rising_steps(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=2, epochs=4)
+    folder = new_folder(request)
+    events = trial_events(1, [0.9, 0.8, 0.7, 0.6], origin="default")
+    recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
+    write_events(folder, request, [event("sweep_started"), *events[:3]])
+    recording.close()
+    before = time.time()
+    recording = start_recording(folder, "offline", project="elsewhere", seconds=SECONDS)
+    resumed = [event("sweep_resumed"), event("trial_retried", "t0001", epoch=2, reason="resumed")]
+    write_events(folder, request, [*resumed, *events[3:]])
+    recording.close()
+
+    runs = read_runs(folder.path / "wandb")
+    first, second = runs["t0001"]
+    assert first.run.run_id == second.run.run_id
+    assert (first.steps, second.steps) == ([1, 2], [3, 4])
+    assert first.summary["status"] == "running"
+    assert (second.summary["status"], second.summary["objective"], second.summary["best_epoch"]) == ("finished", 0.6, 4)
+    assert {one.run.project for one in runs["t0001"]} == {"speech"}
+    assert second.run.start_time.seconds >= int(before)
+    assert [one.summary["trials"] for one in runs["sweep"]] == [1, 1]
+
+
+def test_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = new_folder(toy_request(tmp_path))
+    assert start_recording(folder, "off", project="speech").close() is None
+    assert not (folder.path / "wandb").exists()
+
+
+DEAD = {
+    "raises": "def init(**given):\n    raise RuntimeError('no luck today')\n",
+    "hangs": "def init(**given):\n    time.sleep(1000)\n",
+    "cannot be imported": "raise ImportError('half of wandb is missing')\n",
+    "dies": "import os\ndef init(**given):\n    os._exit(3)\n",
+}
+SAID = {
+    "raises": "W&B failed for 3 trials and was given up (t0003: RuntimeError: no luck today)",
+    "hangs": "W&B did not answer within 2 s",
+    "cannot be imported": "W&B's process ended early (ImportError: half of wandb is missing)",
+    "dies": "W&B's process ended early (exit code 3)",
+}
+
+
+@pytest.mark.parametrize("how", list(DEAD))
+def test_a_dead_wandb_costs_no_event_any_time_and_is_told_in_a_line(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = toy_request(tmp_path, trials=6)
+    folder = new_folder(request)
+    monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD[how] + "\ndef teardown():\n    pass\n")))
+    there = children()
+    seconds = 2.0 if how == "hangs" else SECONDS
+    started = time.monotonic()
+    recording = start_recording(folder, "offline", project="speech", seconds=seconds)
+    write_events(
+        folder, request, [one for number in range(1, 7) for one in trial_events(number, [0.9, 0.8], origin="sobol")]
+    )
+    assert time.monotonic() - started < 5.0
+    before = time.monotonic()
+    note = recording.close()
+    assert note is not None
+    assert note.startswith(f"{SAID[how]}; the sweep itself is whole")
+    if how == "hangs":
+        assert time.monotonic() - before < 5.0
+    assert len(read_events(folder.trials_jsonl)) == 24
+    assert children() <= there
+
+
+PARTLY_BROKEN = """
+from contextlib import contextmanager
+from io import StringIO
+class Run:
+    offline, sync_dir = True, '.'
+    def __init__(self, name, folder): self.name, self.folder, self.summary = name, folder, {}
+    def define_metric(self, *names, **more): pass
+    def log_artifact(self, artifact): pass
+    def log(self, row, **more):
+        if self.name == 't0002': raise OSError('log is broken')
+    def finish(self, exit_code=0):
+        with open(self.folder / 'finished.txt', 'a') as file: file.write(self.name + ' ')
+class Artifact:
+    def __init__(self, *given): pass
+    @contextmanager
+    def new_file(self, name, **more): yield StringIO()
+def Table(**given): return None
+def init(**given): return Run(given['name'], given['dir'])
+def teardown(): pass
+"""
+
+
+def test_a_trial_whose_run_fails_is_passed_over_and_the_others_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = toy_request(tmp_path, trials=3)
+    folder = new_folder(request)
+    monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", PARTLY_BROKEN)))
+    recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
+    write_events(folder, request, [one for number in (1, 2, 3) for one in trial_events(number, [0.9, 0.8])])
+    note = recording.close()
+    assert note is not None
+    assert note.startswith("W&B failed for 1 of 3 trials (t0002: OSError: log is broken)")
+    assert (folder.path / "finished.txt").read_text().split() == ["t0001", "t0003", "toy"]
+
+
+def test_a_killed_sweep_leaves_readable_runs_and_no_process(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=2)
+    folder = new_folder(request)
+    write_events(folder, request, [event("sweep_started")])
+    there = children()
+    code = f"""
+import os, signal, time
+from pathlib import Path
+from sweeps.plan import Machine, make_plan
+from sweeps.ray_session import ray_session
+from sweeps.run_folder import RunFolder
+from sweeps.weights_and_biases import start_recording
+from tests.sweeps.builders import toy_request, trial_events
+from tests.sweeps.wandb_runs import write_events
+folder = RunFolder(Path({str(folder.path)!r}))
+start_recording(folder, "offline", project="speech")
+write_events(folder, toy_request(folder.path.parent), trial_events(1, [0.9, 0.8], None))
+while not list(folder.path.glob("wandb/*/*.wandb")):
+    time.sleep(0.1)
+time.sleep(1.0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=90, check=False)
+    assert done.returncode == -9
+    deadline = time.monotonic() + 60
+    while children() - there and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert children() <= there
+    (one,) = read_runs(folder.path / "wandb")["t0001"]
+    assert one.steps == [1, 2]
+    assert one.summary["status"] == "running"
+
+
+@pytest.mark.slow
+def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(work: Callable[[], Any]) -> float:
+        before = time.monotonic()
+        work()
+        return time.monotonic() - before
+
+    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+        first = run(toy_request(tmp_path, trials=1, epochs=2))
+        alone = timed(lambda: resume(first.folder.path, trials=3))
+        monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD["hangs"])))
+        recording = start_recording(first.folder, "offline", project="speech", seconds=2.0)
+        beside = timed(lambda: resume(first.folder.path, trials=5))
+    assert timed(recording.close) < 5.0
+    ended = read_events(first.folder.trials_jsonl)
+    assert len([one for one in ended if one["event"] == "trial_ended"]) == 5
+    assert beside < alone + 15.0
+
+
+def test_the_stop_button_of_wandb_interrupts_nothing() -> None:
+    from sweeps.weights_and_biases.run_opener import run_settings
+
+    settings = run_settings("offline", None)
+    assert settings.stop_fn is not None
+    assert settings.stop_fn() is None

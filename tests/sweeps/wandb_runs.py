@@ -1,0 +1,50 @@
+"""A run's folder as a sweep leaves it, written by hand so that W&B can be tested without training anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeps.best_config import write_best_config
+from sweeps.journal import Journal
+from sweeps.records import Event, best_record
+from sweeps.request import SweepRequest, sweep_yaml
+from sweeps.run_folder import RunFolder, new_run, write_sweep_yaml
+from sweeps.sweep import plan_for
+from sweeps.trials_csv import write_trials_csv
+
+RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight")]
+SECONDS = 90.0  # a test machine may be very busy; an idle one needs two
+
+
+def new_folder(request: SweepRequest) -> RunFolder:
+    """The folder of a run that is about to start."""
+    folder = new_run(request.output, request.name)
+    write_sweep_yaml(folder, sweep_yaml(request, plan_for(request)))
+    return folder
+
+
+def write_events(folder: RunFolder, request: SweepRequest, events: Iterable[Event]) -> None:
+    """Append events to the journal and make the files that follow from it."""
+    with Journal(folder.trials_jsonl) as journal:
+        for event in events:
+            given = dict(event)
+            journal.append(str(given.pop("event")), given.pop("trial_id"), **given)  # type: ignore[arg-type]
+        write_trials_csv(folder.trials_csv, journal.records, request.columns)
+        best = best_record(journal.records)
+        if best is not None:
+            write_best_config(folder.best_config, best, {}, {})
+
+
+def event(kind: str, trial_id: str | None = None, **details: Any) -> Mapping[str, Any]:
+    """One event of the journal."""
+    return {"event": kind, "trial_id": trial_id, **details}
+
+
+def fake_wandb(folder: Path, body: str) -> Path:
+    """A package named wandb with this body, to be put on PYTHONPATH."""
+    package = folder / "wandb"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import time\n\ndef Settings(**given):\n    return given\n\n" + body)
+    return folder
