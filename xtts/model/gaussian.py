@@ -18,8 +18,11 @@ class Gaussian(NamedTuple):
 
     @classmethod
     def from_raw(cls, raw: Tensor) -> Gaussian:
-        """[..., 2 * latent] of a network's output; the log standard deviation is bounded smoothly to +-6."""
-        mean, log_sd = raw.chunk(2, dim=-1)
+        """[..., 2 * latent] of a network's output; the log standard deviation is bounded smoothly to +-6.
+
+        In bfloat16 a difference of two log standard deviations would lose most of its digits: float32 at least.
+        """
+        mean, log_sd = (raw.float() if raw.dtype == torch.bfloat16 else raw).chunk(2, dim=-1)
         return cls(mean, _LOG_SD_LIMIT * torch.tanh(log_sd / _LOG_SD_LIMIT))
 
     def at(self, noise: Tensor) -> Tensor:
