@@ -33,9 +33,8 @@ class Errors:
         """Mean over horizons of each horizon's mean error; for each row of `clips` [..., clips] that resamples them."""
         total = self.total.sum(0) if clips is None else self.total[clips].sum(-2)
         values = self.values.sum(0) if clips is None else self.values[clips].sum(-2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            by_horizon = np.where(values > 0, total / values, np.nan)
-        return np.asarray(np.nanmean(by_horizon, axis=-1))
+        # A horizon that no clip is long enough for is left out; one with an error that is not a number never is.
+        return np.asarray(np.mean(total / np.maximum(values, 1.0), axis=-1, where=values > 0))
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def difference_interval(errors: Errors, base: Errors) -> tuple[float, float, flo
     """errors minus base of the same clips, with a 95 % bootstrap interval over clips."""
     resampled = np.random.default_rng(0).integers(0, len(base.total), (_RESAMPLES, len(base.total)))
     differences = errors.mean(resampled) - base.mean(resampled)
-    low, high = np.nanquantile(differences, [0.025, 0.975])
+    low, high = np.quantile(differences, [0.025, 0.975])
     return float(errors.mean() - base.mean()), float(low), float(high)
 
 

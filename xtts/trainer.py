@@ -278,6 +278,8 @@ class XttsTrainer:
         """Figures of the epoch's optimiser steps [steps, columns]."""
         total, mel, kl, norm = steps.T
         clip, value_clip = self.settings.gradient_clip_norm, self.settings.loss_value_clip
+        with np.errstate(invalid="ignore"):  # a trial that diverged has infinite norms
+            median, high = np.quantile(norm, [0.5, 0.95])
         return {
             "loss": float(total.mean()),
             "loss_first": float(total[0]),
@@ -285,8 +287,8 @@ class XttsTrainer:
             "loss_max": float(total.max()),
             "train/mel": float(mel.mean()),
             "train/kl": float(kl.mean()),
-            "train/grad_norm_p50": float(np.median(norm)),
-            "train/grad_norm_p95": float(np.quantile(norm, 0.95)),
+            "train/grad_norm_p50": float(median),
+            "train/grad_norm_p95": float(high),
             "train/clip_fraction": float((norm > clip).mean()) if clip else 0.0,
             "train/loss_clip_fraction": float((mel > value_clip).mean()) if value_clip else 0.0,
         }

@@ -229,6 +229,20 @@ def test_horizons_count_alike_however_many_values_they_have():
     assert Errors(values * np.array([[1.0, 3.0, *[0.0] * 6]]), values).mean() == pytest.approx(2.0)
 
 
+def test_a_clip_without_a_later_horizon_takes_no_part_in_it():
+    values = np.array([[320.0] * 8, [320.0] * 3 + [0.0] * 5])
+    levels = np.array([[1.0] * 8, [3.0] * 8])
+    assert Errors(values * levels, values).mean() == pytest.approx((3 * 2.0 + 5 * 1.0) / 8)
+
+
+def test_an_error_that_is_not_finite_is_never_left_out():
+    """One spoiled patch of one clip: the mean over all else would look well."""
+    base, spoiled = made_errors(20, 1), made_errors(20, 1)
+    spoiled.total[4, 5] = np.nan
+    assert np.isnan(spoiled.mean())
+    assert np.isnan(difference_interval(spoiled, base)).all()
+
+
 def test_a_resampled_mean_is_the_mean_of_the_clips_drawn():
     errors = made_errors(5, 0)
     drawn = np.array([[0, 0, 3, 4, 1], [2, 2, 2, 2, 2]])

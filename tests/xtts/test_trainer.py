@@ -1,0 +1,387 @@
+"""A trial follows from its seed and its parameters, goes on where it was, and reports what happened."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sweeps.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tests.xtts.conftest import MINI, Learnable, true_alignment
+from tests.xtts.trials import comparable, parameters, watch
+from xtts.batches import SpeechBatches
+from xtts.corpus.prepared import TRAIN, VALIDATION, no_progress
+from xtts.errors import SpeechError
+from xtts.evaluation import Evaluator
+from xtts.mel import HOP, SAMPLE_RATE
+from xtts.preparation import prepare_data
+from xtts.trainer import Settings, XttsTrainer
+
+OTHERS = {
+    "mel_loss_weight": 35.0,
+    "kl_loss_weight": 0.5,
+    "gradient_clip_norm": None,
+    "learning_rate": 1e-2,
+    "loss_value_clip": 0.1,
+    "warmup_updates": 5,
+    "weight_decay": 0.0,
+    "adam_epsilon": 1e-6,
+}
+
+
+def test_equal_trials_are_equal(learnable):
+    one, other = learnable.trainer(), learnable.trainer()
+    for _ in range(2):
+        assert comparable(one.train_epoch()) == comparable(other.train_epoch())
+    assert torch.equal(parameters(one), parameters(other))
+
+
+def test_random_numbers_of_others_change_nothing(learnable):
+    one, other = learnable.trainer(), learnable.trainer()
+    one.train_epoch()
+    torch.manual_seed(99)
+    torch.rand(7)
+    other.train_epoch()
+    assert torch.equal(parameters(one), parameters(other))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_trials_of_a_seed_share_weights_batches_and_noise_whatever_their_parameters(learnable, name):
+    one, other = learnable.trainer(), learnable.trainer(**{name: OTHERS[name]})
+    assert torch.equal(parameters(one), parameters(other))
+    seen = [watch(one), watch(other)]
+    one.train_epoch()
+    other.train_epoch()
+    assert len(seen[0].batches) == len(seen[1].batches) > 2
+    for kind in ("batches", "noises"):
+        for ones, others in zip(getattr(seen[0], kind), getattr(seen[1], kind), strict=True):
+            for field, value in vars(ones).items():
+                assert torch.equal(value, getattr(others, field)), field
+
+
+def test_normalisation_and_dropout_change_what_they_say_and_no_other_number(learnable):
+    speech = learnable.aligned.speech
+    trainers = [
+        learnable.trainer(),
+        learnable.trainer(mel_normalisation="none"),
+        learnable.trainer(history_dropout=0.9),
+    ]
+    assert all(torch.equal(parameters(one), parameters(trainers[0])) for one in trainers)
+    seen = [watch(trainer) for trainer in trainers]
+    for trainer in trainers:
+        trainer.train_epoch()
+    for plain, raw, dropped in zip(*(one.batches for one in seen), strict=True):
+        assert torch.equal(plain.mel, dropped.mel)
+        real = plain.mel != 0
+        torch.testing.assert_close(
+            raw.mel[real], (plain.mel * speech.mel_sd + speech.mel_mean)[real], atol=1e-4, rtol=0
+        )
+        assert torch.equal(plain.reference_count, raw.reference_count)
+        assert torch.equal(plain.step_token, raw.step_token)
+    for plain, raw, dropped in zip(*(one.noises for one in seen), strict=True):
+        assert torch.equal(plain.posterior, raw.posterior)
+        assert torch.equal(plain.posterior, dropped.posterior)
+        assert torch.equal(plain.history_kept, raw.history_kept)
+        # What more dropout keeps, less dropout keeps too.
+        assert not (dropped.history_kept & ~plain.history_kept).any()
+    kept = [torch.cat([one.history_kept.flatten() for one in watched.noises]).float().mean() for watched in seen]
+    assert kept[0] == pytest.approx(0.7, abs=0.07)
+    assert kept[2] == pytest.approx(0.1, abs=0.05)
+
+
+def test_seeds_differ_in_weights_order_and_noise(learnable):
+    one, other = learnable.trainer(1), learnable.trainer(2)
+    assert not torch.equal(parameters(one), parameters(other))
+    seen = [watch(one), watch(other)]
+    one.train_epoch()
+    other.train_epoch()
+    assert [batch.frame_count.tolist() for batch in seen[0].batches] != [
+        batch.frame_count.tolist() for batch in seen[1].batches
+    ]
+    assert not torch.equal(seen[0].noises[0].posterior[0, :5], seen[1].noises[0].posterior[0, :5])
+
+
+def test_noise_is_fresh_in_every_step_and_epoch(learnable):
+    trainer = learnable.trainer()
+    watched = watch(trainer)
+    trainer.train_epoch()
+    trainer.train_epoch()
+    first = [noise.posterior[0, 0].tolist() for noise in watched.noises]
+    assert len({tuple(one) for one in first}) == len(first)
+
+
+def test_no_training_step_ever_hears_its_own_clip_as_the_prompt(learnable):
+    """Not in the items alone but in the numbers that reach the model: no prompt is part of the clip it prompts."""
+    trainer = learnable.trainer()
+    watched = watch(trainer)
+    for _ in range(3):
+        trainer.train_epoch()
+    prompted = 0
+    for batch in watched.batches:
+        patches = batch.mel.unflatten(1, (-1, 4)).flatten(2)
+        for row, count in enumerate(batch.reference_count.tolist()):
+            whole = patches[row, : int(batch.frame_count[row]) // 4]
+            distance = torch.cdist(batch.reference[row, :count], whole)
+            assert distance.min() > 1e-3
+            prompted += count > 0
+    assert prompted == 3 * len(learnable.aligned.speech.indices(TRAIN))
+
+
+def test_evaluating_more_often_changes_no_training(learnable):
+    """Neither further evaluations between epochs nor those within the first one."""
+    one, other = learnable.trainer(), learnable.trainer()
+    speech = other.aligned.speech
+    batches = SpeechBatches(other.aligned, speech.mel_mean, speech.mel_sd)
+    evaluator = Evaluator(batches, VALIDATION, 1.0, torch.device("cpu"), torch.float32)
+    for _ in range(2):
+        one.train_epoch()
+        for _ in range(3):
+            evaluator.evaluate(other.model)
+        other.train_epoch()
+    assert torch.equal(parameters(one), parameters(other))
+
+
+def test_the_evaluations_within_the_first_epoch_change_no_training(learnable, monkeypatch):
+    one = learnable.trainer(batch_frames=150)
+    assert len(one.train_epoch()["evaluations"]) == 3
+    monkeypatch.setattr("xtts.trainer._FIRST_EPOCH_EVALUATIONS", ())
+    other = learnable.trainer(batch_frames=150)
+    assert len(other.train_epoch()["evaluations"]) == 1
+    assert torch.equal(parameters(one), parameters(other))
+
+
+def states_equal(one: object, other: object) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(states_equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(states_equal, one, other))
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    return one == other
+
+
+def without_time(state: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in state.items() if name != "seconds"}
+
+
+@pytest.mark.parametrize("way", ["memory", "file"])
+def test_a_trial_that_goes_on_equals_one_that_never_stopped(learnable, tmp_path, way):
+    """Bit for bit: parameters, optimiser, counters and every figure."""
+    whole, first = learnable.trainer(), learnable.trainer()
+    whole.train_epoch()
+    first.train_epoch()
+    if way == "file":
+        save_checkpoint(tmp_path / "last.safetensors", Checkpoint(first.state_dict(), {}))
+        state = load_checkpoint(tmp_path / "last.safetensors").state
+    else:
+        state = copy.deepcopy(first.state_dict())
+    assert states_equal(state, first.state_dict())
+    second = learnable.trainer()
+    second.load_state_dict(state)
+    for _ in range(2):
+        expected, found = whole.train_epoch(), second.train_epoch()
+        assert comparable(found) == comparable(expected)
+        assert found["epoch"] == second.state_dict()["epoch"]
+    assert torch.equal(parameters(second), parameters(whole))
+    assert states_equal(without_time(second.state_dict()), without_time(whole.state_dict()))
+
+
+def test_a_state_can_be_gone_on_from_twice(learnable):
+    """Two trials that start from one state in memory do not share it."""
+    first = learnable.trainer()
+    first.train_epoch()
+    state = first.state_dict()
+    ways = [learnable.trainer(), learnable.trainer()]
+    for one in ways:
+        one.load_state_dict(state)
+    ways[0].train_epoch()
+    ways[1].train_epoch()
+    first.train_epoch()
+    assert torch.equal(parameters(ways[0]), parameters(ways[1]))
+    assert torch.equal(parameters(ways[0]), parameters(first))
+
+
+def test_training_time_goes_on_too(learnable):
+    first, second = learnable.trainer(), learnable.trainer()
+    spent = first.train_epoch()["seconds"]
+    second.load_state_dict(first.state_dict())
+    metrics = second.train_epoch()
+    assert metrics["seconds"] > spent > 0
+    assert metrics["evaluations"][0]["seconds"] > spent
+
+
+def test_the_figures_of_an_epoch_are_those_of_its_steps(learnable):
+    trainer = learnable.trainer(batch_frames=150)
+    watched = watch(trainer)
+    metrics = trainer.train_epoch()
+    totals = [2.5 * losses["mel"] + losses["kl"] for losses in watched.losses]
+    speech = learnable.aligned.speech
+    heard = int(speech.frames[speech.indices(TRAIN)].sum())
+    held = sum(batch.mel[:, :, 0].numel() for batch in watched.batches)
+    assert metrics["epoch"] == 1
+    assert metrics["updates"] == len(totals)
+    assert metrics["loss"] == pytest.approx(sum(totals) / len(totals), rel=1e-5)
+    assert metrics["loss_first"] == pytest.approx(totals[0], rel=1e-5)
+    assert metrics["loss_last"] == pytest.approx(totals[-1], rel=1e-5)
+    assert metrics["loss_max"] == pytest.approx(max(totals), rel=1e-5)
+    for term in ("mel", "kl"):
+        raw = [losses[term] for losses in watched.losses]
+        assert metrics[f"train/{term}"] == pytest.approx(sum(raw) / len(raw), rel=1e-5)
+    assert metrics["audio_seconds"] == pytest.approx(heard * HOP / SAMPLE_RATE)
+    assert metrics["frames_per_batch"] == pytest.approx(heard / len(totals))
+    assert metrics["padding_fraction"] == pytest.approx(1 - heard / held)
+    assert metrics["train/grad_norm_p50"] <= metrics["train/grad_norm_p95"]
+    assert metrics["skill"] == pytest.approx(1 - metrics["objective"] / metrics["mean_frame_error"])
+    assert metrics["val/nll"] == pytest.approx(math.log(2 * metrics["val/mel"]) + 1 + metrics["val/kl"])
+    assert trainer.train_epoch()["audio_seconds"] == pytest.approx(2 * heard * HOP / SAMPLE_RATE)
+
+
+def test_the_first_epoch_is_evaluated_at_a_quarter_a_half_and_its_end(learnable):
+    trainer = learnable.trainer(batch_frames=150)
+    metrics = trainer.train_epoch()
+    evaluations = metrics["evaluations"]
+    steps = metrics["updates"]
+    assert [one["updates"] for one in evaluations] == [round(steps / 4), round(steps / 2), steps]
+    assert [one["epoch"] for one in evaluations] == pytest.approx([0.25, 0.5, 1.0], abs=0.1)
+    assert evaluations[-1]["objective"] == metrics["objective"]
+    assert evaluations[-1]["audio_seconds"] == metrics["audio_seconds"]
+    seconds = [one["seconds"] for one in evaluations]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == metrics["seconds"]
+    (later,) = trainer.train_epoch()["evaluations"]
+    assert (later["epoch"], later["updates"]) == (2.0, 2 * steps)
+
+
+def test_an_early_evaluation_is_of_the_model_as_it_was_then(learnable):
+    """The objective at a quarter is that of a trial that stopped there, not of a later model."""
+    trainer = learnable.trainer(batch_frames=150)
+    early = trainer.train_epoch()["evaluations"][0]
+    stopped = learnable.trainer(batch_frames=150)
+    watched, objectives = watch(stopped), []
+    losses = stopped.model.losses
+    speech = learnable.aligned.speech
+    evaluator = Evaluator(
+        SpeechBatches(learnable.aligned, speech.mel_mean, speech.mel_sd),
+        VALIDATION,
+        1.0,
+        torch.device("cpu"),
+        torch.float32,
+    )
+
+    def evaluated_before_each_step(batch, noise):
+        objectives.append(float(evaluator.read(evaluator.objective(stopped.model)).mean()))
+        return losses(batch, noise)
+
+    stopped.model.losses = evaluated_before_each_step
+    stopped.train_epoch()
+    assert len(objectives) == len(watched.losses)
+    assert early["objective"] == pytest.approx(objectives[early["updates"]], abs=1e-9)
+
+
+def test_unnormalised_mel_with_the_old_weight_begins_at_three_digits(learnable):
+    trainer = learnable.trainer(mel_normalisation="none", mel_loss_weight=35.0)
+    metrics = trainer.train_epoch()
+    assert 100.0 < metrics["loss_first"] < 1000.0
+    plain = learnable.trainer().train_epoch()
+    assert plain["loss_first"] < 5.0
+    # In sd units both are near what saying nothing useful comes to.
+    assert metrics["mean_frame_error"] == pytest.approx(plain["mean_frame_error"], abs=1e-4)
+    assert 0.5 < metrics["objective"] < 4.0
+
+
+def test_the_smallest_shipped_model_trains(learnable):
+    metrics = XttsTrainer({"batch_frames": 2000}, learnable.prepared.data, 1).train_epoch()
+    assert 0.0 < metrics["objective"] < 2.0
+
+
+def test_the_order_of_the_rows_in_a_data_folder_does_not_matter(learnable, tmp_path):
+    folder = tmp_path / "shuffled"
+    shutil.copytree(learnable.folder, folder)
+    header, *rows = (folder / "metadata.csv").read_text("utf-8").splitlines()
+    (folder / "metadata.csv").write_text("\n".join([header, *rows[::-1]]) + "\n", "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "xtts.alignment.aligned.train_aligner", lambda speech, progress: true_alignment(speech, learnable.truth)
+        )
+        prepared = prepare_data(str(folder), progress=no_progress)
+    assert prepared.aligned.speech.fingerprint == learnable.aligned.speech.fingerprint
+    one, other = learnable.trainer(), replace(learnable, prepared=prepared).trainer()
+    assert comparable(one.train_epoch()) == comparable(other.train_epoch())
+    assert torch.equal(parameters(one), parameters(other))
+
+
+ELSEWHERE = """
+import hashlib, sys
+from xtts.model.shape import PRESETS, Shape
+from xtts.trainer import XttsTrainer
+PRESETS["mini"] = Shape(**{shape!r})
+trainer = XttsTrainer({params!r}, {data!r}, 1)
+objective = trainer.train_epoch()["objective"]
+digest = hashlib.sha256(b"".join(one.detach().numpy().tobytes() for one in trainer.model.parameters()))
+print(objective.hex(), digest.hexdigest())
+"""
+
+
+def test_another_process_comes_to_the_same_bits(learnable):
+    trainer = learnable.trainer()
+    objective = trainer.train_epoch()["objective"]
+    digest = hashlib.sha256(b"".join(one.detach().numpy().tobytes() for one in trainer.model.parameters()))
+    code = ELSEWHERE.format(shape=vars(MINI), params=dict(learnable.defaults), data=learnable.prepared.data)
+    threads = f"import torch; torch.set_num_threads({torch.get_num_threads()})\n"
+    done = subprocess.run([sys.executable, "-c", threads + code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [objective.hex(), digest.hexdigest()]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mel_loss_weight", 0.0),
+        ("kl_loss_weight", -1.0),
+        ("learning_rate", math.nan),
+        ("learning_rate", "fast"),
+        ("gradient_clip_norm", -0.5),
+        ("gradient_clip_norm", math.inf),
+        ("loss_value_clip", "ten"),
+        ("history_dropout", 1.5),
+        ("batch_frames", 2.5),
+        ("warmup_updates", True),
+        ("mel_normalisation", "zscore"),
+        ("model", "huge"),
+        ("precision", "bf16"),
+    ],
+)
+def test_an_impossible_parameter_is_refused_by_name_and_value(name, value):
+    with pytest.raises(SpeechError) as caught:
+        XttsTrainer.check_params({name: value})
+    assert name in str(caught.value)
+    assert repr(value) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_impossible_parameters_are_named_at_once():
+    with pytest.raises(SpeechError, match=r"mel_loss_weight.*kl_loss_weight"):
+        XttsTrainer.check_params({"mel_loss_weight": -1, "kl_loss_weight": 0})
+
+
+def test_an_unknown_parameter_is_refused_with_those_there_are():
+    with pytest.raises(SpeechError, match=r"mel_weight.*known.*mel_loss_weight"):
+        XttsTrainer.check_params({"mel_weight": 1.0})
+
+
+def test_the_defaults_are_a_trial(learnable):
+    assert Settings.of(XttsTrainer.default_params()) == Settings()
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "nonsense"])
+def test_data_that_is_no_more_what_it_was_is_refused(learnable: Learnable, damage):
+    folder = learnable.aligned.speech.folder
+    handle = {"changed": f"{folder}#0123456789abcdef", "gone": f"{folder}-gone#{folder.name}", "nonsense": "speech"}
+    with pytest.raises(SpeechError):
+        XttsTrainer({"model": "mini", "batch_frames": 500}, handle[damage], 1)
