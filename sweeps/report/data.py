@@ -98,8 +98,8 @@ class RunData:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """The search's trials beside each other at one epoch."""
-        return comparison(self.records)
+        """The search's trials, or a run's controls, beside each other at one epoch."""
+        return comparison(self.records, "control" if self.request.space.controls else "trial")
 
     @cached_property
     def importances(self) -> tuple[Importance, ...]:

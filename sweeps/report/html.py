@@ -8,6 +8,7 @@ from html import escape
 from unicodedata import bidirectional
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+PLAIN = re.compile(r"[\w.]*")
 VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
 CODE = re.compile(r"`([^`\n]+)`")
 
@@ -42,6 +43,13 @@ def marked(text: str) -> Html:
 def own(text: object) -> Html:
     """Text from outside that keeps its own direction and cannot turn that of its surroundings."""
     return tag("bdi", str(text), dir=direction(str(text)))
+
+
+def cell(value: Child) -> Child:
+    """What a table's cell holds: as `own`, but plain numbers and words need nothing around them."""
+    return (
+        own(value) if isinstance(value, str) and not isinstance(value, Html) and not PLAIN.fullmatch(value) else value
+    )
 
 
 def direction(text: str) -> str:

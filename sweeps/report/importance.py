@@ -49,9 +49,9 @@ class Comparison:
     objectives: Mapping[str, float]
 
 
-def comparison(records: Sequence[TrialRecord]) -> Comparison | None:
-    """The search's trials at the last epoch that 4 of 5 have reached: later ones compare survivors only."""
-    curves = {record.trial_id: record.running_best for record in records if record.role == "trial"}
+def comparison(records: Sequence[TrialRecord], role: str = "trial") -> Comparison | None:
+    """The trials of a role at the last epoch that 4 of 5 have reached: later ones compare survivors only."""
+    curves = {record.trial_id: record.running_best for record in records if record.role == role}
     curves = {trial_id: curve for trial_id, curve in curves.items() if curve}
     epochs = sorted({epoch for curve in curves.values() for epoch in curve}, reverse=True)
     for epoch in epochs:

@@ -31,13 +31,13 @@ from sweeps.report.words import Words, texts
 from sweeps.run_folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.speed_up import SpeedUpOverSeeds
 from sweeps.verdict import Verdict, judge
-from tests.sweeps.builders import toy_request, trial
+from tests.sweeps.builders import toy_request, trial, trial_events
 from tests.sweeps.report_runs import RATIOS, extras, tone, write_run
 
 DEFAULT = {2001: 0.535, 2002: 0.539, 2003: 0.531}
 BETTER = {2001: 0.512, 2002: 0.515, 2003: 0.509}
 ISOLATES = dict.fromkeys(map(ord, "\u2066\u2067\u2068\u2069"))
-BLOCKS = {"p", "th", "td", "dt", "dd", "li", "h2", "h3", "summary", "text"}
+BLOCKS = {"p", "label", "th", "td", "dt", "dd", "li", "h2", "h3", "summary", "text"}
 VOID = {"meta", "input", "img", "br", "link", "hr"}
 
 
@@ -166,7 +166,9 @@ def test_controls_are_shown_but_never_recommended(tmp_path: Path) -> None:
     assert "Controls only (12)" in page.text("answer-title")
     assert page.text("card-which") == "Which config? None: a control is never taken home."
     assert "old, mel 45" in page.text("objective-by-epoch")
-    assert "t0001" in page.text("convergence")
+    assert "t0002 old, mel 45" in page.text("convergence")
+    assert "At epoch 9 it would have chosen" in page.text("loss-by-epoch-caption")
+    assert "panel-matters" not in page.by_id
 
 
 def test_every_trial_is_in_both_charts_with_how_it_ended(tmp_path: Path) -> None:
@@ -274,7 +276,7 @@ def hostile(output: Path) -> tuple[RunFolder, ReportExtras]:
             "loss": 1.0,
             "updates": evil,
         }
-        for epoch in (1, 2)
+        for epoch in (1, 2, evil)
     ]
     ended = {"event": "trial_ended", "trial_id": evil, "time": 2.0, "status": evil, "stop_reason": evil}
     written = [*lines[:-1], started, *reports, ended, lines[-1]]
@@ -478,3 +480,18 @@ def test_another_file_can_be_written_beside_the_runs_own(tmp_path: Path) -> None
     written = write_report(folder, lang="fa", path=tmp_path / "fa.html")
     assert written == tmp_path / "fa.html"
     assert not folder.report.exists()
+
+
+def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Path) -> None:
+    events: list[Event] = []
+    for number, role in ((901, "confirm"), (902, "rival")):
+        events += [{**event, "seconds": 3600.0} for event in trial_events(number, [0.4, 0.3], role=role, origin=role)]
+    folder = write_run(tmp_path, more_events=events)
+    data, page = gather(folder), read(folder)
+    assert {"t0901", "t0902"}.isdisjoint(data.ranks)
+    assert "t0901" not in page.text("convergence")
+    assert "confirmation seeds" in page.text("objective-by-epoch")
+    assert "search confirmation rival" in page.text("filters")
+    assert data.cost.trial_seconds > 7200
+    drawn = {attributes.get("data-trial") for name, attributes in page.elements if name == "g"}
+    assert {"t0901", "t0902"} <= drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from sweeps.records import TrialRecord
+from sweeps.records import Event, TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, clip, figure, mark, points, scale, simple_table, tick_label
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
@@ -43,7 +43,7 @@ def objective_chart(data: RunData, words: Words) -> Html:
         words("chart_objective_caption"),
         words("objective"),
         _guides(guides, y),
-        lambda record: {int(str(report["epoch"])): number(report.get("objective")) for report in record.reports},
+        lambda record: {_epoch(report): number(report.get("objective")) for report in record.reports},
     )
 
 
@@ -51,7 +51,7 @@ def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: 
     """The weighted training loss by epoch, with the ranges that somebody promised for it."""
     lines = {
         record.trial_id: [
-            (float(str(report["epoch"])), value)
+            (float(_epoch(report)), value)
             for report in record.reports
             if (value := number(report.get("loss"))) is not None
         ]
@@ -71,7 +71,7 @@ def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: 
         caption,
         words("loss"),
         _bands(data, words, bands, y),
-        lambda record: {int(str(report["epoch"])): number(report.get("loss")) for report in record.reports},
+        lambda record: {_epoch(report): number(report.get("loss")) for report in record.reports},
     )
 
 
@@ -197,6 +197,10 @@ def _table(
         for record in data.records
     ]
     return simple_table(caption, [words("trial"), *(tick_label(epoch) for epoch in epochs)], rows)
+
+
+def _epoch(report: Event) -> int:
+    return int(number(report.get("epoch")) or 0)
 
 
 def _cell(value: float | None) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sweeps.report.html import Child, Html, tag
+from sweeps.report.html import Child, Html, cell, tag
 from sweeps.report.words import Words
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -136,10 +136,13 @@ def simple_table(caption: str, head: Sequence[Child], rows: Iterable[Sequence[Ch
         tag(
             "table",
             tag("caption", caption),
-            tag("thead", tag("tr", (tag("th", cell, scope="col") for cell in head))),
+            tag("thead", tag("tr", (tag("th", cell(name), scope="col") for name in head))),
             tag(
                 "tbody",
-                (tag("tr", tag("th", row[0], scope="row"), (tag("td", cell) for cell in row[1:])) for row in rows),
+                (
+                    tag("tr", tag("th", cell(row[0]), scope="row"), (tag("td", cell(value)) for value in row[1:]))
+                    for row in rows
+                ),
             ),
         ),
         class_="scroll",

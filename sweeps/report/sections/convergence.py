@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from sweeps.convergence import PERCENTS, Crossing, Moment, convergence
 from sweeps.records import TrialRecord
 from sweeps.report.data import RunData
-from sweeps.report.html import Child, Html, tag
-from sweeps.report.trial_marks import clock, figure, kind, shown_speed
+from sweeps.report.html import Child, Html, cell, own, tag
+from sweeps.report.trial_marks import figure, kind, shown_speed
 from sweeps.report.words import Words
 from sweeps.speed_up import TARGET_PERCENT, speed_up
 
@@ -69,17 +68,18 @@ def _row(data: RunData, words: Words, record: TrialRecord) -> Html:
     last = found.to(TARGET_PERCENT)
     default = None if data.default is None else data.curves[data.default.trial_id]
     speed = None if default is None else speed_up(curve, default, data.targets)
+    label = None if record.label is None else tag("span", " ", own(record.label), class_="quiet")
     cells: list[tuple[Child, float | None]] = [
         (figure(record.objective), record.objective),
         *(_epochs(words, found.to(percent)) for percent in PERCENTS),
-        _cell(last.at, "updates", lambda updates: f"{updates:.0f}"),
-        _cell(last.at, "seconds", lambda seconds: clock(words, seconds)),
+        _moment(last.at, "updates"),
+        _moment(last.at, "seconds"),
         ("", None) if speed is None else (shown_speed(words, speed), speed.low),
     ]
     return tag(
         "tr",
-        tag("th", record.trial_id, scope="row"),
-        (tag("td", text, data_sort="" if value is None else f"{value:.6g}") for text, value in cells),
+        tag("th", record.trial_id, label, scope="row", data_sort=record.trial_id),
+        (tag("td", cell(text), data_sort="" if value is None else f"{value:.6g}") for text, value in cells),
         class_=f"trial {kind(data, record)}",
         data_trial=record.trial_id,
     )
@@ -96,9 +96,9 @@ def _epochs(words: Words, crossing: Crossing) -> tuple[Child, float | None]:
     if crossing.censored == "left":
         return f"≤ {at:.2f}", at
     reason = words.known(f"ending_{crossing.reason}", crossing.reason or "")
-    return [f"> {at:.4g} ", tag("span", reason, class_="quiet")], 1e6 + at
+    return [own(f"> {at:.4g}"), " ", tag("span", reason, class_="quiet")], 1e6 + at
 
 
-def _cell(at: Moment | None, name: str, show: Callable[[float], str]) -> tuple[Child, float | None]:
+def _moment(at: Moment | None, name: str) -> tuple[Child, float | None]:
     value = math.nan if at is None else getattr(at, name)
-    return (show(value), value) if math.isfinite(value) else ("", None)
+    return (f"{value:.0f}", value) if math.isfinite(value) else ("", None)

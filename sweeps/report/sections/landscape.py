@@ -81,6 +81,8 @@ def _slices(data: RunData, words: Words, axes: Sequence[Axis], prefix: str) -> l
 
 
 def _matters(data: RunData, words: Words) -> list[Html | None]:
+    if data.request.space.controls:
+        return []  # configs that somebody listed are no sample of anything
     if data.importances and data.comparison is not None:
         return [importance_chart(words, data.importances, data.comparison)]
     compared = 0 if data.comparison is None else len(data.comparison.objectives)
