@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +32,12 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
-    """Ray for one sweep. One that is running in this process is used as it is, and left running."""
+def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], None] | None = None) -> Iterator[None]:
+    """Ray for one sweep. One that is running in this process is used as it is, and left running.
+
+    `meanwhile` runs in a thread while Ray's processes start. It may import what this thread does not: two threads that
+    import one package at once can see it half done, so Ray Tune is imported before and the thread awaited after.
+    """
     values = {
         **ENVIRONMENT,
         "OMP_NUM_THREADS": str(plan.threads),
@@ -47,6 +53,9 @@ def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
             yield
             return
         logging.getLogger("ray").setLevel(logging.ERROR)
+        importlib.import_module("ray.tune")
+        thread = threading.Thread(target=meanwhile, daemon=True)
+        thread.start()
         try:
             if address is None:
                 context = ray.init(
@@ -62,6 +71,7 @@ def ray_session(plan: Plan, address: str | None = None) -> Iterator[None]:
                 context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError, ConnectionError) as error:
             raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+        thread.join()
         try:
             yield
         finally:

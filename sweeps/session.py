@@ -120,9 +120,8 @@ class Session:
         from sweeps.model import preload
         from sweeps.ray_session import ray_session
 
-        if not self._request.space.controls:
-            threading.Thread(target=preload, daemon=True).start()
-        with ray_session(self._plan, self._request.address):
+        meanwhile = None if self._request.space.controls else preload
+        with ray_session(self._plan, self._request.address, meanwhile):
             self._catch_signals()  # once more: Ray has put its own handlers in their place
             return self._tune()
 
