@@ -25,6 +25,7 @@ from xtts.model.xtts import Batch, Xtts
 from xtts.text import Vocabulary
 
 _WEIGHTS, _ABOUT = "model.safetensors", "model.json"
+_LONGEST_REASON = 200  # characters; torch lists every tensor that does not fit, a line each
 _LONGEST_TEXT = 400  # characters; beyond, positions are far outside what was trained
 
 
@@ -132,8 +133,9 @@ class Speaker:
             durations.load_state_dict(_under(tensors, "durations."))
             voices = Voices(names, tuple(tensors[f"voice.{index}"] for index in range(len(names))))
             mean, sd = float(about["mel_mean"]), float(about["mel_sd"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise SpeechError(f"{folder}: no model that can speak there ({error})") from error
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise SpeechError(f"{folder}: no model that can speak there ({reason})") from error
         return cls(model.eval(), shape, vocabulary, durations.eval(), voices, mean, sd)
 
     def _voice(self, voice: str | None) -> int:
