@@ -117,6 +117,8 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
         add("words", nargs="+", metavar="[NAME] TEXT", help="the run (default: the newest) and what to say")
         add("-o", dest="file", required=True, metavar="FILE", help="the wav file to write")
         add("--voice", help="a speaker of the training data")
+    if command == "report":
+        add("--lang", choices=("en", "fa"), default="en", help="English or Persian")
     if command == "resume":
         add("--trials", type=int, help="how many configs in all")
         add("--budget", metavar="TIME", help="wall-clock budget of the whole sweep")
@@ -175,7 +177,8 @@ def _sweep(options: argparse.Namespace) -> int:
         say(line)
     if options.dry_run:
         return _dry_run(options, request, say)
-    return _closing(run(request, display=_display(options.json)), options.json)
+    result = run(request, display=_display(options.json), report=_page())
+    return _closing(result, options.json)
 
 
 def _request(options: argparse.Namespace) -> SweepRequest:
@@ -245,13 +248,30 @@ def _dry_run(options: argparse.Namespace, request: SweepRequest, say: Callable[[
     return 0
 
 
+def _page(lang: str = "en") -> Any:
+    """What writes report.html with all that xtts can say."""
+    from functools import partial
+
+    from wiring import write_page
+
+    return partial(write_page, lang=lang)
+
+
 def _closing(result: SweepResult, as_json: bool) -> int:
     from sweeps.closing import closing_lines, result_as_dict
+    from sweeps.run_record import read_run
+    from wiring import closing_findings, write_page
 
+    say = _printer(as_json)
     if as_json:
         print(json.dumps(result_as_dict(result), ensure_ascii=False))
+    if result.ended != "interrupted":
+        # Once more, now that best/ holds samples to listen to.
+        write_page(result.folder)
+        for line in closing_findings(read_run(result.folder.path)):
+            say(line)
     for line in closing_lines(result):
-        _printer(as_json)(line)
+        say(line)
     return 130 if result.ended == "interrupted" else 0
 
 
@@ -262,15 +282,17 @@ def _resume(options: argparse.Namespace) -> int:
 
     folder = find_run(Path(options.output), options.name)
     budget = parse_duration(options.budget) if options.budget else None
-    display = _display(options.json)
-    return _closing(resume(folder.path, trials=options.trials, budget_seconds=budget, display=display), options.json)
+    result = resume(
+        folder.path, trials=options.trials, budget_seconds=budget, display=_display(options.json), report=_page()
+    )
+    return _closing(result, options.json)
 
 
 def _report(options: argparse.Namespace) -> int:
     from sweeps.sweep import rewrite_files
 
     run = _found(options)
-    rewrite_files(run)
+    rewrite_files(run, report=_page(options.lang))
     print(run.folder.report)
     return 0
 
