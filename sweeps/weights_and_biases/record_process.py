@@ -19,7 +19,7 @@ from sweeps.weights_and_biases.content import Ratio
 from sweeps.weights_and_biases.destination import Destination, read_destination
 from sweeps.weights_and_biases.journal_follower import JournalFollower
 from sweeps.weights_and_biases.media import media_of
-from sweeps.weights_and_biases.run_opener import RunOpener, one_line
+from sweeps.weights_and_biases.run_opener import RunOpener, one_line, why_unreachable
 from sweeps.weights_and_biases.sample import Sample
 from sweeps.weights_and_biases.sweep_run import log_sweep_run
 from sweeps.weights_and_biases.trial_runs import GivenUpError, TrialRuns
@@ -58,8 +58,9 @@ def main() -> None:
     folder = RunFolder(Path(task["folder"]))
     destination = read_destination(folder.path / "wandb")
     assert destination is not None
-    opener = RunOpener(folder.path, destination, folder.name, online=bool(task["online"]))
-    answer(_record(task, folder, destination, opener, last_word))
+    offline = why_unreachable() if task["online"] else None
+    opener = RunOpener(folder.path, destination, folder.name, online=task["online"] and offline is None)
+    answer(_record(task, folder, destination, opener, last_word) | {"unreachable": offline})
 
 
 def _record(
@@ -89,7 +90,7 @@ def _record(
     wandb.teardown()
     if problem is None and runs.failures:
         problem = f"W&B failed for {runs.failures} of {len(runs.records)} trials ({runs.failure})"
-    return {"runs": opener.opened, "url": opener.url, "problem": problem or opener.problem}
+    return {"runs": len(opener.run_ids), "url": opener.url, "problem": problem}
 
 
 def _events(folder: RunFolder, task: dict[str, Any]) -> tuple[list[Event], Callable[[], list[Event]]]:

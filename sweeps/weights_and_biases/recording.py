@@ -43,9 +43,16 @@ class Recording:
         self._folder = folder
         self._process = process
         self._seconds = seconds
+        self._closed = False
 
     def close(self, samples: Sequence[Sample] = ()) -> str | None:
-        """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises."""
+        """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises.
+
+        Closing it once more does nothing.
+        """
+        if self._closed:
+            return None
+        self._closed = True
         try:
             found = self._process.end({"samples": [sample.as_dict() for sample in samples]}, self._seconds)
         except Exception as error:  # whatever goes wrong here, the sweep is whole
@@ -80,12 +87,14 @@ def record_again(folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[R
 
 
 def note(folder: RunFolder, found: Mapping[str, object]) -> str:
-    """What became of the record, in a line: runs, their place, and what went wrong."""
-    problem, url = found.get("problem"), found.get("url")
-    place = str(url) if url else f"{folder.path / 'wandb'}; upload with: python run_sweep.py publish {folder.name}"
-    runs = int(str(found.get("runs", 0)))
-    said = f"{problem}; the sweep itself is whole" if problem else f"W&B: {runs} runs"
-    return f"{said}; {place}"
+    """What became of the record, in a line: how many runs and where, or what went wrong and how to mend it."""
+    place, publish = folder.path / "wandb", f"python run_sweep.py publish {folder.name}"
+    if found.get("problem"):
+        return f"{found['problem']}; the sweep itself is whole: remove {place}, and `{publish}` writes every run anew"
+    offline = f"W&B: {found['runs']} runs in {place}; upload them with: {publish}"
+    if found.get("unreachable"):
+        return f"{found['unreachable']}; {offline}"
+    return f"W&B: {found['runs']} runs at {found['url']}" if found.get("url") else offline
 
 
 def _start(folder: RunFolder, task: Mapping[str, object], seconds: float | None) -> Recording:

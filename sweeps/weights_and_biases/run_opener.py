@@ -1,4 +1,4 @@
-"""Opens and finishes W&B runs: the settings that all of them share, and what happens when the network is gone."""
+"""Opens and finishes W&B runs, with the settings that all of them share."""
 
 from __future__ import annotations
 
@@ -13,34 +13,42 @@ if TYPE_CHECKING:
 
 INIT_SECONDS = 15.0
 FINISH_SECONDS = 30.0
+PROBE_SECONDS = 10
 GRAPHQL_RETRIES = 2
 
 
 class RunOpener:
-    """Opens runs of one group in one folder; online until that fails once, from then on offline."""
+    """Opens runs of one group in one folder."""
 
     def __init__(self, folder: Path, destination: Destination, group: str, *, online: bool) -> None:
         self._folder = folder
         self._destination = destination
         self._group = group
-        self.online = online
-        self.opened = 0
-        self.problem: str | None = None
+        self._online = online
+        self.run_ids: set[str] = set()
         self.url: str | None = None
 
     def open(
         self, run_id: str, name: str, job_type: str, config: Mapping[str, object], tags: Sequence[str] = ()
     ) -> Run:
-        """A run of that id, new or gone on with; whatever wandb raises, once it does so offline too."""
-        try:
-            run = self._init(run_id, name, job_type, config, tags)
-        except Exception as error:
-            if not self.online:
-                raise
-            self.online = False
-            self.problem = f"W&B could not be reached ({one_line(error)}), so the runs are kept offline"
-            run = self._init(run_id, name, job_type, config, tags)
-        self.opened += 1
+        """A run of that id, new or gone on with; whatever wandb raises."""
+        import wandb
+
+        run = wandb.init(
+            project=self._destination.project,
+            entity=self._destination.entity,
+            dir=self._folder,
+            id=run_id,
+            name=name,
+            group=self._group,
+            job_type=job_type,
+            config=dict(config),
+            tags=list(tags),
+            reinit="create_new",
+            resume="allow",
+            settings=run_settings("online" if self._online else "offline", self._destination.sweep_id),
+        )
+        self.run_ids.add(run_id)
         run.define_metric("epoch")
         run.define_metric("*", step_metric="epoch")
         return run
@@ -54,23 +62,16 @@ class RunOpener:
         if sent and log is not None:
             log.with_suffix(".wandb.synced").touch()
 
-    def _init(self, run_id: str, name: str, job_type: str, config: Mapping[str, object], tags: Sequence[str]) -> Run:
-        import wandb
 
-        return wandb.init(
-            project=self._destination.project,
-            entity=self._destination.entity,
-            dir=self._folder,
-            id=run_id,
-            name=name,
-            group=self._group,
-            job_type=job_type,
-            config=dict(config),
-            tags=list(tags),
-            reinit="create_new",
-            resume="allow",
-            settings=run_settings("online" if self.online else "offline", self._destination.sweep_id),
-        )
+def why_unreachable() -> str | None:
+    """Why W&B cannot be used online, in words; None where it answers and takes the login."""
+    import wandb
+
+    try:
+        wandb.Api(timeout=PROBE_SECONDS)  # verifies the login
+    except Exception as error:
+        return f"W&B could not be reached ({one_line(error)}), so its runs are kept offline"
+    return None
 
 
 def run_settings(mode: Literal["online", "offline"], sweep_id: str | None) -> Settings:

@@ -105,7 +105,7 @@ def test_every_trial_and_the_sweep_itself_is_a_run_of_one_group(
     recorded: tuple[RunFolder, str], runs: dict[str, list[WandbFile]]
 ) -> None:
     folder, note = recorded
-    assert note == f"W&B: 8 runs; {folder.path / 'wandb'}; upload with: python run_sweep.py publish toy"
+    assert note == f"W&B: 6 runs in {folder.path / 'wandb'}; upload them with: python run_sweep.py publish toy"
     assert sorted(runs) == ["sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
     assert {one.run.run_group for fragments in runs.values() for one in fragments} == {"toy"}
     assert {one.run.project for fragments in runs.values() for one in fragments} == {"speech"}
@@ -195,7 +195,8 @@ def test_after_a_resume_a_run_goes_on_as_a_fragment_with_rising_steps(tmp_path: 
     events = trial_events(1, [0.9, 0.8, 0.7, 0.6], origin="default")
     recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
     write_events(folder, request, [event("sweep_started"), *events[:3]])
-    recording.close()
+    assert recording.close() is not None
+    assert recording.close() is None
     before = time.time()
     recording = start_recording(folder, "offline", project="elsewhere", seconds=SECONDS)
     resumed = [event("sweep_resumed"), event("trial_retried", "t0001", epoch=2, reason="resumed")]

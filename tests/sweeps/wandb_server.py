@@ -111,6 +111,9 @@ class State:
         files = [{"name": name, "uploadUrl": f"{self.url}/upload/{given['run']}/{name}"} for name in given["files"]]
         return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
 
+    def _ArtifactType(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"project": {"artifact": None}}
+
     def _CreateArtifact(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         name = given["input"]["artifactCollectionName"]
         return {
