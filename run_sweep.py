@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(given[1:])
     else:
         command, options = "sweep", _sweep_parser().parse_args(given)
+        options.given = given
     try:
         return int(globals()[f"_{command}"](options))
     except KeyboardInterrupt:
@@ -211,6 +213,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         allow_unsafe=options.allow_unsafe,
+        command=shlex.join(["python", "run_sweep.py", *options.given]),
     )
 
 

@@ -45,6 +45,7 @@ class SweepRequest:
     address: str | None = None
     limits: Limits = field(default_factory=load_limits)
     cohort: int | None = None
+    command: str | None = None
 
     @property
     def trials(self) -> int:
@@ -78,6 +79,7 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
     rungs = Rungs(request.budget.epochs, request.budget.first_rung, ETA)
     return {
         "name": request.name,
+        "command": request.command,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "space": {"name": request.space.name, **request.space.source},
         "limits": request.limits.as_dict(),
