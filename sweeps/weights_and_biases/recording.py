@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sweeps.run_folder import RunFolder
@@ -24,12 +25,15 @@ class RunRecording(Protocol):
         """End the record once the run's files are written; a line for people, or None where there is nothing to say."""
 
 
+@dataclass(frozen=True)
 class NoRecording:
-    """--wandb off."""
+    """--wandb off; or a record that could not be started, with the line that says so."""
+
+    line: str | None = None
 
     def close(self, samples: Sequence[Sample] = ()) -> str | None:
-        """Nothing."""
-        return None
+        """The line, if there is one."""
+        return self.line
 
 
 class Recording:
@@ -69,15 +73,19 @@ def start_recording(
     ratios: Sequence[Ratio] = (),
     seconds: float = CLOSE_SECONDS,
 ) -> RunRecording:
-    """Begin to record what the journal gets from now on; start it before the session's first event.
+    """Begin to record what the journal gets from now on; start it before the session's first event. Never raises.
 
     `ratios` are (name, numerator, denominator) of parameters, for each trial's config.
     """
     if mode == "off":
         return NoRecording()
-    destination_in(folder.path / "wandb", project, entity)
-    task = {"online": mode == "online", "start": end_of(folder.trials_jsonl), "ratios": [list(one) for one in ratios]}
-    return _start(folder, task, seconds)
+    try:
+        destination_in(folder.path / "wandb", project, entity)
+        start = end_of(folder.trials_jsonl)
+        task = {"online": mode == "online", "start": start, "ratios": [list(one) for one in ratios]}
+        return _start(folder, task, seconds)
+    except Exception as error:  # the sweep is worth more than its record
+        return NoRecording(f"W&B records nothing: {' '.join(str(error).split())}")
 
 
 def record_again(folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio]) -> str | None:

@@ -191,18 +191,18 @@ def test_online_runs_are_there_while_the_sweep_runs_and_are_not_sent_again(tmp_p
     assert len(server.named("UpsertSweep")) == 1
 
 
-def test_online_runs_are_kept_offline_where_the_network_is_gone(
+def test_online_runs_are_kept_offline_where_the_server_never_answers(
     tmp_path: Path, server: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    monkeypatch.setenv("WANDB_BASE_URL", nobody)
     request = toy_request(tmp_path, trials=1)
     folder = new_folder(request)
-    recording = start_recording(folder, "online", project="speech", seconds=SECONDS)
-    write_events(folder, request, [event("sweep_started"), *trial_events(1, [0.9, 0.8], origin="default")])
-    note: Any = recording.close()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        recording = start_recording(folder, "online", project="speech", seconds=SECONDS)
+        write_events(folder, request, [event("sweep_started"), *trial_events(1, [0.9, 0.8], origin="default")])
+        note: Any = recording.close()
     assert note.startswith("W&B could not be reached (")
     assert "so its runs are kept offline; W&B: 2 runs in" in note
     offline = [one for one in read_runs(folder.path / "wandb")["t0001"] if one.path.parent.name.startswith("offline")]

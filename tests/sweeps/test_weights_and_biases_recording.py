@@ -220,6 +220,16 @@ def test_off_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not (folder.path / "wandb").exists()
 
 
+def test_a_record_that_cannot_be_started_is_told_in_a_line_and_stops_no_sweep(tmp_path: Path) -> None:
+    folder = new_folder(toy_request(tmp_path))
+    (folder.path / "wandb").mkdir()
+    (folder.path / "wandb" / "destination.json").write_text("{")
+    note = start_recording(folder, "offline", project="speech").close()
+    assert note is not None
+    assert note.startswith("W&B records nothing: ")
+    assert "destination.json: is damaged" in note
+
+
 DEAD = {
     "raises": "def init(**given):\n    raise RuntimeError('no luck today')\n",
     "hangs": "def init(**given):\n    time.sleep(1000)\n",
