@@ -57,9 +57,9 @@ class Evaluator:
     def __init__(self, batches: SpeechBatches, split: int, sd: float, device: torch.device, dtype: torch.dtype) -> None:
         """`sd` is what one unit of the batches' mel is divided by to come to sd units: 1 where it is standardised."""
         self._sd = sd
-        clips = _spread(batches.speech.indices(split), _MOST_CLIPS)
+        clips = evenly_spread(batches.speech.indices(split), _MOST_CLIPS)
         fixed = batches.fixed(clips, clips, _FRAME_BUDGET)
-        whole = batches.fixed(_spread(clips, _MOST_WHOLE), clips, _FRAME_BUDGET)
+        whole = batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, _FRAME_BUDGET)
         self._whole = [batches.collate(items).to(device, dtype) for items in whole]
         self._own = [batches.collate(items).to(device, dtype) for items in fixed]
         self._swapped = [
@@ -144,7 +144,7 @@ def _patch_errors(predicted: Tensor, patches: Tensor, batch: Batch) -> tuple[Ten
     return (by_frame * real).sum(-1), real.sum(-1) * float(MELS)
 
 
-def _spread(clips: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def evenly_spread(clips: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most so many of the clips, evenly spread."""
     if len(clips) <= most:
         return clips

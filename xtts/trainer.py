@@ -18,7 +18,7 @@ from torch import Tensor
 
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.batches import Item, SpeechBatches, stream_seed
-from xtts.corpus.prepared import TRAIN, VALIDATION
+from xtts.corpus.prepared import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.evaluation import Evaluation, Evaluator
 from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
@@ -26,9 +26,12 @@ from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.preparation import PreparedData, open_data, prepare_data
 from xtts.samples import write_samples
+from xtts.speech_figures import speech_figures
 from xtts.synthesis import Speaker
+from xtts.weighting import WEIGHTINGS, weighting_named
 
 NORMALISATIONS = ("standard", "none")
+_SPLITS = {"validation": VALIDATION, "test": TEST}
 _FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
 _FEWEST_FRAMES, _UPDATES_AN_EPOCH = 400, 50
 _FIRST_EPOCH_EVALUATIONS = (0.25, 0.5)
@@ -53,6 +56,10 @@ class Settings:
     history_dropout: float = 0.3
     weight_decay: float = 0.01
     adam_epsilon: float = 1e-8
+    weighting: str = "fixed"
+    """fixed; or a rival that finds the KL weight by itself: sigma_vae (kl_loss_weight is not used), balancer"""
+    evaluate_on: str = "validation"
+    """The split of the objective and all figures: validation; or test, which only a confirmation opens"""
     precision: str = "auto"
     """auto: bf16 autocast on a GPU, float32 on a CPU; float32; float64"""
     device: str = "auto"
@@ -75,6 +82,8 @@ class Settings:
         for name, known in (
             ("mel_normalisation", NORMALISATIONS),
             ("model", tuple(PRESETS)),
+            ("weighting", WEIGHTINGS),
+            ("evaluate_on", tuple(_SPLITS)),
             ("precision", ("auto", "float32", "float64")),
         ):
             if getattr(self, name) not in known:
@@ -127,7 +136,7 @@ class XttsTrainer:
         self._device = _device(settings.device)
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self._batches, self._evaluator = _evaluator(
-            data, settings.mel_normalisation, VALIDATION, str(self._device), self._dtype
+            data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
         )
         self._train = self._batches.speech.indices(TRAIN)
         self._budget = settings.batch_frames or _frame_budget(settings.model, self._batches, self._train)
@@ -141,6 +150,9 @@ class XttsTrainer:
             weight_decay=settings.weight_decay,
             fused=True,
         )
+        self._weighting = weighting_named(
+            settings.weighting, settings.mel_loss_weight, settings.kl_loss_weight, self._device, self._dtype
+        )
         self._epoch = 0
         self._updates = 0
         self._frames = 0
@@ -150,6 +162,16 @@ class XttsTrainer:
     def default_params(cls) -> Mapping[str, object]:
         """Every parameter with its default."""
         return {field.name: field.default for field in fields(Settings)}
+
+    @classmethod
+    def confirmation_params(cls) -> Mapping[str, object]:
+        """What a confirmation run adds to a trial's parameters: it is judged on speech that the search never saw."""
+        return {"evaluate_on": "test"}
+
+    @classmethod
+    def rivals(cls) -> Mapping[str, Mapping[str, object]]:
+        """Methods that need no sweep, by name: what each adds to the default's parameters."""
+        return {name: {"weighting": name} for name in WEIGHTINGS if name != "fixed"}
 
     @classmethod
     def check_params(cls, params: Mapping[str, object]) -> None:
@@ -167,7 +189,7 @@ class XttsTrainer:
         return self._batches.aligned
 
     def train_epoch(self) -> Mapping[str, object]:
-        """One more epoch over the training split, then all figures of the validation split."""
+        """One more epoch over the training split, then all figures of the split it is evaluated on."""
         self._epoch += 1
         batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
         clock = _Clock(self._device)
@@ -216,6 +238,7 @@ class XttsTrainer:
         return {
             "model": self.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            "weighting": self._weighting.state_dict(),
             "epoch": self._epoch,
             "updates": self._updates,
             "frames": self._frames,
@@ -227,6 +250,7 @@ class XttsTrainer:
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         # The optimiser keeps the very tensors it is given, and would write into the state.
         self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))  # type: ignore[arg-type]
+        self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
 
@@ -235,6 +259,10 @@ class XttsTrainer:
         speaker = self.speaker()
         speaker.save(folder)
         write_samples(speaker, self.aligned, folder / "samples")
+
+    def speech_figures(self) -> Mapping[str, object]:
+        """The model judged by what it says of the test split, from text alone; see xtts.speech_figures."""
+        return speech_figures(self.speaker(), self.aligned)
 
     def speaker(self) -> Speaker:
         """The model as it stands, ready to speak."""
@@ -247,14 +275,14 @@ class XttsTrainer:
         rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(
-            "cuda", torch.bfloat16, enabled=self._device.type == "cuda" and settings.precision == "auto"
-        ):
+        half = self._device.type == "cuda" and settings.precision == "auto"
+        with torch.autocast("cuda", torch.bfloat16, enabled=half), self._weighting.watching(self.model):
             losses = self.model.losses(batch, noise)
         mel = losses["mel"].clamp(max=settings.loss_value_clip) if settings.loss_value_clip else losses["mel"]
-        total = settings.mel_loss_weight * mel + settings.kl_loss_weight * losses["kl"]
+        weights = self._weighting.weights(losses)
+        total = weights.mel * mel + weights.kl * losses["kl"]
         self._optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        self._weighting.backward(total)
         norm = torch.nn.utils.get_total_norm([one.grad for one in self._parameters if one.grad is not None])
         if settings.gradient_clip_norm:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, settings.gradient_clip_norm, norm)
@@ -278,6 +306,7 @@ class XttsTrainer:
         """Figures of the epoch's optimiser steps [steps, columns]."""
         total, mel, kl, norm = steps.T
         clip, value_clip = self.settings.gradient_clip_norm, self.settings.loss_value_clip
+        mel_weight, kl_weight = self._weighting.epoch_means()
         with np.errstate(invalid="ignore"):  # a trial that diverged has infinite norms
             median, high = np.quantile(norm, [0.5, 0.95])
         return {
@@ -287,6 +316,8 @@ class XttsTrainer:
             "loss_max": float(total.max()),
             "train/mel": float(mel.mean()),
             "train/kl": float(kl.mean()),
+            "train/mel_weight": mel_weight,
+            "train/kl_weight": kl_weight,
             "train/grad_norm_p50": float(median),
             "train/grad_norm_p95": float(high),
             "train/clip_fraction": float((norm > clip).mean()) if clip else 0.0,
