@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,11 @@ def claim_output() -> None:
     global ANSWERS
     ANSWERS = os.dup(1)
     os.dup2(2, 1)
+
+
+def remove_scratch() -> None:
+    """In the child, where nobody is left to do it: the folder that `ChildProcess` made for this process."""
+    shutil.rmtree(Path(os.environ["WANDB_CACHE_DIR"]).parent, ignore_errors=True)
 
 
 ANSWERS = 1

@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeps.records import Event
 from sweeps.run_folder import RunFolder, read_sweep_yaml
-from sweeps.weights_and_biases.child_process import answer, claim_output
+from sweeps.weights_and_biases.child_process import answer, claim_output, remove_scratch
 from sweeps.weights_and_biases.content import Ratio
 from sweeps.weights_and_biases.destination import Destination, read_destination
 from sweeps.weights_and_biases.journal_follower import JournalFollower
@@ -60,7 +60,11 @@ def main() -> None:
     assert destination is not None
     offline = why_unreachable() if task["online"] else None
     opener = RunOpener(folder.path, destination, folder.name, online=task["online"] and offline is None)
-    answer(_record(task, folder, destination, opener, last_word) | {"unreachable": offline})
+    found = _record(task, folder, destination, opener, last_word)
+    if last_word.message is None:  # the sweep was killed
+        remove_scratch()
+    else:
+        answer(found | {"unreachable": offline})
 
 
 def _record(

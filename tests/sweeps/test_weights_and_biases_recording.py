@@ -327,7 +327,10 @@ while not list(folder.path.glob("wandb/*/*.wandb")):
 time.sleep(1.0)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code], timeout=90, check=False)
+    (tmp_path / "t").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code], timeout=90, check=False, env={**os.environ, "TMPDIR": str(tmp_path / "t")}
+    )
     assert done.returncode == -9
     deadline = time.monotonic() + 60
     while children() - there and time.monotonic() < deadline:
@@ -336,6 +339,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     (one,) = read_runs(folder.path / "wandb")["t0001"]
     assert one.steps == [1, 2]
     assert one.summary["status"] == "running"
+    assert not list((tmp_path / "t").iterdir())
 
 
 @pytest.mark.slow
