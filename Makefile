@@ -1,5 +1,6 @@
 # make sweep   installs what is missing into .venv, then runs a sweep on the demo speech
-# make test    installs what is missing into .venv, then lints, type-checks and runs every test
+# make test    installs what is missing into .venv, then lints, type-checks and runs every test: the quick ones on all
+#              cores, the slow ones one after the other
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -23,7 +24,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
 	$(BIN)/python -m pytest -q -m slow
 
 clean:
