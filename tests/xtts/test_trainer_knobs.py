@@ -12,15 +12,19 @@ ONE_STEP = {"batch_frames": 100_000, "precision": "float64", "warmup_updates": 0
 TEN_STEPS = {"batch_frames": 180, "precision": "float64"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def after(learnable: Learnable):
-    """Parameters and metrics of a trial after so many epochs."""
+    """Parameters and metrics of a trial after so many epochs; each trial runs once."""
+    done: dict[str, tuple[torch.Tensor, dict[str, object]]] = {}
 
     def train(epochs: int = 1, **params):
-        trainer = learnable.trainer(**params)
-        for _ in range(epochs):
-            metrics = trainer.train_epoch()
-        return parameters(trainer), metrics
+        name = repr((epochs, sorted(params.items())))
+        if name not in done:
+            trainer = learnable.trainer(**params)
+            for _ in range(epochs):
+                metrics = trainer.train_epoch()
+            done[name] = (parameters(trainer), metrics)
+        return done[name]
 
     return train
 

@@ -31,7 +31,7 @@ def steps_off(speech, step_tokens, truth) -> np.ndarray:
 def found(learnable: Learnable) -> Aligned:
     """After fewer updates than a data set is given, which is enough for sounds as clear as these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xtts.alignment.training._FEWEST_UPDATES", 150)
+        patch.setattr("xtts.alignment.training._FEWEST_UPDATES", 100)
         return train_aligner(learnable.aligned.speech, no_progress)
 
 
@@ -65,7 +65,7 @@ def test_predicted_lengths_are_those_of_the_speakers(learnable, found):
 @pytest.mark.slow
 def test_training_draws_nobody_elses_random_numbers_and_gives_the_threads_back(learnable, found, monkeypatch):
     """A second time in the same process, under another seed, the result is the same."""
-    monkeypatch.setattr("xtts.alignment.training._FEWEST_UPDATES", 150)
+    monkeypatch.setattr("xtts.alignment.training._FEWEST_UPDATES", 100)
     before = torch.get_num_threads()
     torch.manual_seed(123)
     expected = torch.rand(3)
