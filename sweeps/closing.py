@@ -22,16 +22,19 @@ def default_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
 
 
 def exportable(run: Run) -> tuple[TrialRecord, Best]:
-    """The trial that a run would export, and its best epoch; RequestError where it has none (controls never are)."""
-    best = run.best
+    """The trial that a run would export, and its best epoch; RequestError where it has none (controls never are).
+
+    After a confirmation it is the proven one: the default, unless the finalist is better.
+    """
+    best = run.recommended
     if best is None or best.best is None:
         why = "it holds only controls" if run.records else "it has no finished epoch yet"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
     return best, best.best
 
 
-def closing_lines(result: SweepResult) -> list[str]:
-    """How the sweep ended, the best config beside the default, and where to look."""
+def closing_lines(result: SweepResult, lang: str = "en") -> list[str]:
+    """How the sweep ended, the best config beside the default, the verdict (in English or Persian), where to look."""
     records, best, folder = result.records, result.best, result.folder
     lines = ["", f"{result.reason}: {_counts(records)} in {duration(result.seconds)}", *result.notes]
     if best is not None:
@@ -41,7 +44,11 @@ def closing_lines(result: SweepResult) -> list[str]:
             lines.append(f"default      {describe(default)}: {_against(best, default)}")
         elif default is best:
             lines.append("default      is the best of the search: nothing that was tried beat it")
-        lines.append("unconfirmed  one seed each: seeds differ by as much as good configs do")
+        if result.verdict is None:
+            lines.append("unconfirmed  one seed each: seeds differ by as much as good configs do")
+    if result.judgement is not None:
+        lines.append(f"finalist     {_config(result.judgement.finalist)}")
+        lines.append(f"verdict      {result.judgement.verdict.sentence(lang)}")
     lines.append(f"rungs        {result.correlation}")
     if result.ended == "interrupted":
         lines.append(f"resume with  python run_sweep.py resume {folder.name}{_output(result)}")
@@ -54,12 +61,15 @@ def closing_lines(result: SweepResult) -> list[str]:
 
 def describe(record: TrialRecord) -> str:
     """A trial in one line: its config, its objective and the epoch of it."""
-    values = ", ".join(f"{name} {_short(value)}" for name, value in record.params.items())
     objective = "no finite objective" if record.objective is None else f"objective {record.objective:.4f}"
     at = "" if record.best_epoch is None else f" at epoch {record.best_epoch}"
     uses = record.best_report.get("text_use")
     text = f", text_use {uses:.3f}" if isinstance(uses, float) else ""
-    return f"{record.trial_id}: {values}: {objective}{at}{text}"
+    return f"{_config(record)}: {objective}{at}{text}"
+
+
+def _config(record: TrialRecord) -> str:
+    return f"{record.trial_id}: " + ", ".join(f"{name} {_short(value)}" for name, value in record.params.items())
 
 
 def result_as_dict(result: SweepResult) -> dict[str, object]:
@@ -73,6 +83,7 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "trials": dict(Counter(record.status or "running" for record in result.records)),
         "best": None if best is None else _trial(best),
+        "verdict": None if result.judgement is None else result.judgement.to_json(),
         "rung_correlation": result.correlation.value,
         "notes": list(result.notes),
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sweeps.checkpoint import BEST, LAST, UnreadableCheckpointError, load_checkpoint
+from sweeps.confirmation import CONFIRMATION
 from sweeps.records import TrialRecord
 from sweeps.run_folder import RunFolder
 from sweeps.trainer import Trainer
@@ -16,21 +17,38 @@ KEPT = 3
 
 
 def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
-    """After `ended`: keep the best few trials' best checkpoint; an ended trial needs its last one no more."""
+    """After `ended`: keep the best checkpoint of the best few trials, and of the first run of each config that is
+    confirmed; an ended trial needs its last one no more."""
+    records = list(records)
     ranked = sorted(
         (record for record in records if record.status is not None and record.recommendable),
         key=lambda record: (record.objective or 0.0, record.trial_id),
     )
     (folder.checkpoints / ended.trial_id / LAST).unlink(missing_ok=True)
+    firsts: dict[str | None, TrialRecord] = {}
+    for record in sorted(records, key=lambda record: record.seed):
+        if record.origin == CONFIRMATION:
+            firsts.setdefault(record.label, record)
+    kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values())}
     for trial_id in {record.trial_id for record in ranked[KEPT:]} | {ended.trial_id}:
-        if all(record.trial_id != trial_id for record in ranked[:KEPT]):
+        if trial_id not in kept:
             shutil.rmtree(folder.checkpoints / trial_id, ignore_errors=True)
 
 
 def export_best(
-    folder: RunFolder, best: TrialRecord, trainer_class: type[Trainer], params: Mapping[str, object], data: str
+    folder: RunFolder,
+    best: TrialRecord,
+    trainer_class: type[Trainer],
+    params: Mapping[str, object],
+    data: str,
+    same_config: Sequence[TrialRecord] = (),
 ) -> str | None:
-    """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible."""
+    """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible.
+
+    Where its weights are gone, the first of the `same_config` runs that has some takes its place.
+    """
+    found = (one for one in (best, *same_config) if (folder.checkpoints / one.trial_id / BEST).is_file())
+    best = next(found, best)
     try:
         checkpoint = load_checkpoint(folder.checkpoints / best.trial_id / BEST)
     except (FileNotFoundError, UnreadableCheckpointError) as error:

@@ -20,18 +20,27 @@ REFRESH_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far."""
+    """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far.
+
+    `confirm_runs` of full length are to come after the search's trials.
+    """
 
     records: tuple[TrialRecord, ...]
     columns: tuple[str, ...]
     budget: Budget
     seconds: float
     concurrent: int
+    confirm_runs: int = 0
 
     @property
     def ended(self) -> int:
-        """How many trials have ended."""
+        """How many trials and confirmation runs have ended."""
         return sum(record.status is not None for record in self.records)
+
+    @property
+    def total(self) -> int:
+        """How many there will be."""
+        return self.budget.trials + self.confirm_runs
 
     @property
     def seconds_left(self) -> float | None:
@@ -42,7 +51,9 @@ class Progress:
             return None
         epochs_each = sum(record.epochs for record in ended) / len(ended)
         running = sum(max(epochs_each - record.epochs, 0) for record in self.records if record.status is None)
-        to_come = max(self.budget.trials - len(self.records), 0) * epochs_each + running
+        confirming = sum(record.role == "confirm" for record in self.records)
+        to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + running
+        to_come += max(self.confirm_runs - confirming, 0) * self.budget.epochs
         left = self.seconds * to_come / epochs_done
         return left if self.budget.seconds is None else min(left, max(self.budget.seconds - self.seconds, 0.0))
 
@@ -50,7 +61,10 @@ class Progress:
     def heading(self) -> str:
         """The line above the table: how far, the best so far, how long still."""
         best = best_record(self.records)
-        parts = [f"{self.ended} of {self.budget.trials} trials"]
+        confirmed = sum(record.status is not None for record in self.records if record.role == "confirm")
+        parts = [f"{self.ended - confirmed} of {self.budget.trials} trials"]
+        if self.confirm_runs:
+            parts.append(f"{confirmed} of {self.confirm_runs} confirmation runs")
         if best is not None:
             parts.append(f"best {best.objective:.4f} ({best.trial_id}, epoch {best.best_epoch})")
         left = self.seconds_left
@@ -151,7 +165,7 @@ class LiveDisplay:
         from rich.live import Live
         from rich.table import Table
 
-        if time.monotonic() - self._drawn < REFRESH_SECONDS and progress.ended < progress.budget.trials:
+        if time.monotonic() - self._drawn < REFRESH_SECONDS and progress.ended < progress.total:
             return
         self._drawn = time.monotonic()
         head, *rows = progress.rows(most=ROWS)

@@ -26,7 +26,10 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors"
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them."""
+    """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them.
+
+    `confirm_seeds` pairs of runs confirm the search's best against the default; 0: nothing is confirmed.
+    """
 
     name: str
     output: Path
@@ -45,6 +48,7 @@ class SweepRequest:
     address: str | None = None
     limits: Limits = field(default_factory=load_limits)
     cohort: int | None = None
+    confirm_seeds: int = 0
     command: str | None = None
 
     @property
@@ -93,6 +97,7 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
         "epochs": request.budget.epochs,
         "budget_seconds": request.budget.seconds,
         "seed": request.seed,
+        "confirm_seeds": request.confirm_seeds,
         "search": {"order": ["default", "sobol", "model"], "sobol": request.sobol_cohort, "model": "optuna GPSampler"},
         "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
         "plan": plan.as_dict(),
@@ -118,6 +123,7 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
             allow_unsafe=bool(content["allow_unsafe"]),
             limits=limits_from_mapping(content["limits"], where),
             cohort=int(content["search"]["sobol"]),
+            confirm_seeds=int(content.get("confirm_seeds", 0)),
         )
         return request, plan_from_mapping(content["plan"])
     except KeyError as error:

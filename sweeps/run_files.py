@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from sweeps.best_config import write_best_config
 from sweeps.budget import Budget
+from sweeps.journal import plain
+from sweeps.judgement import Judgement, judgement, recommended, write_verdict
 from sweeps.optuna_store import write_optuna_db
 from sweeps.plan import Plan
 from sweeps.progress import Progress
-from sweeps.records import TrialRecord, best_record
+from sweeps.records import TrialRecord
 from sweeps.report import Report, write_report
 from sweeps.request import SweepRequest
 from sweeps.run_folder import RunFolder
@@ -18,10 +20,12 @@ from sweeps.rungs import RungCorrelation, rung_correlation
 from sweeps.trials_csv import write_trials_csv
 
 
-def progress_of(request: SweepRequest, plan: Plan, records: Sequence[TrialRecord], seconds: float) -> Progress:
-    """Where a run stands."""
+def progress_of(
+    request: SweepRequest, plan: Plan, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
+) -> Progress:
+    """Where a run stands; `confirm_runs` are to be expected after the search."""
     budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
-    return Progress(tuple(records), tuple(request.columns), budget, seconds, plan.concurrent)
+    return Progress(tuple(records), tuple(request.columns), budget, seconds, plan.concurrent, confirm_runs)
 
 
 def correlation_of(request: SweepRequest, records: Sequence[TrialRecord]) -> RungCorrelation:
@@ -32,12 +36,23 @@ def correlation_of(request: SweepRequest, records: Sequence[TrialRecord]) -> Run
 def write_running_files(
     folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
-    """trials.csv, best_config.yaml and report.html, as often as there is something new; SweepFailed where one fails."""
+    """trials.csv, best_config.yaml, verdict.json and report.html, as often as there is something new; SweepFailed where
+    one fails."""
     write_trials_csv(folder.trials_csv, records, request.columns)
-    best = best_record(records)
+    judged = judgement(records)
+    best = recommended(records, judged)
     if best is not None:
-        provenance = {"run": request.name, "space": request.space.name, "trials": len(records)}
-        write_best_config(folder.best_config, best, request.shared_params, provenance)
+        provenance: dict[str, object] = {
+            "run": request.name,
+            "space": request.space.name,
+            "trials": len(searched(records)),
+        }
+        if judged is None:
+            write_best_config(folder.best_config, best, request.shared_params, provenance)
+        else:
+            provenance["confirmation"] = _confirmation(judged)
+            write_best_config(folder.best_config, best, request.shared_params, provenance, verdict=judged.verdict.word)
+            write_verdict(folder.verdict, judged)
     report(folder)
 
 
@@ -52,3 +67,14 @@ def write_end_files(
 def rewrite_files(run: Run, report: Report = write_report) -> None:
     """Make all files of a run again from its journal."""
     write_end_files(run.folder, run.request, run.records, report)
+
+
+def _confirmation(judged: Judgement) -> dict[str, object]:
+    verdict = judged.verdict
+    return {
+        "finalist": judged.finalist.trial_id,
+        "default": judged.default.trial_id,
+        "seeds": [pair.seed for pair in verdict.pairs],
+        "difference_percent": plain(verdict.difference_percent),
+        "interval_percent": plain(verdict.interval_percent),
+    }

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "best_config.yaml"
 
     @property
+    def verdict(self) -> Path:
+        """The finalist against the default."""
+        return self.path / "verdict.json"
+
+    @property
     def report(self) -> Path:
         """The self-contained page."""
         return self.path / "report.html"

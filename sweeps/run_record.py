@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sweeps.errors import RequestError
 from sweeps.journal import read_events
+from sweeps.judgement import Judgement, judgement, recommended
 from sweeps.plan import Plan
 from sweeps.records import Event, TrialRecord, best_record, records_from_events
 from sweeps.request import SweepRequest, request_from_yaml
 from sweeps.run_folder import RunFolder, read_sweep_yaml
 from sweeps.rungs import RungCorrelation
+from sweeps.verdict import Verdict
 from sweeps.wall_clock import seconds_used
 
 
@@ -30,6 +33,21 @@ class Run:
     def best(self) -> TrialRecord | None:
         """The best trial of the search."""
         return best_record(self.records)
+
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """Finalist against default; None where no seed has confirmed anything yet."""
+        return judgement(self.records)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The word and what it rests on."""
+        return None if self.judgement is None else self.judgement.verdict
+
+    @property
+    def recommended(self) -> TrialRecord | None:
+        """The trial whose config best_config.yaml holds: the proven one, or the search's best while unconfirmed."""
+        return recommended(self.records, self.judgement)
 
     @property
     def seconds(self) -> float:
@@ -49,6 +67,12 @@ class SweepResult:
     seconds: float
     correlation: RungCorrelation
     notes: Sequence[str] = ()
+    judgement: Judgement | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The word and what it rests on; None where no seed has confirmed anything yet."""
+        return None if self.judgement is None else self.judgement.verdict
 
 
 Hook = Callable[[SweepResult], None]

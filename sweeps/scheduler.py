@@ -22,7 +22,7 @@ class Ending:
 
 
 class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
-    """ASHA that never stops a protected trial and ends a non-finite one at once.
+    """ASHA that never stops a protected trial and ends a non-finite one at once; `apart` trials enter no rung at all.
 
     `running_best(trial_id)` is what the journal knows of a trial; `decisions` and `endings` hold, by trial id, what was
     decided on its newest result, for whoever writes the record.
@@ -35,9 +35,10 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         *,
         protected: Callable[[str], bool],
         running_best: Callable[[str], float | None],
+        apart: Callable[[str], bool] = lambda trial_id: False,
     ) -> None:
         super().__init__(time_attr="epoch", metric="objective", mode="min", max_t=epochs, reduction_factor=rungs.eta)
-        self._bracket = _Bracket(rungs, protected)
+        self._bracket = _Bracket(rungs, protected, apart)
         self._brackets = [self._bracket]
         self._epochs = epochs
         self._running_best = running_best
@@ -72,14 +73,17 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
 class _Bracket:
     """What Ray's scheduler asks for a decision, answered by the rungs."""
 
-    def __init__(self, rungs: Rungs, protected: Callable[[str], bool]) -> None:
+    def __init__(self, rungs: Rungs, protected: Callable[[str], bool], apart: Callable[[str], bool]) -> None:
         self._rungs = list(rungs.epochs)
         self._rules = rungs
         self._protected = protected
+        self._apart = apart
         self.decisions: dict[str, Decision] = {}
 
     def on_result(self, trial: Any, epoch: int, reward: float) -> str:
         trial_id = trial.config["trial_id"]
+        if self._apart(trial_id):
+            return str(TrialScheduler.CONTINUE)
         decision = self._rules.reach(trial_id, epoch, -reward, protected=self._protected(trial_id))
         if decision is None:
             return str(TrialScheduler.CONTINUE)

@@ -1,4 +1,5 @@
-"""Ray's side of the search: hands out trials, first those a resumed run left open, then what the proposer proposes."""
+"""Ray's side of the search: hands out trials, first those a resumed run left open, then what the proposer proposes, and
+after the search the runs that confirm it."""
 
 from __future__ import annotations
 
@@ -7,17 +8,21 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeps.confirmation import ROLE as CONFIRM
+from sweeps.confirmation import Confirmation
 from sweeps.journal import Journal
 from sweeps.limits import Limits
 from sweeps.proposer import Proposer
 from sweeps.records import RESUMED, TrialRecord
+from sweeps.run_record import searched
 
 
 class SweepSearcher(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
     Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets;
-    `handed_out` hears its id.
+    `handed_out` hears its id. `confirmation(records)`, where something is to be confirmed, is asked once the search's
+    trials have ended, or at once where `searching` is off.
     """
 
     def __init__(
@@ -34,6 +39,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         describe: Callable[[TrialRecord], dict[str, Any]],
         handed_out: Callable[[str], None],
         on_error: Callable[[BaseException], None],
+        searching: bool = True,
+        confirmation: Callable[[Sequence[TrialRecord]], Confirmation | None] | None = None,
     ) -> None:
         super().__init__(metric="objective", mode="min")
         self._journal = journal
@@ -47,11 +54,19 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self._describe = describe
         self._handed_out = handed_out
         self._on_error = on_error
-        self._open: list[TrialRecord] = [record for record in journal.records if record.status is None]
+        self._waits_for_trials = searching
+        self._searching = searching
+        self._plan_confirmation = confirmation
+        self._confirmation: Confirmation | None = None
+        self._confirming = False
+        self._open: list[TrialRecord] = [
+            record for record in journal.records if record.status is None and (searching or record.role == CONFIRM)
+        ]
         self._slots: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's config, None while all slots are taken, FINISHED when there is nothing left to try."""
+        """The next trial's config, FINISHED when there is nothing left to try; None while all slots are taken, and
+        while what comes next hangs on trials that still run."""
         if len(self._slots) >= self._concurrent:
             return None
         try:
@@ -60,7 +75,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             self._on_error(error)
             return str(Searcher.FINISHED)
         if record is None:
-            return str(Searcher.FINISHED)
+            return None if self._waits() else str(Searcher.FINISHED)
         self._slots[trial_id] = record.slot or 0
         self._handed_out(record.trial_id)
         return self._describe(record)
@@ -82,13 +97,23 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         slot = min(set(range(self._concurrent)) - set(self._slots.values()), default=0)
         if self._open:
             record = self._open.pop(0)
+            if record.role == CONFIRM:
+                self._begin_confirmation()
             self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED, slot=slot)
             return self._journal.record(record.trial_id)
-        searched: Sequence[TrialRecord] = [r for r in self._journal.records if r.role in ("trial", "control")]
-        number = len(searched) + 1
+        if self._searching:
+            started = self._next_trial(slot)
+            if started is not None:
+                return started
+            self._searching = False
+        return self._next_confirm_run(slot)
+
+    def _next_trial(self, slot: int) -> TrialRecord | None:
+        records = searched(self._journal.records)
+        number = len(records) + 1
         if number > self._trials:
             return None
-        proposal = self._proposer.propose(number, searched)
+        proposal = self._proposer.propose(number, records)
         if proposal is None:
             return None
         config = proposal.config
@@ -106,3 +131,53 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             **({"label": config.label} if config.label else {}),
         )
         return self._journal.record(trial_id)
+
+    def _trials_run(self) -> bool:
+        return self._waits_for_trials and any(record.status is None for record in searched(self._journal.records))
+
+    def _waits(self) -> bool:
+        """Whether more will come once a trial that runs now has ended."""
+        if self._plan_confirmation is None:
+            return False
+        if self._trials_run():
+            return True
+        return self._confirmation is not None and self._confirmation.has_more(self._journal.records)
+
+    def _next_confirm_run(self, slot: int) -> TrialRecord | None:
+        if self._plan_confirmation is None or self._trials_run():
+            return None
+        records = self._journal.records
+        self._confirmation = self._confirmation or self._plan_confirmation(records)
+        due = [] if self._confirmation is None else self._confirmation.due(records)
+        if not due:
+            return None
+        self._begin_confirmation()
+        trial_id = f"c{sum(record.role == CONFIRM for record in records) + 1:04d}"
+        run = due[0]
+        self._journal.append(
+            "trial_started",
+            trial_id,
+            role=run.role,
+            seed=run.seed,
+            params=run.params,
+            origin=run.origin,
+            slot=slot,
+            label=run.label,
+        )
+        return self._journal.record(trial_id)
+
+    def _begin_confirmation(self) -> None:
+        """Say once in a session who is confirmed over which seeds; a resumed run keeps to what was said first."""
+        if self._confirmation is None and self._plan_confirmation is not None:
+            self._confirmation = self._plan_confirmation(self._journal.records)
+        if self._confirming or self._confirmation is None:
+            return
+        self._confirming = True
+        plan = self._confirmation.plan
+        self._journal.append(
+            "confirm_started",
+            None,
+            candidates=plan.candidates,
+            selection_seeds=plan.selection_seeds,
+            seeds=plan.confirmation_seeds,
+        )

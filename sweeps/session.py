@@ -12,8 +12,12 @@ from types import FrameType
 from typing import Any
 
 from sweeps.budget import Budget
+from sweeps.confirmation import CONFIRMATION, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirmation import ROLE as CONFIRM
+from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.errors import SweepFailed
-from sweeps.journal import Journal
+from sweeps.journal import Journal, read_events
+from sweeps.judgement import judgement, recommended
 from sweeps.kept_weights import export_best, tidy_checkpoints
 from sweeps.plan import Plan
 from sweeps.progress import Display, Progress
@@ -25,7 +29,7 @@ from sweeps.run_files import correlation_of, progress_of, write_end_files, write
 from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
 from sweeps.run_record import Hook, SweepResult, searched
 from sweeps.rungs import Rungs
-from sweeps.trainer import Trainer
+from sweeps.trainer import Trainer, confirmation_params
 from sweeps.watchdog import Watchdog
 
 RETRIES = 1
@@ -45,6 +49,7 @@ class Session:
         watchdog: Watchdog | None,
         seconds_before: float = 0.0,
         report: Report = write_report,
+        searching: bool = True,
     ) -> None:
         self._folder = folder
         self._request = request
@@ -59,6 +64,8 @@ class Session:
         self._page_failed = False
         self._next_files = 0.0
         self._interrupted: str | None = None
+        self._searching = searching
+        self._candidates: Sequence[str] | None = None
 
     @property
     def _seconds(self) -> float:
@@ -73,6 +80,7 @@ class Session:
             if self._folder.free_bytes() < NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
                 self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk")
+            self._candidates = confirmed_candidates(read_events(self._folder.trials_jsonl))
             journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
@@ -88,6 +96,7 @@ class Session:
                 for record in journal.records:
                     if record.status is None:
                         self._end(record, "budget", reason)
+            self._end_confirmation(ended)
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
             return self._result(ended, reason, on_end)
 
@@ -96,7 +105,10 @@ class Session:
         if first_event == "sweep_started":
             return
         for record in self._journal.records:
-            if record.status == "budget":
+            if not self._searching and record.role != CONFIRM:
+                continue
+            crashed = record.status == "failed" and record.origin == CONFIRMATION and not self._searching
+            if record.status == "budget" or crashed:
                 self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason="resumed")
         for record in self._journal.records:
             if record.status is not None:
@@ -127,7 +139,31 @@ class Session:
 
     def _work_left(self) -> bool:
         records = searched(self._journal.records)
-        return len(records) < self._budget.trials or any(record.status is None for record in records)
+        if self._searching and (len(records) < self._budget.trials or any(r.status is None for r in records)):
+            return True
+        confirming = any(record.role == CONFIRM and record.status is None for record in self._journal.records)
+        confirmation = self._confirmation(self._journal.records)
+        return confirming or (confirmation is not None and confirmation.has_more(self._journal.records))
+
+    def _confirmation(self, records: Sequence[TrialRecord]) -> Confirmation | None:
+        return confirmation_of(
+            records,
+            self._request.seed,
+            self._request.confirm_seeds,
+            judged_params=confirmation_params(self._trainer),
+            candidates=self._candidates,
+        )
+
+    def _end_confirmation(self, ended: str) -> None:
+        """Close a confirmation that this session has begun, with its verdict."""
+        for event in reversed(read_events(self._folder.trials_jsonl)):
+            if event["event"] in ("sweep_started", "sweep_resumed"):
+                return
+            if event["event"] == "confirm_started":
+                judged = judgement(self._journal.records)
+                verdict = "unconfirmed" if judged is None else judged.verdict.word
+                self._journal.append("confirm_ended", None, reason=ended, verdict=verdict)
+                return
 
     def _tune(self) -> tuple[str, str]:
         from ray import tune
@@ -145,6 +181,7 @@ class Session:
             self._budget.epochs,
             protected=self._protected,
             running_best=lambda trial_id: journal.record(trial_id).objective,
+            apart=lambda trial_id: journal.record(trial_id).role == CONFIRM,
         )
         recorder = Recorder(
             journal,
@@ -166,6 +203,8 @@ class Session:
             describe=self._describe,
             handed_out=recorder.expect,
             on_error=recorder.fail,
+            searching=self._searching,
+            confirmation=self._confirmation if request.confirm_seeds else None,
         )
         try:
             tune.run(
@@ -189,6 +228,8 @@ class Session:
             if self._interrupted is not None:
                 return "interrupted", self._interrupted
             return "budget", stopped.reason
+        if not self._searching:
+            return "finished", "all confirmation runs are done"
         return "finished", f"all {len(searched(journal.records))} trials are done"
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:
@@ -212,7 +253,18 @@ class Session:
         return self._budget.exhausted(trials=0, seconds=self._seconds)
 
     def _progress(self) -> Progress:
-        return progress_of(self._request, self._plan, self._journal.records, self._seconds)
+        records = self._journal.records
+        return progress_of(self._request, self._plan, records, self._seconds, self._confirm_runs(records))
+
+    def _confirm_runs(self, records: Sequence[TrialRecord]) -> int:
+        """How many runs the confirmation will take, as far as that can be told while the search goes on."""
+        if self._request.space.controls or not self._request.confirm_seeds:
+            return 0
+        if not self._searching or len(searched(records)) >= self._budget.trials:
+            confirmation = self._confirmation(records)
+            return 0 if confirmation is None else confirmation.runs
+        candidates = min(CANDIDATES, self._budget.trials - 1)
+        return candidates * (candidates > 1) * SELECTION_SEEDS + (candidates > 0) * 2 * self._request.confirm_seeds
 
     def _changed(self) -> None:
         self._display.update(self._progress())
@@ -241,17 +293,20 @@ class Session:
 
     def _result(self, ended: str, reason: str, on_end: Sequence[Hook]) -> SweepResult:
         records = self._journal.records
-        best = best_record(records)
+        judged = judgement(records)
+        proven = recommended(records, judged)
         write_end_files(self._folder, self._request, records, self._page)
         notes: list[str | None] = []
         if ended != "interrupted":
             self._check_for_a_result(records, reason)
-            if best is not None:
-                params = self._describe(best)["params"]
-                notes.append(export_best(self._folder, best, self._trainer, params, self._request.data))
+            if proven is not None:
+                params = self._describe(proven)["params"]
+                runs = () if judged is None else judged.proven_runs
+                notes.append(export_best(self._folder, proven, self._trainer, params, self._request.data, runs))
         correlation = correlation_of(self._request, records)
         told = tuple(note for note in notes if note)
-        result = SweepResult(self._folder, records, best, ended, reason, self._seconds, correlation, told)
+        best = best_record(records)
+        result = SweepResult(self._folder, records, best, ended, reason, self._seconds, correlation, told, judged)
         for hook in on_end:
             hook(result)
         return result

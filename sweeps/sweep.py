@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from sweeps.confirmation import confirmation_of
+from sweeps.decision import PLANNED_LOOKS
 from sweeps.errors import RequestError
 from sweeps.plan import Plan, make_plan, this_machine
 from sweeps.progress import Display, QuietDisplay
@@ -16,9 +19,10 @@ from sweeps.run_record import Hook, Run, SweepResult, read_run, searched
 from sweeps.session import Session
 from sweeps.space import check_limits
 from sweeps.trainer import Trainer, known_params, load_trainer, unknown_params
+from sweeps.verdict import Verdict
 from sweeps.watchdog import Watchdog
 
-__all__ = ["Hook", "Run", "SweepResult", "check", "plan_for", "read_run", "resume", "rewrite_files", "run"]
+__all__ = ["Hook", "Run", "SweepResult", "check", "confirm", "plan_for", "read_run", "resume", "rewrite_files", "run"]
 
 
 def plan_for(request: SweepRequest) -> Plan:
@@ -40,6 +44,11 @@ def check(request: SweepRequest) -> type[Trainer]:
     searched = [name for name in request.set_params if name in request.columns]
     if searched:
         raise RequestError(f"--set {searched[0]}: space {request.space.name} searches it already")
+    most = PLANNED_LOOKS[-1].seeds
+    if not 0 <= request.confirm_seeds <= most:
+        raise RequestError(
+            f"--confirm-seeds {request.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
+        )
     trainer = load_trainer(request.trainer)
     known = known_params(trainer)
     if known is not None:
@@ -98,3 +107,63 @@ def resume(
         shown = display or QuietDisplay()
         session = Session(folder, request, found.plan, trainer, shown, watchdog, found.seconds, report)
         return session.run("sweep_resumed", on_end)
+
+
+def confirm(
+    path: Path,
+    *,
+    seeds: int | None = None,
+    budget_seconds: float | None = None,
+    display: Display | None = None,
+    on_end: Sequence[Hook] = (),
+    watchdog: Watchdog | None = None,
+    report: Report = write_report,
+) -> SweepResult:
+    """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs).
+
+    What the search has left to do is left alone. The budget is this command's own: None is no limit. RequestError where
+    there is nothing to confirm or no more seeds would be judged.
+    """
+    found = read_run(path)
+    request, folder = found.request, found.folder
+    wanted = seeds_to_confirm(folder.name, found.verdict, seeds)
+    if request.space.controls:
+        raise RequestError(f"{folder.name}: there is nothing to confirm: it holds only controls")
+    if confirmation_of(found.records, request.seed, wanted, judged_params={}) is None:
+        raise RequestError(
+            f"{folder.name}: there is nothing to confirm: it has no default, or no other config to compare"
+        )
+    request = replace(request, confirm_seeds=max(wanted, request.confirm_seeds))
+    trainer = check(request)
+    with folder.locked():
+        if request != found.request:
+            write_sweep_yaml(folder, {**read_sweep_yaml(folder), "confirm_seeds": request.confirm_seeds})
+        limit = None if budget_seconds is None else found.seconds + budget_seconds
+        timed = replace(request, budget=replace(request.budget, seconds=limit))
+        session = Session(
+            folder,
+            timed,
+            found.plan,
+            trainer,
+            display or QuietDisplay(),
+            watchdog,
+            found.seconds,
+            report,
+            searching=False,
+        )
+        return session.run("sweep_resumed", on_end)
+
+
+def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int:
+    """How many pairs a confirmation shall have in all; RequestError where it has them, or more would not be judged."""
+    have = 0 if verdict is None else len(verdict.pairs)
+    most = PLANNED_LOOKS[-1].seeds
+    if have >= most:
+        raise RequestError(
+            f"{name}: was confirmed over {have} seeds; the last planned look is at {most}, more would not be judged"
+        )
+    if seeds is None:
+        return next(look.seeds for look in PLANNED_LOOKS if look.seeds > have)
+    if not have < seeds <= most:
+        raise RequestError(f"--confirm-seeds {seeds}: {have} are done and the last planned look is at {most} seeds")
+    return seeds

@@ -14,7 +14,8 @@ class Trainer(Protocol):
     """Trains one configuration, epoch by epoch.
 
     Optional, looked up by name: `default_params()` (classmethod; known parameter names with defaults),
-    `export_best(folder)` and `set_threads(n)`.
+    `confirmation_params()` (classmethod; what the judged runs of a confirmation get beside their config, for instance
+    the split to evaluate on), `export_best(folder)` and `set_threads(n)`.
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...
@@ -67,3 +68,9 @@ def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> lis
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
         problems.append(f"{where}: the trainer knows no parameter {name!r}; {hint}")
     return problems
+
+
+def confirmation_params(trainer: type[Trainer]) -> Mapping[str, object]:
+    """What the trainer wants in the judged runs of a confirmation beside their config."""
+    found = getattr(trainer, "confirmation_params", None)
+    return {} if found is None else dict(found())

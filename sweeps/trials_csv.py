@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps.atomic_file import write_atomically
-from sweeps.convergence import ENDINGS, Curve
+from sweeps.confirmation import CONFIRMATION, judged_runs
 from sweeps.convergence_columns import convergence_columns
 from sweeps.records import Event, TrialRecord
+from sweeps.trial_curve import curve_of
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
 METRICS = {
@@ -86,22 +87,26 @@ def _row(record: TrialRecord, columns: Sequence[str]) -> dict[str, object]:
 
 
 def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, object]]:
-    """How fast each trial learned, against the run's default config: the columns by trial id."""
-    curves = {record.trial_id: _curve(record) for record in records}
-    default = default_of(records)
-    reports = () if default is None else default.reports
-    errors = (report.get("mean_frame_error") for report in reports)
-    error = next((float(value) for value in errors if isinstance(value, (int, float))), None)
-    reference = None if default is None else curves[default.trial_id]
-    return {trial_id: {**convergence_columns(curve, reference, error)} for trial_id, curve in curves.items()}
+    """How fast each trial learned: the columns by trial id, against the default on the same split and seed.
+
+    That is the search's default, and for a judged run of a confirmation the default's run with its seed.
+    """
+    curves = {record.trial_id: curve_of(record) for record in records}
+    searched_default = default_of(records)
+    _, _, confirmed_defaults = judged_runs(records)
+    columns: dict[str, dict[str, object]] = {}
+    for record in records:
+        judged = record.origin == CONFIRMATION
+        default = confirmed_defaults.get(record.seed) if judged else searched_default
+        reference = None if default is None else curves[default.trial_id]
+        curve = curves[record.trial_id]
+        columns[record.trial_id] = {**convergence_columns(curve, reference, _mean_frame_error(default))}
+    return columns
 
 
-def _curve(record: TrialRecord) -> Curve:
-    """The trial's curve, without a point where somebody's trainer counts its updates in a way that makes no curve."""
-    try:
-        return Curve.from_reports(record.reports, ENDINGS[record.status])
-    except ValueError:
-        return Curve((), ENDINGS[record.status])
+def _mean_frame_error(record: TrialRecord | None) -> float | None:
+    errors = (report.get("mean_frame_error") for report in (() if record is None else record.reports))
+    return next((float(value) for value in errors if isinstance(value, (int, float))), None)
 
 
 def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:

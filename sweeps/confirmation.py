@@ -1,0 +1,163 @@
+"""The runs that confirm a search: which they are, which of them can start now, and who is the finalist."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeps.confirmation_plan import ConfirmationPlan, choose_finalist, confirmation_plan
+from sweeps.records import Event, TrialRecord
+from sweeps.trial_curve import curve_of
+
+ROLE = "confirm"
+SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
+DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
+
+_FINALIST = "finalist "
+_CANDIDATE = "candidate "
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A run that was decided on: who trains (`label`), what for (`origin`), with which config and seed."""
+
+    origin: str
+    label: str
+    seed: int
+    params: Mapping[str, object]
+    role: str = ROLE
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """By which its record is found."""
+        return self.origin, self.label, self.seed
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The plan with its configs: `candidates` by trial id in the search's order, and what the judged runs get beside.
+
+    `judged_params` (for instance the split to evaluate on) go to the pairs that are judged, never to the selection.
+    """
+
+    plan: ConfirmationPlan
+    candidates: Mapping[str, Mapping[str, object]]
+    default: Mapping[str, object]
+    judged_params: Mapping[str, object]
+
+    @property
+    def runs(self) -> int:
+        """How many runs it takes."""
+        return len(self._selection()) + 2 * len(self.plan.confirmation_seeds)
+
+    def due(self, records: Sequence[TrialRecord]) -> list[Assignment]:
+        """The runs that were not started and can be, in their order.
+
+        Until the finalist is known the default's runs fill free slots; from then on whole pairs come first, so that
+        an early end leaves as many pairs as possible.
+        """
+        started = {key for record in records if (key := _key(record)) is not None}
+        finalist = self.finalist(records)
+        wanted = list(self._selection())
+        for seed in self.plan.confirmation_seeds:
+            wanted.append(self._judged(DEFAULT, seed, self.default))
+            if finalist is not None:
+                wanted.append(self._judged(_FINALIST + finalist, seed, self.candidates[finalist]))
+        return [assignment for assignment in wanted if assignment.key not in started]
+
+    def has_more(self, records: Sequence[TrialRecord]) -> bool:
+        """Whether there are runs still to start, now or when the finalist is known."""
+        return bool(self.due(records)) or self.finalist(records) is None
+
+    def finalist(self, records: Sequence[TrialRecord]) -> str | None:
+        """The trial id of the candidate that its selection runs chose; None while one of them has not ended.
+
+        Where none came to an end, the search's order decides: whoever is judged, a config that diverges wins nothing.
+        """
+        by_key = {_key(record): record for record in records}
+        runs = {assignment.key: by_key.get(assignment.key) for assignment in self._selection()}
+        if any(run is None or run.status in (None, "budget") for run in runs.values()):
+            return None
+        ends: dict[str, list[float]] = {name: [] for name in self.candidates}
+        for (_, label, _), run in runs.items():
+            if run is not None:
+                ends[label.removeprefix(_CANDIDATE)].append(_end(run))
+        if not runs:
+            return self.plan.candidates[0]
+        return choose_finalist(ends) or self.plan.candidates[0]
+
+    def _selection(self) -> list[Assignment]:
+        return [
+            Assignment(SELECTION, _CANDIDATE + name, seed, self.candidates[name])
+            for seed in self.plan.selection_seeds
+            for name in self.plan.candidates
+        ]
+
+    def _judged(self, label: str, seed: int, params: Mapping[str, object]) -> Assignment:
+        return Assignment(CONFIRMATION, label, seed, {**params, **self.judged_params})
+
+
+def confirmation_of(
+    records: Sequence[TrialRecord],
+    search_seed: int,
+    seeds: int,
+    *,
+    judged_params: Mapping[str, object],
+    candidates: Sequence[str] | None = None,
+) -> Confirmation | None:
+    """The confirmation of a search's best over `seeds` pairs; None without a default or anything else to compare.
+
+    `candidates` are those of a confirmation that was begun before: they stay, whatever the search found since.
+    """
+    default = default_trial(records)
+    if default is None or seeds < 1:
+        return None
+    ranked = sorted(
+        (r for r in records if r.recommendable and r.identity != default.identity),
+        key=lambda record: (record.objective or 0.0, record.trial_id),
+    )
+    plan = confirmation_plan(
+        [record.trial_id for record in ranked] if candidates is None else candidates, search_seed, confirm_seeds=seeds
+    )
+    if not plan.candidates:
+        return None
+    by_id = {record.trial_id: record.params for record in records}
+    return Confirmation(plan, {name: by_id[name] for name in plan.candidates}, default.params, judged_params)
+
+
+def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
+    """Whom the run's confirmation was begun with; None where none was begun."""
+    begun = next((event for event in events if event["event"] == "confirm_started"), None)
+    named = None if begun is None else begun.get("candidates")
+    return tuple(map(str, named)) if isinstance(named, (list, tuple)) else None
+
+
+def default_trial(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The search's trial of the space's default config; a control is none."""
+    return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
+
+
+def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, TrialRecord], dict[int, TrialRecord]]:
+    """The finalist's trial id (None before it has a run), and its runs and the default's by seed."""
+    finalist: str | None = None
+    ours: dict[int, TrialRecord] = {}
+    theirs: dict[int, TrialRecord] = {}
+    for record in records:
+        key = _key(record)
+        if key is None or record.origin != CONFIRMATION:
+            continue
+        if record.label == DEFAULT:
+            theirs[record.seed] = record
+        else:
+            finalist = (record.label or "").removeprefix(_FINALIST)
+            ours[record.seed] = record
+    return finalist, ours, theirs
+
+
+def _key(record: TrialRecord) -> tuple[str, str, int] | None:
+    return (record.origin, record.label or "", record.seed) if record.role == ROLE else None
+
+
+def _end(run: TrialRecord) -> float:
+    return curve_of(run).end if run.status == "finished" else math.nan

@@ -1,0 +1,14 @@
+"""A trial's record as the curve that convergence and verdict are computed from."""
+
+from __future__ import annotations
+
+from sweeps.convergence import ENDINGS, Curve
+from sweeps.records import TrialRecord
+
+
+def curve_of(record: TrialRecord) -> Curve:
+    """The trial's curve, without a point where somebody's trainer counts its updates in a way that makes no curve."""
+    try:
+        return Curve.from_reports(record.reports, ENDINGS[record.status])
+    except ValueError:
+        return Curve((), ENDINGS[record.status])

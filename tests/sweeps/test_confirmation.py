@@ -1,0 +1,210 @@
+"""Which runs confirm a search, and what their records say, without starting Ray."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweeps.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.errors import RequestError
+from sweeps.judgement import judgement, recommended
+from sweeps.progress import Progress
+from sweeps.records import TrialRecord
+from sweeps.run_files import write_running_files
+from sweeps.run_folder import RunFolder
+from sweeps.rungs import Rungs
+from sweeps.scheduler import RungScheduler
+from sweeps.sweep import check, confirm, seeds_to_confirm
+from sweeps.trials_csv import convergence_by_trial
+from sweeps.verdict import Verdict
+from tests.sweeps.builders import toy_request, trial
+
+SPLIT = {"evaluate_on": "test"}
+
+
+def searched() -> list[TrialRecord]:
+    """A search whose best are, in this order, t0003, t0002, t0005 and t0004; t0006 diverged."""
+    default = trial(1, [0.9, 0.8], origin="default")
+    others = [trial(number, [0.9, end]) for number, end in ((2, 0.6), (3, 0.5), (4, 0.75), (5, 0.7))]
+    return [default, *others, trial(6, [0.4, math.nan], "diverged")]
+
+
+def ended(assignment: Assignment, objectives: list[float], status: str | None = "finished") -> TrialRecord:
+    number = 100 + assignment.seed % 1000 + sum(map(ord, assignment.label))
+    record = trial(number, objectives, status, role="confirm", origin=assignment.origin)
+    return replace(record, label=assignment.label, seed=assignment.seed, params=assignment.params)
+
+
+def planned(records: list[TrialRecord], seeds: int = 3, **more: Any) -> Confirmation:
+    confirmation = confirmation_of(records, 1, seeds, judged_params=SPLIT, **more)
+    assert confirmation is not None
+    return confirmation
+
+
+def carried_out(finalist: list[float], default: list[float]) -> list[TrialRecord]:
+    """The search and its whole confirmation: what finalist and default end at, seed by seed."""
+    records = searched()
+    confirmation = planned(records, len(finalist))
+    ends = {"finalist": iter(finalist), "default": iter(default)}
+    while due := confirmation.due(records):
+        run = due[0]
+        side = run.label.split()[0]
+        end = next(ends[side]) if side in ends else {"candidate t0002": 0.5}.get(run.label, 0.6)
+        status = "finished" if math.isfinite(end) else "diverged"
+        records.append(ended(run, [1.0, end, end, end], status))
+    return records
+
+
+def test_the_best_three_beside_the_default_are_candidates_and_share_seeds_of_their_own() -> None:
+    confirmation = planned(searched())
+    due = confirmation.due(searched())
+    assert [run.label for run in due[:3]] == ["candidate t0003", "candidate t0002", "candidate t0005"]
+    assert {run.seed for run in due[:3]} == set(confirmation.plan.selection_seeds)
+    assert all("evaluate_on" not in run.params for run in due[:3])
+    assert [(run.label, run.params["evaluate_on"]) for run in due[3:]] == [("default", "test")] * 3
+    assert confirmation.runs == 9
+
+
+def test_the_finalist_is_chosen_on_selection_seeds_and_then_whole_pairs_run_on_others() -> None:
+    records = searched()
+    confirmation = planned(records)
+    first, second, third = confirmation.due(records)[:3]
+    records += [ended(first, [0.7, 0.7]), ended(second, [0.6, 0.6]), ended(third, [0.5], None)]
+    assert confirmation.finalist(records) is None
+    assert confirmation.has_more(records)
+    records[-1] = ended(third, [0.5], "failed")
+    assert confirmation.finalist(records) == "t0002"
+    due = confirmation.due(records)
+    assert [run.label for run in due] == ["default", "finalist t0002"] * 3
+    assert [run.seed for run in due[::2]] == [run.seed for run in due[1::2]]
+    assert not {run.seed for run in due} & {1, *confirmation.plan.selection_seeds}
+
+
+def test_where_all_candidates_diverge_the_first_is_judged_and_a_single_one_needs_no_selection() -> None:
+    records = searched()
+    confirmation = planned(records)
+    records += [ended(run, [0.7, math.nan], "diverged") for run in confirmation.due(records)[:3]]
+    assert confirmation.finalist(records) == "t0003"
+    alone = planned(searched()[:2])
+    assert [run.label for run in alone.due(searched()[:2])][:2] == ["default", "finalist t0002"]
+
+
+def test_there_is_nothing_to_confirm_without_a_default_or_another_config() -> None:
+    records = searched()
+    twin = replace(trial(2, [0.5]), params=records[0].params)
+    assert confirmation_of(records[1:], 1, 3, judged_params={}) is None
+    assert confirmation_of([records[0], twin], 1, 3, judged_params={}) is None
+    assert confirmation_of(records, 1, 0, judged_params={}) is None
+
+
+def test_a_confirmation_that_was_begun_keeps_its_candidates_whatever_is_found_later() -> None:
+    events = [
+        {"event": "confirm_started", "trial_id": None, "candidates": ["t0002", "t0004"]},
+        {"event": "confirm_started", "trial_id": None, "candidates": ["t0003"]},
+    ]
+    assert confirmed_candidates(events[:0]) is None
+    begun = planned(searched(), candidates=confirmed_candidates(events))
+    assert begun.plan.candidates == ("t0002", "t0004")
+
+
+@pytest.mark.parametrize(
+    ("finalist", "word", "config"),
+    [
+        ([0.70, 0.71, 0.69], "better", "t0002"),
+        ([0.80, 0.8005, 0.7998], "no difference", "t0001"),
+        ([0.90, 0.91, 0.92], "worse", "t0001"),
+        ([0.70, 0.85, 0.80], "undecided", "t0001"),
+        ([0.70, math.nan, 0.70], "undecided", "t0001"),
+        ([0.70, 0.70], "undecided", "t0001"),
+    ],
+)
+def test_only_a_better_finalist_replaces_the_default(finalist: list[float], word: str, config: str) -> None:
+    judged = judgement(carried_out(finalist, [0.8] * len(finalist)))
+    assert judged is not None
+    assert (judged.verdict.word, judged.proven.trial_id) == (word, config)
+    assert judged.finalist.trial_id == "t0002"
+    assert {run.params["evaluate_on"] for run in judged.proven_runs} == {"test"}
+
+
+def test_nothing_is_judged_before_a_pair_has_ended() -> None:
+    records = [record for record in carried_out([0.7], [0.8]) if record.label != "finalist t0002"]
+    assert judgement(records) is None
+    best = recommended(records, None)
+    assert best is not None
+    assert best.trial_id == "t0003"
+
+
+def test_the_verdict_file_holds_both_configs_and_can_be_read_back(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, confirm_seeds=3)
+    records = carried_out([0.70, 0.71, math.nan], [0.8] * 3)
+    write_running_files(RunFolder(tmp_path), request, records, lambda folder: folder.report)
+    stored = json.loads((tmp_path / "verdict.json").read_text())
+    assert Verdict.from_json(stored).word == "undecided"
+    assert stored["diverged"]["finalist"] == [2004]
+    assert stored["finalist"] == {"trial_id": "t0002", "params": records[1].params}
+    assert stored["default"] == {"trial_id": "t0001", "params": records[0].params}
+
+
+def test_a_judged_run_is_as_fast_as_it_is_against_the_default_of_its_seed() -> None:
+    records = carried_out([0.7] * 3, [0.8] * 3)
+    for index, record in enumerate(records):
+        scale = 1.5 if record.origin == "confirmation" else 1.0
+        reports = [{**report, "mean_frame_error": scale} for report in record.reports]
+        records[index] = replace(record, reports=tuple(reports))
+    speeds = convergence_by_trial(records)
+    defaults = [record for record in records if record.label == "default"]
+    assert [speeds[record.trial_id]["speedup"] for record in defaults] == [1.0] * 3
+
+
+def test_a_confirm_run_enters_no_rung_and_is_never_stopped() -> None:
+    rungs = Rungs(9, 3)
+    scheduler = RungScheduler(
+        rungs,
+        9,
+        protected=lambda trial_id: False,
+        running_best=lambda trial_id: None,
+        apart=lambda name: name[0] == "c",
+    )
+    for trial_id in ("c0001", "c0002"):
+        run = SimpleNamespace(trial_id=trial_id, config={"trial_id": trial_id})
+        scheduler.on_trial_add(None, run)
+        assert scheduler.on_trial_result(None, run, {"epoch": 3, "objective": 0.5}) == "CONTINUE"
+    assert rungs.cutoff(3) is None
+    assert scheduler.decisions == {}
+
+
+def test_more_seeds_are_added_up_to_the_next_planned_look() -> None:
+    three = judgement(carried_out([0.7] * 3, [0.8] * 3))
+    eight = judgement(carried_out([0.7] * 8, [0.8] * 8))
+    assert three is not None
+    assert eight is not None
+    assert seeds_to_confirm("toy", None, None) == 3
+    assert seeds_to_confirm("toy", three.verdict, None) == 8
+    assert seeds_to_confirm("toy", three.verdict, 5) == 5
+    for verdict, seeds in ((three.verdict, 3), (three.verdict, 9), (None, 0)):
+        with pytest.raises(RequestError, match=f"--confirm-seeds {seeds}"):
+            seeds_to_confirm("toy", verdict, seeds)
+    with pytest.raises(RequestError, match="toy: was confirmed over 8 seeds"):
+        seeds_to_confirm("toy", eight.verdict, None)
+
+
+def test_a_request_for_more_seeds_than_are_judged_is_refused_and_there_must_be_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="--confirm-seeds 9: 0 to 8"):
+        check(toy_request(tmp_path, confirm_seeds=9))
+    with pytest.raises(RequestError, match="holds no run"):
+        confirm(tmp_path)
+
+
+def test_the_progress_counts_confirmation_runs_beside_the_trials() -> None:
+    records = carried_out([0.7] * 3, [0.8] * 3)
+    request = toy_request(Path())
+    progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 1, 9)
+    assert progress.heading.startswith("6 of 6 trials · 9 of 9 confirmation runs")
+    assert progress.seconds_left == 0
+    assert progress.total == progress.ended == 15

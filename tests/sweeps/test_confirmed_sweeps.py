@@ -1,0 +1,158 @@
+"""Sweeps of the toy trainer that are confirmed, on a real Ray."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeps.closing import closing_lines, exportable, result_as_dict
+from sweeps.errors import RequestError
+from sweeps.journal import read_events
+from sweeps.plan import Machine, make_plan
+from sweeps.progress import Progress, QuietDisplay
+from sweeps.ray_session import ray_session
+from sweeps.records import TrialRecord
+from sweeps.sweep import SweepResult, confirm, read_run, resume, run
+from tests.sweeps.builders import toy_request
+from tests.toy_trainer import ToyTrainer
+
+pytestmark = pytest.mark.slow
+
+SPLIT_TOY = "tests.split_toy_trainer:SplitToyTrainer"
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ray() -> Iterator[None]:
+    """One Ray for all sweeps of this file; each run uses the one it finds."""
+    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+        yield
+
+
+def request(output: Path, **changes: Any) -> Any:
+    return toy_request(output, **({"trainer": SPLIT_TOY, "trials": 4, "epochs": EPOCHS} | changes))
+
+
+def confirm_runs(result: SweepResult, origin: str) -> list[TrialRecord]:
+    return [record for record in result.records if record.role == "confirm" and record.origin == origin]
+
+
+def outcome(record: TrialRecord) -> tuple[Any, ...]:
+    curve = [(report["epoch"], report["objective"]) for report in record.reports]
+    return record.trial_id, record.label, record.seed, dict(record.params), record.status, curve
+
+
+class Interrupter(QuietDisplay):
+    """Presses Ctrl-C once, when so many confirmation runs were begun and one of them has reported."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+
+    def update(self, progress: Progress) -> None:
+        begun = [record for record in progress.records if record.role == "confirm"]
+        if len(begun) == self.runs and begun[-1].epochs == 2:
+            self.runs = -1
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_path: Path) -> None:
+    result = run(request(tmp_path, confirm_seeds=3, set_params={"best_mel": 1.0}))
+    assert result.verdict is not None
+    assert result.judgement is not None
+    assert result.verdict.word == "better"
+
+    selection, judged = confirm_runs(result, "selection"), confirm_runs(result, "confirmation")
+    assert len(selection) == 3
+    sides = {
+        side: [record for record in judged if (record.label == "default") == (side == "default")]
+        for side in ("default", "finalist")
+    }
+    assert [record.seed for record in sides["default"]] == [record.seed for record in sides["finalist"]]
+    assert len({1, *(r.seed for r in selection)} | {r.seed for r in judged}) == 1 + 1 + 3
+    for default, finalist in zip(sides["default"], sides["finalist"], strict=True):
+        noise = [ToyTrainer(record.params, "", record.seed).weights.tolist() for record in (default, finalist)]
+        assert noise[0] == noise[1]
+    assert {record.status for record in (*selection, *judged)} == {"finished"}
+    assert all(record.epochs == EPOCHS and not record.rungs for record in (*selection, *judged))
+    assert {record.params.get("evaluate_on") for record in judged} == {"test"}
+    assert {record.params.get("evaluate_on") for record in selection} == {None}
+    assert all(report["mean_frame_error"] == 1.25 for record in judged for report in record.reports)
+
+    folder = result.folder
+    stored = json.loads(folder.verdict.read_text())
+    best = yaml.safe_load(folder.best_config.read_text())
+    assert stored["verdict"] == best["verdict"] == "better"
+    assert best["training"] == stored["finalist"]["params"] == dict(result.judgement.finalist.params)
+    assert best["provenance"]["confirmation"]["seeds"] == [record.seed for record in sides["default"]]
+    assert any(line.startswith("verdict      better: ") for line in closing_lines(result))
+    assert not any("unconfirmed" in line for line in closing_lines(result))
+    assert result_as_dict(result)["verdict"] == stored
+    with folder.trials_csv.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["role"] for row in rows].count("confirm") == 3 + 6
+    names = [event["event"] for event in read_events(folder.trials_jsonl) if event["trial_id"] is None]
+    assert names == ["sweep_started", "confirm_started", "confirm_ended", "sweep_ended"]
+
+    again = read_run(folder.path)
+    assert again.verdict == result.verdict
+    assert exportable(again)[0] == result.judgement.finalist
+    with pytest.raises(RequestError, match="--confirm-seeds 3: 3 are done"):
+        confirm(folder.path, seeds=3)
+    more = confirm(folder.path, seeds=4)
+    assert more.verdict is not None
+    assert len(more.verdict.pairs) == 4
+    assert more.records[: len(result.records)] == result.records
+    assert read_run(folder.path).request.confirm_seeds == 4
+
+
+def test_an_interrupted_confirmation_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = run(request(tmp_path, name="whole", trials=3, confirm_seeds=3))
+    given = request(tmp_path, name="cut", trials=3, confirm_seeds=3)
+    cut = run(given, display=Interrupter(4))
+    assert cut.ended == "interrupted"
+    assert [record.status for record in cut.records[-2:]] == ["finished", None]
+    events = [event for event in read_events(cut.folder.trials_jsonl) if event["event"] == "confirm_ended"]
+    assert [event["reason"] for event in events] == ["interrupted"]
+    assert len(cut.records) < len(whole.records)
+    resumed = resume(cut.folder.path)
+    assert resumed.ended == "finished"
+    assert [outcome(record) for record in resumed.records] == [outcome(record) for record in whole.records]
+    assert resumed.verdict == whole.verdict
+    assert resumed.verdict is not None
+    assert resumed.verdict.word == "no difference"
+    training = yaml.safe_load(resumed.folder.best_config.read_text())["training"]
+    assert training == dict(resumed.records[0].params)
+    assert resume(cut.folder.path).records == resumed.records
+
+
+def test_a_default_that_is_the_best_is_kept_and_still_compared_with_the_best_other(tmp_path: Path) -> None:
+    first = run(request(tmp_path, trials=2, concurrent=2, set_params={"best_mel": 2.5}))
+    assert first.verdict is None
+    assert not first.folder.verdict.exists()
+    assert first.best is first.records[0]
+    result = confirm(first.folder.path)
+    assert result.verdict is not None
+    assert result.verdict.word in ("no difference", "worse")
+    assert result.judgement is not None
+    assert result.judgement.finalist.trial_id == "t0002"
+    assert confirm_runs(result, "selection") == []
+    assert yaml.safe_load(result.folder.best_config.read_text())["training"] == dict(first.records[0].params)
+    assert (result.folder.best / "toy.txt").exists()
+
+
+def test_a_finalist_that_diverges_over_fresh_seeds_is_never_better(tmp_path: Path) -> None:
+    settings = {"best_mel": 1.0, "diverges_from_seed": 2000}
+    result = run(request(tmp_path, trials=2, confirm_seeds=3, set_params=settings))
+    assert result.verdict is not None
+    assert result.verdict.word in ("undecided", "worse")
+    runs = [record for record in confirm_runs(result, "confirmation") if record.label != "default"]
+    assert [(record.status, record.stop_reason) for record in runs] == [("diverged", "kl is inf at step 9")] * 3
+    assert yaml.safe_load(result.folder.best_config.read_text())["training"] == dict(result.records[0].params)
