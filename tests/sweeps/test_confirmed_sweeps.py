@@ -51,13 +51,14 @@ def outcome(record: TrialRecord) -> tuple[Any, ...]:
 
 
 class Interrupter(QuietDisplay):
-    """Presses Ctrl-C once, when so many confirmation runs were begun and one of them has reported."""
+    """Presses Ctrl-C once, when so many runs of a role were begun and the newest has reported twice."""
 
-    def __init__(self, runs: int) -> None:
+    def __init__(self, runs: int, role: str = "confirm") -> None:
         self.runs = runs
+        self.role = role
 
     def update(self, progress: Progress) -> None:
-        begun = [record for record in progress.records if record.role == "confirm"]
+        begun = [record for record in progress.records if record.role == self.role]
         if len(begun) == self.runs and begun[-1].epochs == 2:
             self.runs = -1
             os.kill(os.getpid(), signal.SIGINT)
@@ -156,3 +157,25 @@ def test_a_finalist_that_diverges_over_fresh_seeds_is_never_better(tmp_path: Pat
     runs = [record for record in confirm_runs(result, "confirmation") if record.label != "default"]
     assert [(record.status, record.stop_reason) for record in runs] == [("diverged", "kl is inf at step 9")] * 3
     assert yaml.safe_load(result.folder.best_config.read_text())["training"] == dict(result.records[0].params)
+
+
+def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_go_on_later(tmp_path: Path) -> None:
+    begun = run(request(tmp_path, set_params={"slow": 0.3, "best_mel": 1.0}), display=Interrupter(3, role="trial"))
+    assert [record.status for record in begun.records] == ["finished", "finished", None]
+    short = confirm(begun.folder.path, budget_seconds=4.0)
+    assert (short.ended, begun.records[:2]) == ("budget", short.records[:2])
+    assert short.verdict is None or short.verdict.word == "undecided"
+    confirmed = confirm(begun.folder.path)
+    assert (confirmed.ended, confirmed.reason) == ("finished", "all confirmation runs are done")
+    assert confirmed.verdict is not None
+    assert confirmed.verdict.word == "better"
+    runs = confirm_runs(confirmed, "selection") + confirm_runs(confirmed, "confirmation")
+    assert len({(record.label, record.seed) for record in runs}) == len(runs) == 2 + 6
+    assert {record.label for record in runs if record.origin == "selection"} == {"candidate t0002", "candidate t0003"}
+    whole = resume(begun.folder.path)
+    assert [record.status for record in whole.records if record.role == "trial"][:3] == ["finished"] * 3
+    assert len([record for record in whole.records if record.role == "trial"]) == 4
+    assert [record for record in whole.records if record.role == "confirm"] == [
+        record for record in confirmed.records if record.role == "confirm"
+    ]
+    assert whole.verdict == confirmed.verdict
