@@ -12,7 +12,7 @@ from tests.xtts.conftest import Learnable, prepare_learnable
 from tests.xtts.model.run_anew import run_anew
 from xtts.batches import Item, SpeechBatches
 from xtts.corpus.prepared import VALIDATION
-from xtts.evaluation import Errors, Evaluator, difference_interval
+from xtts.evaluation import Errors, Evaluator, difference_interval, evenly_spread
 from xtts.mel import MELS, PATCH_FRAMES
 from xtts.model.free_running import HORIZONS, with_true_history
 from xtts.model.gaussian import kl_divergence
@@ -216,6 +216,16 @@ def test_evaluating_changes_neither_the_model_nor_any_random_number(speech, mode
     assert torch.equal(torch.rand(3), expected)
     assert model.training == training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("count", "most"), [(3, 128), (128, 128), (129, 128), (1000, 16)])
+def test_a_large_split_is_thinned_out_evenly(count, most):
+    clips = 7 * np.arange(count)
+    kept = evenly_spread(clips, most)
+    assert len(kept) == min(count, most)
+    assert len(set(kept.tolist())) == len(kept)
+    gaps = np.diff(kept) / 7
+    assert gaps.max() - gaps.min() <= 1.0
 
 
 def made_errors(clips: int, seed: int, level: float = 1.0) -> Errors:

@@ -16,12 +16,13 @@ from sweeps.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.xtts.conftest import MINI, Learnable, true_alignment
 from tests.xtts.trials import Watched, comparable, parameters, watch
 from xtts.batches import SpeechBatches
-from xtts.corpus.prepared import TRAIN, VALIDATION, no_progress
+from xtts.corpus.prepared import TEST, TRAIN, VALIDATION, no_progress
 from xtts.errors import SpeechError
 from xtts.evaluation import Evaluator
 from xtts.mel import HOP, SAMPLE_RATE
 from xtts.preparation import prepare_data
 from xtts.trainer import Settings, XttsTrainer
+from xtts.weighting import WEIGHTINGS
 
 OTHERS = {
     "mel_loss_weight": 35.0,
@@ -32,6 +33,8 @@ OTHERS = {
     "warmup_updates": 5,
     "weight_decay": 0.0,
     "adam_epsilon": 1e-6,
+    "weighting": "sigma_vae",
+    "evaluate_on": "test",
 }
 
 
@@ -180,9 +183,10 @@ def without_time(state: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in state.items() if name != "seconds"}
 
 
-def test_a_trial_that_goes_on_from_a_file_equals_one_that_never_stopped(learnable, tmp_path):
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_a_trial_that_goes_on_from_a_file_equals_one_that_never_stopped(learnable, tmp_path, weighting):
     """Bit for bit: parameters, optimiser, counters and every figure."""
-    whole, first, second = (learnable.trainer() for _ in range(3))
+    whole, first, second = (learnable.trainer(weighting=weighting) for _ in range(3))
     whole.train_epoch()
     first.train_epoch()
     save_checkpoint(tmp_path / "last.safetensors", Checkpoint(first.state_dict(), {}))
@@ -217,6 +221,19 @@ def test_training_time_goes_on_too(learnable):
     metrics = second.train_epoch()
     assert metrics["seconds"] > spent > 0
     assert metrics["evaluations"][0]["seconds"] > spent
+
+
+def test_a_confirmation_is_judged_on_the_test_split_and_trains_alike(learnable):
+    search, confirmation = learnable.trainer(), learnable.trainer(**XttsTrainer.confirmation_params())
+    ones, others = search.train_epoch(), confirmation.train_epoch()
+    assert torch.equal(parameters(search), parameters(confirmation))
+    speech = learnable.aligned.speech
+    evaluator = Evaluator(
+        SpeechBatches(learnable.aligned, speech.mel_mean, speech.mel_sd), TEST, 1.0, torch.device("cpu"), torch.float32
+    )
+    assert others["objective"] == pytest.approx(evaluator.evaluate(search.model).objective, abs=1e-9)
+    assert others["objective"] != ones["objective"]
+    assert others["loss"] == ones["loss"]
 
 
 def test_the_figures_of_an_epoch_are_those_of_its_steps(learnable):

@@ -198,5 +198,18 @@ def test_the_value_clips_share_is_of_the_steps_it_reached(learnable):
     assert metrics["train/loss_clip_fraction"] == pytest.approx(sum(reached) / len(reached))
 
 
+@pytest.mark.parametrize("rival", ["sigma_vae", "balancer"])
+def test_a_rival_takes_the_very_step_that_its_weights_say(after, rival):
+    """Its own way through the graph comes to the same gradient as fixed weights of those values."""
+    found, metrics = after(weighting=rival, gradient_clip_norm=None, **ONE_STEP)
+    weights = {f"{term}_loss_weight": metrics[f"train/{term}_weight"] for term in ("mel", "kl")}
+    assert weights["kl_loss_weight"] != 1.0
+    same, fixed = after(gradient_clip_norm=None, **weights, **ONE_STEP)
+    # The printed weight is rounded to single precision.
+    assert float((found - same).abs().median()) < 1e-9
+    assert metrics["train/grad_norm_p50"] == pytest.approx(fixed["train/grad_norm_p50"], rel=1e-5)
+    assert metrics["loss"] == pytest.approx(fixed["loss"], rel=1e-5)
+
+
 def test_history_dropout_changes_what_is_learned(after):
     assert apart(after(history_dropout=0.0)[0], after(history_dropout=0.5)[0]) > 1e-4
