@@ -182,7 +182,8 @@ class Balancer:
 
     def backward(self, total: Tensor) -> None:
         """Down to the cuts, then from each on to what it was made from, the last first."""
-        total.backward()
+        # The sample of the posterior stands above one cut and below the other: what it keeps is needed twice.
+        total.backward(retain_graph=True)
         for cut in reversed(self._cuts):
             cut.below.backward(cut.above.grad)
         self._cuts = []
