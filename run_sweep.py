@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from sweeps.sweep import Run, SweepResult
 
 TRAINER = "xtts.trainer:XttsTrainer"
-COMMANDS = "resume report export say train check list spaces"
+COMMANDS = "resume confirm report export publish say train check list spaces"
 EPILOG = """\
 commands (python run_sweep.py COMMAND --help):
   resume [NAME]                go on with a sweep that was interrupted, or give it more trials or time
+  confirm [NAME]               test the search's best against the default over fresh seeds
   report [NAME]                write report.html, trials.csv and optuna.db again from the records
   export [NAME] --to TARGET    write the best config for a trainer: native, myxtts, coqui-vits
+  publish [NAME]               upload an offline sweep to W&B, as a W&B sweep with a workspace
   say [NAME] "text" -o FILE    speak with the best model of a sweep
   train --config FILE          one full run with a config, resumable
   check DIR                    a data set's health, before a GPU hour is spent
@@ -92,6 +94,7 @@ def _sweep_parser() -> argparse.ArgumentParser:
     add("--trials", type=int, default=16, help="how many configs (default: 16)")
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
     add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
+    add("--confirm-seeds", type=int, default=3, metavar="N", help="fresh seeds for the best (default: 3; 0: none)")
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
     add(
         "--budget", metavar="TIME", help="wall-clock budget such as 2h or 45m; the sweep then ends with its best so far"
@@ -101,6 +104,7 @@ def _sweep_parser() -> argparse.ArgumentParser:
     add("--concurrent", type=int, metavar="N", help="trials side by side (default: planned from the machine)")
     add("--name", help="the run's name (default: space and time)")
     _add_output(parser)
+    _add_wandb(parser)
     add("--trainer", default=TRAINER, metavar="MODULE:CLASS", help="somebody's own trainer")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="fix a parameter of the trainer")
     add("--allow-unsafe", action="store_true", help="leave the safe limits; such trials become controls")
@@ -113,12 +117,20 @@ def _sweep_parser() -> argparse.ArgumentParser:
 def _command_parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"run_sweep.py {command}")
     add = parser.add_argument
-    if command in ("resume", "report", "export"):
+    if command in ("resume", "confirm", "report", "export", "publish"):
         add("name", nargs="?", metavar="NAME", help="the run (default: the newest)")
     if command == "say":
         add("words", nargs="+", metavar="[NAME] TEXT", help="the run (default: the newest) and what to say")
         add("-o", dest="file", required=True, metavar="FILE", help="the wav file to write")
         add("--voice", help="a speaker of the training data")
+    if command == "confirm":
+        add("--seeds", type=int, help="fresh seeds in all: 3 or 8 (default: the next planned look)")
+        add("--budget", metavar="TIME", help="wall-clock budget of this command")
+    if command in ("resume", "confirm"):
+        _add_wandb(parser)
+    if command == "publish":
+        add("--project", default="xtts-sweep")
+        add("--entity", help="the W&B team or user (default: your own)")
     if command == "report":
         add("--lang", choices=("en", "fa"), default="en", help="English or Persian")
     if command == "resume":
@@ -146,9 +158,14 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
         add("--deep", action="store_true", help="read every file again instead of trusting sizes and times")
     if command != "check" and command != "spaces":
         _add_output(parser)
-    if command in ("resume", "check", "list", "spaces"):
+    if command in ("resume", "confirm", "check", "list", "spaces"):
         add("--json", action="store_true")
     return parser
+
+
+def _add_wandb(parser: argparse.ArgumentParser) -> None:
+    help_text = "default: online if logged in, else offline"
+    parser.add_argument("--wandb", choices=("offline", "online", "off"), help=help_text)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +196,8 @@ def _sweep(options: argparse.Namespace) -> int:
         say(line)
     if options.dry_run:
         return _dry_run(options, request, say)
-    result = run(request, display=_display(options.json), report=_page())
+    recording = _recording(options)
+    result = run(request, display=_display(options.json), report=_page(), recording=recording)
     return _closing(result, options.json)
 
 
@@ -213,6 +231,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         allow_unsafe=options.allow_unsafe,
+        confirm_seeds=0 if space.controls else options.confirm_seeds,
         command=shlex.join(["python", "run_sweep.py", *options.given]),
     )
 
@@ -286,9 +305,51 @@ def _resume(options: argparse.Namespace) -> int:
     folder = find_run(Path(options.output), options.name)
     budget = parse_duration(options.budget) if options.budget else None
     result = resume(
-        folder.path, trials=options.trials, budget_seconds=budget, display=_display(options.json), report=_page()
+        folder.path,
+        trials=options.trials,
+        budget_seconds=budget,
+        display=_display(options.json),
+        report=_page(),
+        recording=_recording(options),
     )
     return _closing(result, options.json)
+
+
+def _confirm(options: argparse.Namespace) -> int:
+    from sweeps.budget import parse_duration
+    from sweeps.run_folder import find_run
+    from sweeps.sweep import confirm
+
+    result = confirm(
+        find_run(Path(options.output), options.name).path,
+        seeds=options.seeds,
+        budget_seconds=parse_duration(options.budget) if options.budget else None,
+        display=_display(options.json),
+        report=_page(),
+        recording=_recording(options),
+    )
+    return _closing(result, options.json)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from sweeps.run_folder import find_run
+    from sweeps.weights_and_biases import publish
+    from wiring import WANDB_RATIOS
+
+    folder = find_run(Path(options.output), options.name)
+    lines = publish(folder.path, project=options.project, entity=options.entity, ratios=WANDB_RATIOS, say=print)
+    print("\n".join(lines))
+    return 0
+
+
+def _recording(options: argparse.Namespace) -> Any:
+    """What begins the W&B record of a run; a wrong --wandb is refused before anything starts."""
+    import os
+
+    from sweeps.weights_and_biases import choose_mode
+    from wiring import recording
+
+    return recording(choose_mode(options.wandb, os.environ))
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -306,7 +367,7 @@ def _export(options: argparse.Namespace) -> int:
 
     run = _found(options)
     best, found = exportable(run)
-    data = run.request.data_summary
+    data, verdict = run.request.data_summary, run.verdict
     tuned = TunedConfig(
         params={**run.request.shared_params, **best.params},
         mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
@@ -317,9 +378,9 @@ def _export(options: argparse.Namespace) -> int:
     provenance = Provenance(
         objective=found.value,
         best_epoch=found.epoch,
-        verdict="unconfirmed",
-        seeds=(best.seed,),
-        interval=None,
+        verdict=verdict.word if verdict else "unconfirmed",
+        seeds=tuple(pair.seed for pair in verdict.pairs) if verdict else (best.seed,),
+        interval=verdict.interval if verdict else None,
         data=str(data.get("source", run.request.data)),
         data_fingerprint=str(data.get("fingerprint", "")),
         date=time.strftime("%Y-%m-%d"),

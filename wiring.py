@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sweeps.closing import default_record
+from sweeps.recording import Recording
 from sweeps.records import TrialRecord
 from sweeps.report import Coordinate, FindingNote, HealthNote, ReportExtras, Sample, SampleText, write_report
 from sweeps.run_folder import RunFolder
 from sweeps.run_record import Run, read_run
+from sweeps.weights_and_biases import Mode, start_recording
+from sweeps.weights_and_biases import Sample as Sound
 from xtts.findings import Finding, summary, trial_findings
 from xtts.findings_over_trials import TrainedTrial, findings_over_trials
 
@@ -32,6 +36,11 @@ _HEALTH_FA = {
     "fingerprint": "اثر انگشت داده",
 }
 RATIOS = (("mel/kl", "mel_loss_weight", "kl_loss_weight"), ("clip/mel", "gradient_clip_norm", "mel_loss_weight"))
+WANDB_RATIOS = (
+    ("rho", "kl_loss_weight", "mel_loss_weight"),
+    ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight"),
+)
+_WANDB_PROJECT = "xtts-sweep"
 _MOST_NAMED = 20
 
 
@@ -54,6 +63,42 @@ def report_extras(run: Run, lang: str = "en") -> ReportExtras:
         health_notes=_health_notes(data, lang),
         samples=_samples(run.folder.best / "samples"),
     )
+
+
+def recording(mode: Mode) -> Recording:
+    """What a session calls to begin the W&B record of a run."""
+    return partial(_WandbRecording, mode=mode)
+
+
+class _WandbRecording:
+    """W&B's record of one session, which ends with what the best model says."""
+
+    def __init__(self, folder: RunFolder, mode: Mode) -> None:
+        self._folder = folder
+        self._record = start_recording(folder, mode, project=_WANDB_PROJECT, ratios=WANDB_RATIOS)
+        self._line: str | None = None
+        self._open = True
+
+    def close(self) -> str | None:
+        """End the record; the line for people, the same if it is called again."""
+        if self._open:
+            self._open = False
+            self._line = self._record.close(_sounds(self._folder))
+        return self._line
+
+
+def _sounds(folder: RunFolder) -> list[Sound]:
+    """The sentences of best/ for W&B, under the trial whose weights say them."""
+    best = read_run(folder.path).recommended
+    texts = sorted((folder.best / "samples").glob("*.txt"))
+    if best is None:
+        return []
+    return [
+        Sound(best.trial_id, f"sample {text.stem} {who}", audio=wav, caption=text.read_text("utf-8").strip())
+        for text in texts
+        for who in ("said", "real")
+        if (wav := text.with_suffix(f".{who}.wav")).is_file()
+    ]
 
 
 def sweep_findings(run: Run) -> tuple[Finding, ...]:

@@ -22,6 +22,7 @@ from sweeps.kept_weights import export_best, tidy_checkpoints
 from sweeps.plan import Plan
 from sweeps.progress import Display, Progress
 from sweeps.proposer import Proposer
+from sweeps.recording import Recording, no_recording
 from sweeps.records import TrialRecord, best_record
 from sweeps.report import Report, write_report
 from sweeps.request import ETA, SweepRequest
@@ -50,6 +51,7 @@ class Session:
         seconds_before: float = 0.0,
         report: Report = write_report,
         searching: bool = True,
+        recording: Recording = no_recording,
     ) -> None:
         self._folder = folder
         self._request = request
@@ -65,6 +67,7 @@ class Session:
         self._next_files = 0.0
         self._interrupted: str | None = None
         self._searching = searching
+        self._begin_recording = recording
         self._candidates: Sequence[str] | None = None
 
     @property
@@ -73,7 +76,11 @@ class Session:
 
     def run(self, first_event: str, on_end: Sequence[Hook]) -> SweepResult:
         """Search until nothing is left to try, time runs out or somebody interrupts; SweepFailed without a result."""
-        with Journal(self._folder.trials_jsonl) as journal, self._signals():
+        with (
+            contextlib.closing(self._begin_recording(self._folder)) as self._recording,
+            Journal(self._folder.trials_jsonl) as journal,
+            self._signals(),
+        ):
             self._journal = journal
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
@@ -303,6 +310,7 @@ class Session:
                 params = self._describe(proven)["params"]
                 runs = () if judged is None else judged.proven_runs
                 notes.append(export_best(self._folder, proven, self._trainer, params, self._request.data, runs))
+        notes.append(self._recording.close())
         correlation = correlation_of(self._request, records)
         told = tuple(note for note in notes if note)
         best = best_record(records)

@@ -11,6 +11,7 @@ from sweeps.decision import PLANNED_LOOKS
 from sweeps.errors import RequestError
 from sweeps.plan import Plan, make_plan, this_machine
 from sweeps.progress import Display, QuietDisplay
+from sweeps.recording import Recording, no_recording
 from sweeps.report import Report, write_report
 from sweeps.request import SweepRequest, raised, sweep_yaml
 from sweeps.run_files import rewrite_files
@@ -68,6 +69,7 @@ def run(
     on_end: Sequence[Hook] = (),
     watchdog: Watchdog | None = None,
     report: Report = write_report,
+    recording: Recording = no_recording,
 ) -> SweepResult:
     """Run a new sweep. RequestError before anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
@@ -75,7 +77,9 @@ def run(
     folder = new_run(request.output, request.name)
     with folder.locked():
         write_sweep_yaml(folder, sweep_yaml(request, plan))
-        session = Session(folder, request, plan, trainer, display or QuietDisplay(), watchdog, report=report)
+        session = Session(
+            folder, request, plan, trainer, display or QuietDisplay(), watchdog, report=report, recording=recording
+        )
         return session.run("sweep_started", on_end)
 
 
@@ -88,6 +92,7 @@ def resume(
     on_end: Sequence[Hook] = (),
     watchdog: Watchdog | None = None,
     report: Report = write_report,
+    recording: Recording = no_recording,
 ) -> SweepResult:
     """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised."""
     found = read_run(path)
@@ -105,7 +110,9 @@ def resume(
                 {**read_sweep_yaml(folder), "trials": request.trials, "budget_seconds": request.budget.seconds},
             )
         shown = display or QuietDisplay()
-        session = Session(folder, request, found.plan, trainer, shown, watchdog, found.seconds, report)
+        session = Session(
+            folder, request, found.plan, trainer, shown, watchdog, found.seconds, report, recording=recording
+        )
         return session.run("sweep_resumed", on_end)
 
 
@@ -118,6 +125,7 @@ def confirm(
     on_end: Sequence[Hook] = (),
     watchdog: Watchdog | None = None,
     report: Report = write_report,
+    recording: Recording = no_recording,
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs).
 
@@ -150,6 +158,7 @@ def confirm(
             found.seconds,
             report,
             searching=False,
+            recording=recording,
         )
         return session.run("sweep_resumed", on_end)
 

@@ -65,6 +65,14 @@ class Verdict:
         return math.exp(math.fsum(map(math.log, ended)) / len(ended))
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of the difference in the objective's own units; None where there is none."""
+        if self.interval_percent is None:
+            return None
+        low, high = (self._in_objective(end) for end in self.interval_percent)
+        return None if low is None or high is None else (low, high)
+
+    @property
     def keeps_default(self) -> bool:
         """Whether best_config.yaml is the default: always, unless the finalist was confirmed or never tested."""
         return self.word not in ("better", "unconfirmed")
@@ -88,7 +96,7 @@ class Verdict:
             "difference_percent": _finite(self.difference_percent),
             "interval_percent": self.interval_percent and [_finite(end) for end in self.interval_percent],
             "difference": self._in_objective(self.difference_percent),
-            "interval": self.interval_percent and [self._in_objective(end) for end in self.interval_percent],
+            "interval": self.interval,
             "default_objective": self.default_objective,
             "confidence": None if self.look is None else 1 - self.look.alpha,
             "covers": "seeds, not other data",
