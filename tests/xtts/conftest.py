@@ -20,7 +20,7 @@ from xtts.model.shape import PRESETS, Shape
 from xtts.preparation import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer
 
-MINI = Shape(width=32, layers=2, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
+MINI = Shape(width=32, layers=1, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,8 @@ def test_batches_of_any_size_give_the_same_figures(speech, model, evaluation, mo
 
 
 def test_a_model_that_uses_its_text_says_so(evaluation):
-    assert evaluation.text_use > 0.08
-    assert evaluation.text_use_low > 0.05
+    assert evaluation.text_use > 0.06
+    assert evaluation.text_use_low > 0.04
 
 
 def test_an_untrained_model_uses_no_text(speech):
@@ -195,7 +195,7 @@ def test_the_same_model_has_the_same_figures_in_sd_units_with_and_without_normal
     for name in ("objective", "next", "free", "text_use", "text_use_low", "text_use_high"):
         assert vars(found)[name] == pytest.approx(vars(evaluation)[name], abs=1e-4), name
     # The last patch of a clip is filled up with zeros, which are loud where mel is not normalised.
-    assert found.mel == pytest.approx(evaluation.mel, abs=0.02)
+    assert found.mel == pytest.approx(evaluation.mel, abs=0.05)
 
 
 def test_the_mean_frames_error_is_the_same_with_and_without_normalisation(speech):

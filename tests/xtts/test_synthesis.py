@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from tests.xtts.conftest import Learnable
+from tests.xtts.conftest import MINI, Learnable
 from xtts.corpus.prepared import TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
@@ -79,7 +79,7 @@ def test_speech_is_in_the_units_of_the_recordings(talker, speaker):
     assert mel.shape[1] == MELS
     assert len(mel) % PATCH_FRAMES == 0
     assert mel.mean() == pytest.approx(speech.mel_mean, abs=1.0)
-    assert mel.std() == pytest.approx(speech.mel_sd, rel=0.5)
+    assert mel.std() == pytest.approx(speech.mel_sd, rel=0.7)
 
 
 def test_a_trial_on_unnormalised_mel_speaks_in_the_same_units(talker, tmp_path):
@@ -171,7 +171,7 @@ def without(folder: Path, name: str) -> None:
     file.write_text(json.dumps(about))
 
 
-SHAPE = {"width": 32, "layers": 2, "heads": 2, "text_layers": 1, "latent": 8, "codec_width": 64, "voice_latents": 2}
+SHAPE = vars(MINI)
 DAMAGE = {
     "no folder": shutil.rmtree,
     "no weights": lambda folder: (folder / "model.safetensors").unlink(),
@@ -187,7 +187,7 @@ DAMAGE = {
     "vocabulary of numbers": lambda folder: rewrite(folder, vocabulary=[1, 2, 3]),
     "vocabulary one symbol short": lambda folder: rewrite(folder, vocabulary=[" ", "a"]),
     "shape of another model": lambda folder: rewrite(folder, shape=SHAPE | {"width": 64}),
-    "shape of more layers": lambda folder: rewrite(folder, shape=SHAPE | {"layers": 3}),
+    "shape of more layers": lambda folder: rewrite(folder, shape=SHAPE | {"layers": 2}),
     "shape without heads": lambda folder: rewrite(folder, shape=SHAPE | {"heads": 0}),
     "shape of words": lambda folder: rewrite(folder, shape=SHAPE | {"width": "wide"}),
     "more voices": lambda folder: rewrite(folder, voices=["high", "low", "third"]),
