@@ -171,10 +171,11 @@ class Balancer:
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
         """From the running norms, this step's included."""
         meeting = [cut.above for cut in self._cuts]
-        norms = [
-            torch.nn.utils.get_total_norm(torch.autograd.grad(losses[name], meeting, retain_graph=True))
-            for name in ("mel", "kl")
-        ]
+        norms = []
+        for name in ("mel", "kl"):
+            gradients = torch.autograd.grad(losses[name], meeting, retain_graph=True)
+            # Under autocast some are bfloat16, too coarse for a norm.
+            norms.append(torch.nn.utils.get_total_norm([one.to(self._norms.dtype) for one in gradients]))
         self._norms = _NORM_MEMORY * self._norms + torch.stack(norms)
         kl = self._kl * self._norms[0] / (self._norms[1] + _EPSILON)
         self._seen.add(kl)

@@ -146,6 +146,21 @@ def test_every_parameter_gets_the_gradient_of_the_weighted_total(learnable):
         torch.testing.assert_close(cut[name], gradient, rtol=1e-9, atol=1e-14)
 
 
+def test_half_precision_finds_nearly_the_same_balance(learnable):
+    trainer = learnable.trainer(batch_frames=250)
+    batch, noise = first_step(learnable.trainer(batch_frames=250))
+    found = []
+    for half in (False, True):
+        balancer = Balancer(2.5, 1.0, CPU, torch.float32)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half), balancer.watching(trainer.model):
+            losses = trainer.model.losses(batch, noise)
+        weights = balancer.weights(losses)
+        balancer.backward(weights.mel * losses["mel"] + weights.kl * losses["kl"])
+        found.append(float(weights.kl))
+    assert found[0] != found[1]
+    assert found[1] == pytest.approx(found[0], rel=0.02)
+
+
 def test_to_the_balancer_the_scale_of_a_loss_is_nothing(learnable):
     """A KL ten times as large gets a tenth of the weight, and the trial learns the same."""
     ends = []
