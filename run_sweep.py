@@ -366,7 +366,7 @@ def _export(options: argparse.Namespace) -> int:
     from xtts.exports import Provenance, TunedConfig, export_config
 
     run = _found(options)
-    best, found = exportable(run)
+    best, found = exportable(run, options.unproven)
     data, verdict = run.request.data_summary, run.verdict
     tuned = TunedConfig(
         params={**run.request.shared_params, **best.params},

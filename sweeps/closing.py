@@ -21,12 +21,12 @@ def default_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
     return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
 
 
-def exportable(run: Run) -> tuple[TrialRecord, Best]:
+def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
     """The trial that a run would export, and its best epoch; RequestError where it has none (controls never are).
 
-    After a confirmation it is the proven one: the default, unless the finalist is better.
+    After a confirmation it is the proven one: the default, unless the finalist is better or `unproven` asks for it.
     """
-    best = run.recommended
+    best = run.judgement.finalist if unproven and run.judgement is not None else run.recommended
     if best is None or best.best is None:
         why = "it holds only controls" if run.records else "it has no finished epoch yet"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
