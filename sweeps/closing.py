@@ -92,12 +92,13 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
 def run_row(run: Run) -> dict[str, object]:
     """A run for `list --json`."""
     best = run.best
+    search = [record for record in run.records if record.role != "confirm"]
     return {
         "run": run.folder.name,
         "folder": str(run.folder.path),
         "space": run.request.space.name,
-        "trials": len(run.records),
-        "ended": sum(record.status is not None for record in run.records),
+        "trials": len(search),
+        "ended": sum(record.status is not None for record in search),
         "of": run.request.trials,
         "seconds": round(run.seconds, 1),
         "best": None if best is None else _trial(best),

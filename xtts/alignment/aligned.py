@@ -17,6 +17,7 @@ from xtts.errors import SpeechError
 
 _VERSION = 1
 _DOUBTFUL_CONFIDENCE = 0.5
+_DOUBTFUL_ADVANTAGE = 0.2  # of the data set's median
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class AlignedSpeech:
 
     def misaligned(self) -> NDArray[np.int64]:
         """Clips whose sound fits other texts as well as their own, or finds no clear path through it: worst first."""
-        doubtful = np.flatnonzero((self.advantage <= 0.0) | (self.confidence < _DOUBTFUL_CONFIDENCE))
+        usual = max(0.0, float(np.median(self.advantage)))
+        wrong = self.advantage <= _DOUBTFUL_ADVANTAGE * usual
+        doubtful = np.flatnonzero(wrong | (self.confidence < _DOUBTFUL_CONFIDENCE))
         return doubtful[np.argsort(self.advantage[doubtful], kind="stable")]
 
     def summary(self) -> dict[str, object]:
