@@ -96,7 +96,7 @@ def _sounds(folder: RunFolder) -> list[Sound]:
     return [
         Sound(best.trial_id, f"sample {text.stem} {who}", audio=wav, caption=text.read_text("utf-8").strip())
         for text in texts
-        for who in ("said", "real")
+        for who in ("said", "real", "default")
         if (wav := text.with_suffix(f".{who}.wav")).is_file()
     ]
 
@@ -178,7 +178,9 @@ def _samples(folder: Path) -> tuple[SampleText, ...]:
         real, said = text.with_suffix(".real.wav"), text.with_suffix(".said.wav")
         if real.is_file() and said.is_file():
             sentence = text.read_text("utf-8").partition("|")[2].strip()
-            found.append(SampleText(sentence, (_sample("real", real), _sample("best", said))))
+            default = text.with_suffix(".default.wav")
+            others = (_sample("default", default),) if default.is_file() else ()
+            found.append(SampleText(sentence, (_sample("real", real), *others, _sample("best", said))))
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sweeps.checkpoint import BEST, LAST, UnreadableCheckpointError, load_checkpoint
 from sweeps.confirmation import CONFIRMATION
@@ -17,8 +18,8 @@ KEPT = 3
 
 
 def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
-    """After `ended`: keep the best checkpoint of the best few trials, and of the first run of each config that is
-    confirmed; an ended trial needs its last one no more."""
+    """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
+    config that is confirmed; an ended trial needs its last one no more."""
     records = list(records)
     ranked = sorted(
         (record for record in records if record.status is not None and record.recommendable),
@@ -29,7 +30,8 @@ def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: T
     for record in sorted(records, key=lambda record: record.seed):
         if record.origin == CONFIRMATION:
             firsts.setdefault(record.label, record)
-    kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values())}
+    defaults = [record for record in records if record.origin == "default"]
+    kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values(), *defaults)}
     for trial_id in {record.trial_id for record in ranked[KEPT:]} | {ended.trial_id}:
         if trial_id not in kept:
             shutil.rmtree(folder.checkpoints / trial_id, ignore_errors=True)
@@ -42,10 +44,12 @@ def export_best(
     params: Mapping[str, object],
     data: str,
     same_config: Sequence[TrialRecord] = (),
+    default: tuple[TrialRecord, Mapping[str, object]] | None = None,
 ) -> str | None:
     """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible.
 
-    Where its weights are gone, the first of the `same_config` runs that has some takes its place.
+    Where its weights are gone, the first of the `same_config` runs that has some takes its place. `default`, with its
+    parameters, may add what its trainer's `export_default` writes to compare with.
     """
     found = (one for one in (best, *same_config) if (folder.checkpoints / one.trial_id / BEST).is_file())
     best = next(found, best)
@@ -63,8 +67,30 @@ def export_best(
     temporary.mkdir()
     try:
         export(Path(temporary))
+        if default is not None:
+            _export_default(folder, *default, trainer_class, data, temporary)
         shutil.rmtree(folder.best, ignore_errors=True)
         temporary.rename(folder.best)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return None
+
+
+def _export_default(
+    folder: RunFolder,
+    default: TrialRecord,
+    params: Mapping[str, object],
+    trainer_class: Any,
+    data: str,
+    target: Path,
+) -> None:
+    """Let the default's weights add to best/, where they are there and the trainer knows how."""
+    if not hasattr(trainer_class, "export_default"):
+        return
+    try:
+        checkpoint = load_checkpoint(folder.checkpoints / default.trial_id / BEST)
+    except (FileNotFoundError, UnreadableCheckpointError):
+        return
+    trainer = trainer_class(params, data, default.seed)
+    trainer.load_state_dict(checkpoint.state)
+    trainer.export_default(target)

@@ -309,7 +309,9 @@ class Session:
             if proven is not None:
                 params = self._describe(proven)["params"]
                 runs = () if judged is None else judged.proven_runs
-                notes.append(export_best(self._folder, proven, self._trainer, params, self._request.data, runs))
+                compared = self._default_beside(records, proven)
+                data = self._request.data
+                notes.append(export_best(self._folder, proven, self._trainer, params, data, runs, compared))
         notes.append(self._recording.close())
         correlation = correlation_of(self._request, records)
         told = tuple(note for note in notes if note)
@@ -318,6 +320,15 @@ class Session:
         for hook in on_end:
             hook(result)
         return result
+
+    def _default_beside(
+        self, records: Sequence[TrialRecord], proven: TrialRecord
+    ) -> tuple[TrialRecord, dict[str, Any]] | None:
+        """The default with its parameters, unless it is itself the best."""
+        default = next((record for record in records if record.origin == "default"), None)
+        if default is None or default.identity == proven.identity:
+            return None
+        return default, self._describe(default)["params"]
 
     def _check_for_a_result(self, records: Sequence[TrialRecord], reason: str) -> None:
         if any(r.best is not None and r.status not in ("diverged", "failed") for r in records):

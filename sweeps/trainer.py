@@ -15,7 +15,8 @@ class Trainer(Protocol):
 
     Optional, looked up by name: `default_params()` (classmethod; known parameter names with defaults),
     `confirmation_params()` (classmethod; what the judged runs of a confirmation get beside their config, for instance
-    the split to evaluate on), `export_best(folder)` and `set_threads(n)`.
+    the split to evaluate on), `export_best(folder)`,
+    `export_default(folder)` (adds to the best's folder what the default has to compare with) and `set_threads(n)`.
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...

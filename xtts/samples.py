@@ -30,13 +30,20 @@ def sample_clips(aligned: AlignedSpeech) -> list[int]:
     return chosen
 
 
-def write_samples(speaker: Speaker, aligned: AlignedSpeech, folder: Path) -> None:
-    """For each sentence ID.said.wav, ID.real.wav (the recording through the same mel and Griffin-Lim) and ID.txt."""
+def write_samples(speaker: Speaker, aligned: AlignedSpeech, folder: Path, who: str = "said") -> None:
+    """For each sentence N.WHO.wav, as the speaker says it from text alone."""
     folder.mkdir(parents=True, exist_ok=True)
     speech = aligned.speech
     for number, clip in enumerate(sample_clips(aligned), start=1):
         voice = speech.speakers[int(speech.speaker_index[clip])]
-        write_wav(folder / f"{number}.said.wav", speaker.say(speech.texts[clip], voice))
+        write_wav(folder / f"{number}.{who}.wav", speaker.say(speech.texts[clip], voice))
+
+
+def write_real_samples(aligned: AlignedSpeech, folder: Path) -> None:
+    """For each sentence N.real.wav, the recording through the same mel and Griffin-Lim, and N.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    speech = aligned.speech
+    for number, clip in enumerate(sample_clips(aligned), start=1):
         real = mel_to_audio(np.asarray(speech.clip_mel(clip)))
         write_wav(folder / f"{number}.real.wav", real / max(1.0, float(np.abs(real).max(initial=0.0))))
         (folder / f"{number}.txt").write_text(f"{speech.ids[clip]}|{speech.texts[clip]}\n", encoding="utf-8")

@@ -25,7 +25,7 @@ from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.preparation import PreparedData, open_data, prepare_data
-from xtts.samples import write_samples
+from xtts.samples import write_real_samples, write_samples
 from xtts.speech_figures import speech_figures
 from xtts.synthesis import Speaker
 from xtts.weighting import WEIGHTINGS, weighting_named
@@ -259,6 +259,11 @@ class XttsTrainer:
         speaker = self.speaker()
         speaker.save(folder)
         write_samples(speaker, self.aligned, folder / "samples")
+        write_real_samples(self.aligned, folder / "samples")
+
+    def export_default(self, folder: Path) -> None:
+        """Write the same sentences as this model, the space's default config, says them: beside the best's."""
+        write_samples(self.speaker(), self.aligned, folder / "samples", "default")
 
     def speech_figures(self) -> Mapping[str, object]:
         """The model judged by what it says of the test split, from text alone; see xtts.speech_figures."""

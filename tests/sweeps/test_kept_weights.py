@@ -1,0 +1,53 @@
+"""best/ holds the best's weights, and what the default has to compare with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
+from sweeps.kept_weights import export_best, tidy_checkpoints
+from sweeps.records import TrialRecord
+from sweeps.run_folder import RunFolder
+from tests.toy_trainer import ToyTrainer
+
+
+class ComparedToy(ToyTrainer):
+    """A toy whose default leaves a word beside the best."""
+
+    def export_default(self, folder: Path) -> None:
+        (folder / "default.txt").write_text("as the default says it", "utf-8")
+
+
+def ended(trial_id: str, objective: float, origin: str = "sobol") -> TrialRecord:
+    report = {"event": "report", "trial_id": trial_id, "epoch": 1, "objective": objective}
+    return TrialRecord(
+        trial_id, "trial", 1, {"mel_loss_weight": objective}, origin=origin, reports=(report,), status="finished"
+    )
+
+
+def with_weights(folder: RunFolder, *records: TrialRecord) -> None:
+    for record in records:
+        trainer = ComparedToy(ToyTrainer.default_params(), "", 1)
+        for name in (BEST, LAST):
+            save_checkpoint(folder.checkpoints / record.trial_id / name, Checkpoint(trainer.state_dict(), {}))
+
+
+def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
+    folder, best, default = RunFolder(tmp_path), ended("t0002", 0.3), ended("t0001", 0.5, "default")
+    with_weights(folder, best, default)
+    params = ToyTrainer.default_params()
+    assert export_best(folder, best, ComparedToy, params, "", default=(default, params)) is None
+    assert (folder.best / "default.txt").read_text("utf-8") == "as the default says it"
+    assert export_best(folder, best, ComparedToy, params, "") is None
+    assert not (folder.best / "default.txt").exists()
+
+
+def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    records = [ended("t0001", 0.9, "default"), *(ended(f"t000{n}", n / 10) for n in range(2, 8))]
+    with_weights(folder, *records)
+    for record in records:
+        tidy_checkpoints(folder, records, record)
+    kept = sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{BEST}"))
+    assert kept == ["t0001", "t0002", "t0003", "t0004"]
+    assert not list(folder.checkpoints.glob(f"*/{LAST}"))
