@@ -96,7 +96,7 @@ class Verdict:
             "difference_percent": _finite(self.difference_percent),
             "interval_percent": self.interval_percent and [_finite(end) for end in self.interval_percent],
             "difference": self._in_objective(self.difference_percent),
-            "interval": self.interval,
+            "interval": self.interval and list(self.interval),
             "default_objective": self.default_objective,
             "confidence": None if self.look is None else 1 - self.look.alpha,
             "covers": "seeds, not other data",
