@@ -48,7 +48,7 @@ def run_freely(model: Xtts, history: TrueHistory, every: int = HORIZONS) -> Tens
     The patch at place t has been predicted (t mod every) + 1 patches ahead. With `every` at least the number of
     patches, whole clips run freely from their voice prompt and text alone.
     """
-    batch, patches, _ = history.posterior.mean.shape
+    patches = history.posterior.mean.shape[1]
     every = min(every, patches)
     starts = torch.arange(0, patches, every, device=history.text.device)
     voice_latents = model.prior.voice_latents
@@ -57,11 +57,14 @@ def run_freely(model: Xtts, history: TrueHistory, every: int = HORIZONS) -> Tens
     seen = places < starts[:, None] + voice_latents
     rollouts = model.prior.begin(history.remembered, len(starts), every)
     before = history.posterior.mean[:, (starts - 1).clamp(min=0)]
-    predicted = history.patches.new_zeros(batch, len(starts), every, history.patches.shape[-1])
+    hiddens, means = [], []
     for taken in range(every):
         here = starts + taken
         text = history.text[:, here.clamp(max=patches - 1)]
         hidden, p = model.prior.step(rollouts, before, here > 0, text, here, seen, taken)
         before = p.mean
-        predicted[:, :, taken] = model.decoder(p.mean, hidden)
+        hiddens.append(hidden)
+        means.append(p.mean)
+    # All at once: nothing that is decoded is heard again.
+    predicted: Tensor = model.decoder(torch.stack(means, dim=2), torch.stack(hiddens, dim=2))
     return predicted.flatten(1, 2)[:, :patches]
