@@ -173,13 +173,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from sweeps.run_folder import RunFolder, check_name
+    from sweeps.run_folder import unused_folder
     from sweeps.sweep import check, plan_for, run
 
     request = _request(options)
     trainer = check(request)
     plan = plan_for(request)
-    folder = RunFolder(request.output / check_name(request.name))
+    folder = unused_folder(request.output, request.name)
+    recording = _recording(options)
     summary: dict[str, Any] = {"data": request.data}
     lines = []
     prepare = getattr(trainer, "prepare", None)
@@ -196,7 +197,6 @@ def _sweep(options: argparse.Namespace) -> int:
         say(line)
     if options.dry_run:
         return _dry_run(options, request, say)
-    recording = _recording(options)
     result = run(request, display=_display(options.json), report=_page(), recording=recording)
     return _closing(result, options.json)
 

@@ -124,11 +124,17 @@ def check_name(name: str) -> str:
     return name
 
 
-def new_run(output: Path, name: str) -> RunFolder:
-    """Make the folder of a new run; RequestError where there is one of that name or it cannot be made."""
+def unused_folder(output: Path, name: str) -> RunFolder:
+    """The folder that a new run would get; RequestError where there is a run of that name."""
     folder = RunFolder(output / check_name(name))
     if folder.exists:
         raise RequestError(f"--name {name}: {folder.path} holds a run already; resume it, or choose another name")
+    return folder
+
+
+def new_run(output: Path, name: str) -> RunFolder:
+    """Make the folder of a new run; RequestError where there is one of that name or it cannot be made."""
+    folder = unused_folder(output, name)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         probe = folder.path / ".writable"
