@@ -15,7 +15,7 @@ from tests.xtts.conftest import MINI, Learnable
 from xtts.corpus.prepared import TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
-from xtts.samples import sample_clips, write_samples, write_wav
+from xtts.samples import sample_clips, write_real_samples, write_samples, write_wav
 from xtts.synthesis import Speaker
 
 TEXT = "abo mig"
@@ -241,6 +241,7 @@ def test_samples_are_validation_clips_of_several_speakers(talker):
 def test_samples_may_be_written_over(talker, speaker, tmp_path):
     for _ in range(2):
         write_samples(speaker, talker[0].aligned, tmp_path)
+        write_real_samples(talker[0].aligned, tmp_path)
     assert len(list(tmp_path.iterdir())) == 9
 
 
