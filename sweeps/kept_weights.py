@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ KEPT = 3
 
 def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
     """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
-    config that is confirmed; an ended trial needs its last one no more."""
+    config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything."""
     records = list(records)
     ranked = sorted(
         (record for record in records if record.status is not None and record.recommendable),
@@ -32,9 +33,11 @@ def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: T
             firsts.setdefault(record.label, record)
     defaults = [record for record in records if record.origin == "default"]
     kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values(), *defaults)}
-    for trial_id in {record.trial_id for record in ranked[KEPT:]} | {ended.trial_id}:
-        if trial_id not in kept:
-            shutil.rmtree(folder.checkpoints / trial_id, ignore_errors=True)
+    over = {record.trial_id for record in records if record.status not in (None, "budget")} - kept
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.checkpoints.iterdir():
+            if path.name in over:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def export_best(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from sweeps.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
@@ -51,3 +52,13 @@ def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: 
     kept = sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{BEST}"))
     assert kept == ["t0001", "t0002", "t0003", "t0004"]
     assert not list(folder.checkpoints.glob(f"*/{LAST}"))
+
+
+def test_weights_of_whoever_may_go_on_stay(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    better = [ended(f"t000{n}", n / 10) for n in range(1, 5)]
+    unfinished = [replace(ended("t0008", 0.9), status="budget"), replace(ended("t0009", 0.9), status=None)]
+    with_weights(folder, *better, *unfinished)
+    tidy_checkpoints(folder, [*better, *unfinished], better[-1])
+    assert sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{LAST}"))[-2:] == ["t0008", "t0009"]
+    assert not (folder.checkpoints / "t0004").exists()
