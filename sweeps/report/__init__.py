@@ -20,6 +20,7 @@ from sweeps.report.extras import (
     SampleText,
 )
 from sweeps.report.page import page
+from sweeps.report.picture import png
 from sweeps.report.words import Words
 from sweeps.run_folder import RunFolder
 
@@ -51,5 +52,6 @@ __all__ = [
     "ReportExtras",
     "Sample",
     "SampleText",
+    "png",
     "write_report",
 ]

@@ -1,0 +1,16 @@
+"""What xtts knows of speech, as the plain data that sweeps takes: findings, story, samples and health of a run."""
+
+from wiring.findings import closing_findings, sweep_findings
+from wiring.page import report_extras, write_page
+from wiring.record import WANDB_RATIOS, recording
+from wiring.samples import sounds
+
+__all__ = [
+    "WANDB_RATIOS",
+    "closing_findings",
+    "recording",
+    "report_extras",
+    "sounds",
+    "sweep_findings",
+    "write_page",
+]

@@ -1,0 +1,56 @@
+"""What xtts finds in a run's curves: for its closing lines, and as notes for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweeps.records import TrialRecord, default_record
+from sweeps.report import FindingNote
+from sweeps.run_record import Run
+from xtts.findings import Finding, summary, trial_findings
+from xtts.findings_over_trials import TrainedTrial, findings_over_trials
+
+
+def sweep_findings(run: Run) -> tuple[Finding, ...]:
+    """What holds for the sweep as a whole, worst first."""
+    bounds = {
+        parameter.name: (float(parameter.min), float(parameter.max))
+        for parameter in run.request.space.searched
+        if parameter.min is not None and parameter.max is not None
+    }
+    trials = [
+        TrainedTrial(record.trial_id, record.role, record.status or "", all_params(run, record), record.reports)
+        for record in run.records
+    ]
+    default = default_record(run.records)
+    return findings_over_trials(trials, default_id=None if default is None else default.trial_id, bounds=bounds)
+
+
+def closing_findings(run: Run, lang: str = "en") -> list[str]:
+    """The closing lines: what holds for the sweep and for its best trial, notes left to the report."""
+    best = run.best
+    if best is None or "mel_sd" not in run.request.data_summary:
+        return []
+    found = [*sweep_findings(run), *trial_findings(best.reports, all_params(run, best))]
+    return [f"finding      {line}" for line in summary([one for one in found if one.severity != "note"], lang)]
+
+
+def finding_notes(run: Run, lang: str) -> tuple[FindingNote, ...]:
+    """What holds for the sweep, then for each trial that has ended."""
+    notes = [_note(found, lang) for found in sweep_findings(run)]
+    for record in run.records:
+        if record.status is not None:
+            found_in_trial = trial_findings(record.reports, all_params(run, record))
+            notes += [_note(found, lang, record.trial_id) for found in found_in_trial]
+    return tuple(notes)
+
+
+def _note(found: Finding, lang: str, *trials: str) -> FindingNote:
+    if lang == "fa":
+        return FindingNote(found.severity, found.sentence("fa"), "", trials)
+    return FindingNote(found.severity, found.text, found.todo, trials)
+
+
+def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:
+    """Everything that a trial's trainer was given."""
+    return {**run.request.shared_params, **record.params}

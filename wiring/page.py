@@ -1,0 +1,46 @@
+"""report.html of a run on speech, with everything that xtts can say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps.report import Coordinate, ReportExtras, write_report
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import Run, read_run
+from wiring.findings import finding_notes
+from wiring.health import health_figures, health_notes
+from wiring.samples import sample_texts
+from wiring.story import loss_bands, story_tables
+
+OBJECTIVE = (
+    "mean absolute mel error on validation clips when the model runs on its own predictions, 1 to 8 patches (0.05 to "
+    "0.37 s) ahead, in standard deviations of log-mel; no loss weight enters it"
+)
+OBJECTIVE_FA = (
+    "میانگین خطای مطلق مل روی قطعه‌های اعتبارسنجی، وقتی مدل ۱ تا ۸ تکه (۰٫۰۵ تا ۰٫۳۷ ثانیه) با پیش‌بینی‌های خودش جلو "
+    "می‌رود، به واحد انحراف معیار لگاریتم مل؛ هیچ وزنی در آن نیست"
+)
+RATIOS = (("mel/kl", "mel_loss_weight", "kl_loss_weight"), ("clip/mel", "gradient_clip_norm", "mel_loss_weight"))
+
+
+def write_page(folder: RunFolder, lang: str = "en") -> Path:
+    """report.html with everything that xtts can say about the run, in English or Persian (`fa`)."""
+    return write_report(folder, report_extras(read_run(folder.path), lang), lang)
+
+
+def report_extras(run: Run, lang: str = "en") -> ReportExtras:
+    """Findings, story, health and samples of a run on speech; for another trainer's hardly more than coordinates."""
+    data = run.request.data_summary
+    coordinates = tuple(Coordinate(*ratio) for ratio in RATIOS)
+    if "mel_sd" not in data:
+        return ReportExtras(coordinates=coordinates)
+    return ReportExtras(
+        objective=OBJECTIVE_FA if lang == "fa" else OBJECTIVE,
+        coordinates=coordinates,
+        findings=finding_notes(run, lang),
+        health=health_figures(data, lang),
+        health_notes=health_notes(data, lang),
+        samples=sample_texts(run),
+        loss_bands=loss_bands(lang),
+        tables=story_tables(run, lang),
+    )

@@ -1,0 +1,76 @@
+"""The sentences that a run's best model, its default and the recordings say: for the report, and for W&B."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from sweeps.records import default_record
+from sweeps.report import Sample, SampleText, png
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import Run, read_run
+from sweeps.weights_and_biases import Sample as Sound
+
+Who = Literal["real", "default", "best"]
+FILES: tuple[tuple[Who, str], ...] = (("real", "real"), ("default", "default"), ("best", "said"))
+"""Who speaks in N.WORD.wav of best/samples."""
+
+
+def sample_texts(run: Run) -> tuple[SampleText, ...]:
+    """Each sentence with those who say it, as sound and mel."""
+    found = []
+    for sentence, wavs in _sentences(run):
+        if len(wavs) >= 2:
+            found.append(SampleText(sentence, tuple(_sample(who, wav) for who, wav in wavs)))
+    return tuple(found)
+
+
+def sounds(folder: RunFolder, pictures: Path) -> list[Sound]:
+    """The same for W&B: what the best says and the recordings on the best's run, the default's on its own.
+
+    Pictures of their mels are written to `pictures`. Sounds of one sentence have one name, so that W&B shows the runs'
+    beside each other.
+    """
+    run = read_run(folder.path)
+    best, default = run.recommended, default_record(run.records)
+    if best is None:
+        return []
+    found = []
+    for number, (sentence, wavs) in enumerate(_sentences(run), 1):
+        for who, wav in wavs:
+            owner = default if who == "default" else best
+            if owner is not None:
+                picture = _picture(wav, pictures / f"{wav.stem}.png")
+                name = f"sentence {number}/{'recording' if who == 'real' else 'said'}"
+                found.append(Sound(owner.trial_id, name, wav, picture, f"{who}: {sentence}"))
+    return found
+
+
+def _sentences(run: Run) -> Iterator[tuple[str, list[tuple[Who, Path]]]]:
+    """Each sentence of best/ with who says it in which file; there it is the default who speaks if nothing beat it."""
+    best, default = run.recommended, default_record(run.records)
+    only_default = best is not None and default is not None and best.identity == default.identity
+    for text in sorted((run.folder.best / "samples").glob("*.txt")):
+        sentence = text.read_text("utf-8").partition("|")[2].strip()
+        wavs = [(who, text.with_suffix(f".{word}.wav")) for who, word in FILES]
+        there = [(who, wav) for who, wav in wavs if wav.is_file()]
+        yield sentence, [("default" if only_default and who == "best" else who, wav) for who, wav in there]
+
+
+def _sample(who: Who, wav: Path) -> Sample:
+    from xtts.audio import decode
+    from xtts.mel import log_mel
+
+    content = wav.read_bytes()
+    recording = decode(content)
+    samples = getattr(recording, "samples", None)
+    return Sample(who, content, None if samples is None else log_mel(samples))
+
+
+def _picture(wav: Path, path: Path) -> Path | None:
+    mel = _sample("real", wav).picture
+    if mel is None or not mel.size:
+        return None
+    path.write_bytes(png(mel))
+    return path
