@@ -95,6 +95,7 @@ def _sweep_parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
     add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
     add("--confirm-seeds", type=int, default=3, metavar="N", help="fresh seeds for the best (default: 3; 0: none)")
+    add("--rivals", action="store_true", help="run the methods that need no sweep too, and judge them beside the best")
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
     add(
         "--budget", metavar="TIME", help="wall-clock budget such as 2h or 45m; the sweep then ends with its best so far"
@@ -125,6 +126,7 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
         add("--voice", help="a speaker of the training data")
     if command == "confirm":
         add("--seeds", type=int, help="fresh seeds in all: 3 or 8 (default: the next planned look)")
+        add("--rivals", action="store_true", help="judge the methods that need no sweep beside the best")
         add("--budget", metavar="TIME", help="wall-clock budget of this command")
     if command in ("resume", "confirm"):
         _add_wandb(parser)
@@ -232,6 +234,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
         gpus_per_trial=options.gpus_per_trial,
         allow_unsafe=options.allow_unsafe,
         confirm_seeds=0 if space.controls else options.confirm_seeds,
+        rivals=options.rivals,
         command=shlex.join(["python", "run_sweep.py", *options.given]),
     )
 
@@ -323,6 +326,7 @@ def _confirm(options: argparse.Namespace) -> int:
     result = confirm(
         find_run(Path(options.output), options.name).path,
         seeds=options.seeds,
+        with_rivals=options.rivals,
         budget_seconds=parse_duration(options.budget) if options.budget else None,
         display=_display(options.json),
         report=_page(),

@@ -8,17 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.budget import duration
+from sweeps.confirmation import RIVAL, confirms
 from sweeps.errors import RequestError
 from sweeps.objective import Best
-from sweeps.records import TrialRecord
+from sweeps.records import TrialRecord, default_record
 
 if TYPE_CHECKING:
     from sweeps.sweep import Run, SweepResult
-
-
-def default_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The trial of the space's default config."""
-    return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
 
 
 def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
@@ -49,6 +45,8 @@ def closing_lines(result: SweepResult, lang: str = "en") -> list[str]:
     if result.judgement is not None:
         lines.append(f"finalist     {_config(result.judgement.finalist)}")
         lines.append(f"verdict      {result.judgement.verdict.sentence(lang)}")
+        lines += [f"measured     {figure}" for figure in result.judgement.figures]
+    lines += [f"rival        {_rival(record)}" for record in records if record.role == RIVAL and not confirms(record)]
     lines.append(f"rungs        {result.correlation}")
     if result.ended == "interrupted":
         lines.append(f"resume with  python run_sweep.py resume {folder.name}{_output(result)}")
@@ -70,6 +68,11 @@ def describe(record: TrialRecord) -> str:
 
 def _config(record: TrialRecord) -> str:
     return f"{record.trial_id}: " + ", ".join(f"{name} {_short(value)}" for name, value in record.params.items())
+
+
+def _rival(record: TrialRecord) -> str:
+    objective = "no finite objective" if record.objective is None else f"objective {record.objective:.4f}"
+    return f"{record.trial_id}: {record.label}, which needs no sweep: {objective}, with the search's seed"
 
 
 def result_as_dict(result: SweepResult) -> dict[str, object]:

@@ -1,16 +1,20 @@
-"""The runs that confirm a search: which they are, which of them can start now, and who is the finalist."""
+"""The runs that confirm a search: which they are, which of them can start now, and who is the finalist.
+
+Methods that need no sweep may be judged beside the finalist: each trains once with the search's seed, so that it can be
+compared with the trials, and once for each pair of seeds that is judged.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sweeps.confirmation_plan import ConfirmationPlan, choose_finalist, confirmation_plan
-from sweeps.records import Event, TrialRecord
+from sweeps.records import Event, TrialRecord, default_record
 from sweeps.trial_curve import curve_of
 
-ROLE = "confirm"
+ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
 SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
 
@@ -39,23 +43,25 @@ class Confirmation:
     """The plan with its configs: `candidates` by trial id in the search's order, and what the judged runs get beside.
 
     `judged_params` (for instance the split to evaluate on) go to the pairs that are judged, never to the selection.
+    `rivals` are whole configs by the name of the method.
     """
 
     plan: ConfirmationPlan
     candidates: Mapping[str, Mapping[str, object]]
     default: Mapping[str, object]
     judged_params: Mapping[str, object]
+    rivals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
         """How many runs it takes."""
-        return len(self._selection()) + 2 * len(self.plan.confirmation_seeds)
+        return len(self._selection()) + (2 + len(self.rivals)) * len(self.plan.confirmation_seeds)
 
     def due(self, records: Sequence[TrialRecord]) -> list[Assignment]:
         """The runs that were not started and can be, in their order.
 
         Until the finalist is known the default's runs fill free slots; from then on whole pairs come first, so that
-        an early end leaves as many pairs as possible.
+        an early end leaves as many pairs as possible; the rivals come last.
         """
         started = {key for record in records if (key := _key(record)) is not None}
         finalist = self.finalist(records)
@@ -64,6 +70,8 @@ class Confirmation:
             wanted.append(self._judged(DEFAULT, seed, self.default))
             if finalist is not None:
                 wanted.append(self._judged(_FINALIST + finalist, seed, self.candidates[finalist]))
+        for seed in self.plan.confirmation_seeds:
+            wanted += [self._judged(name, seed, params, RIVAL) for name, params in self.rivals.items()]
         return [assignment for assignment in wanted if assignment.key not in started]
 
     def has_more(self, records: Sequence[TrialRecord]) -> bool:
@@ -94,8 +102,8 @@ class Confirmation:
             for name in self.plan.candidates
         ]
 
-    def _judged(self, label: str, seed: int, params: Mapping[str, object]) -> Assignment:
-        return Assignment(CONFIRMATION, label, seed, {**params, **self.judged_params})
+    def _judged(self, label: str, seed: int, params: Mapping[str, object], role: str = ROLE) -> Assignment:
+        return Assignment(CONFIRMATION, label, seed, {**params, **self.judged_params}, role)
 
 
 def confirmation_of(
@@ -105,12 +113,14 @@ def confirmation_of(
     *,
     judged_params: Mapping[str, object],
     candidates: Sequence[str] | None = None,
+    rivals: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Confirmation | None:
     """The confirmation of a search's best over `seeds` pairs; None without a default or anything else to compare.
 
     `candidates` are those of a confirmation that was begun before: they stay, whatever the search found since.
+    `rivals` are what each method that needs no sweep adds to the default's config.
     """
-    default = default_trial(records)
+    default = default_record(records)
     if default is None or seeds < 1:
         return None
     ranked = sorted(
@@ -123,7 +133,13 @@ def confirmation_of(
     if not plan.candidates:
         return None
     by_id = {record.trial_id: record.params for record in records}
-    return Confirmation(plan, {name: by_id[name] for name in plan.candidates}, default.params, judged_params)
+    return Confirmation(
+        plan,
+        {name: by_id[name] for name in plan.candidates},
+        default.params,
+        judged_params,
+        {name: {**default.params, **added} for name, added in (rivals or {}).items()},
+    )
 
 
 def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
@@ -133,9 +149,9 @@ def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
     return tuple(map(str, named)) if isinstance(named, (list, tuple)) else None
 
 
-def default_trial(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The search's trial of the space's default config; a control is none."""
-    return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
+def confirms(record: TrialRecord) -> bool:
+    """Whether a run belongs to the confirmation, not to the search."""
+    return record.origin in (SELECTION, CONFIRMATION)
 
 
 def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, TrialRecord], dict[int, TrialRecord]]:
@@ -144,8 +160,7 @@ def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, T
     ours: dict[int, TrialRecord] = {}
     theirs: dict[int, TrialRecord] = {}
     for record in records:
-        key = _key(record)
-        if key is None or record.origin != CONFIRMATION:
+        if record.role != ROLE or record.origin != CONFIRMATION:
             continue
         if record.label == DEFAULT:
             theirs[record.seed] = record
@@ -155,8 +170,17 @@ def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, T
     return finalist, ours, theirs
 
 
+def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRecord]]:
+    """The rivals' judged runs, by the method's name and by seed."""
+    found: dict[str, dict[int, TrialRecord]] = {}
+    for record in records:
+        if record.role == RIVAL and record.origin == CONFIRMATION:
+            found.setdefault(record.label or "", {})[record.seed] = record
+    return found
+
+
 def _key(record: TrialRecord) -> tuple[str, str, int] | None:
-    return (record.origin, record.label or "", record.seed) if record.role == ROLE else None
+    return (record.origin, record.label or "", record.seed) if confirms(record) else None
 
 
 def _end(run: TrialRecord) -> float:

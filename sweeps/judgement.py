@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeps.atomic_file import write_atomically
-from sweeps.confirmation import DEFAULT, default_trial, judged_runs
-from sweeps.records import TrialRecord, best_record
+from sweeps.confirmation import DEFAULT, judged_rivals, judged_runs
+from sweeps.judged_figures import JudgedFigure, judged_figures
+from sweeps.records import TrialRecord, best_record, default_record
 from sweeps.trial_curve import curve_of
 from sweeps.verdict import Verdict, judge_curves
+from sweeps.verdict_words import Note, Side, disagreement_notes, rival_note
+
+
+@dataclass(frozen=True)
+class RivalJudgement:
+    """A method that needs no sweep, judged as a finalist is, against the config to take home (`against`)."""
+
+    name: str
+    verdict: Verdict
+    against: Side
+
+    def to_json(self) -> dict[str, object]:
+        """What verdict.json says of it."""
+        stored = self.verdict.to_json()
+        kept = (
+            "difference_percent",
+            "interval_percent",
+            "confidence",
+            "seeds_judged",
+            "sd_percent",
+            "speedup",
+            "pairs",
+        )
+        return {"verdict": self.verdict.word, "against": self.against, **{name: stored[name] for name in kept}}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict with the search's two trials that it is about, and their runs over the judged seeds."""
+    """The verdict with the search's two trials that it is about, and their runs over the judged seeds.
+
+    `figures` are what the runs measured beside the objective; `rivals` the methods that need no sweep. Both speak in
+    the verdict's notes where they disagree with it, or are as good.
+    """
 
     verdict: Verdict
     finalist: TrialRecord
     default: TrialRecord
     runs: tuple[TrialRecord, ...]
+    figures: tuple[JudgedFigure, ...] = ()
+    rivals: tuple[RivalJudgement, ...] = ()
 
     @property
     def proven(self) -> TrialRecord:
@@ -39,25 +70,47 @@ class Judgement:
             **self.verdict.to_json(),
             "finalist": {"trial_id": self.finalist.trial_id, "params": dict(self.finalist.params)},
             "default": {"trial_id": self.default.trial_id, "params": dict(self.default.params)},
+            "figures": {figure.name: figure.to_json() for figure in self.figures},
+            "rivals": {rival.name: rival.to_json() for rival in self.rivals},
         }
 
 
 def judgement(records: Sequence[TrialRecord]) -> Judgement | None:
     """The judgement at the last planned look that is reached; None before the first pair of runs has ended."""
     name, ours, theirs = judged_runs(records)
-    default = default_trial(records)
+    default = default_record(records)
     finalist = next((record for record in records if record.trial_id == name), None)
     if finalist is None or default is None:
         return None
-    verdict = judge_curves(
-        {seed: curve_of(run) for seed, run in ours.items()},
-        {seed: curve_of(run) for seed, run in theirs.items()},
-        _mean_frame_error(list(theirs.values())),
-    )
+    verdict = _judged(ours, theirs)
     if verdict.word == "unconfirmed":
         return None
+    figures = judged_figures(ours, theirs, [pair.seed for pair in verdict.pairs])
+    against: Side = "default" if verdict.keeps_default else "finalist"
+    kept = theirs if verdict.keeps_default else ours
+    rivals = tuple(
+        RivalJudgement(method, _judged(runs, kept), against) for method, runs in judged_rivals(records).items()
+    )
+    verdict = replace(verdict, notes=(*_notes_of(verdict, figures), *_notes_on(rivals)))
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
-    return Judgement(verdict, finalist, default, tuple(runs))
+    return Judgement(verdict, finalist, default, tuple(runs), figures, rivals)
+
+
+def _judged(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialRecord]) -> Verdict:
+    return judge_curves(
+        {seed: curve_of(run) for seed, run in ours.items()},
+        {seed: curve_of(run) for seed, run in theirs.items()},
+        _mean_frame_error([*theirs.values()]),
+    )
+
+
+def _notes_of(verdict: Verdict, figures: Sequence[JudgedFigure]) -> tuple[Note, ...]:
+    return disagreement_notes(verdict, [found for figure in figures if (found := figure.difference) is not None])
+
+
+def _notes_on(rivals: Sequence[RivalJudgement]) -> list[Note]:
+    notes = (rival_note(rival.name, rival.verdict, rival.against) for rival in rivals)
+    return [note for note in notes if note is not None]
 
 
 def recommended(records: Sequence[TrialRecord], judged: Judgement | None) -> TrialRecord | None:

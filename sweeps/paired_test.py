@@ -56,7 +56,8 @@ def power(log_gain: float, sd: float, seeds: int, alpha: float) -> float:
     from scipy import stats
 
     shift = abs(log_gain) / sd * math.sqrt(seeds)
-    return float(stats.nct.sf(t_quantile(1 - alpha / 2, seeds - 1), seeds - 1, shift))
+    found = float(stats.nct.sf(t_quantile(1 - alpha / 2, seeds - 1), seeds - 1, shift))
+    return 1.0 if math.isnan(found) else found  # SciPy gives up where the spread is next to nothing
 
 
 def seeds_to_decide(log_ratio: float, sd: float, alpha: float, margin: float, wanted_power: float = 0.8) -> int | None:

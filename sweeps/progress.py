@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 ROWS = 20
 REFRESH_SECONDS = 0.5
+BESIDE = ("confirm", "rival")  # the roles of runs that are none of the search's trials
 
 
 @dataclass(frozen=True)
 class Progress:
     """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far.
 
-    `confirm_runs` of full length are to come after the search's trials.
+    `confirm_runs` of full length, rivals among them, are to come beside the search's trials.
     """
 
     records: tuple[TrialRecord, ...]
@@ -51,7 +52,7 @@ class Progress:
             return None
         epochs_each = sum(record.epochs for record in ended) / len(ended)
         running = sum(max(epochs_each - record.epochs, 0) for record in self.records if record.status is None)
-        confirming = sum(record.role == "confirm" for record in self.records)
+        confirming = sum(record.role in BESIDE for record in self.records)
         to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + running
         to_come += max(self.confirm_runs - confirming, 0) * self.budget.epochs
         left = self.seconds * to_come / epochs_done
@@ -61,7 +62,7 @@ class Progress:
     def heading(self) -> str:
         """The line above the table: how far, the best so far, how long still."""
         best = best_record(self.records)
-        confirmed = sum(record.status is not None for record in self.records if record.role == "confirm")
+        confirmed = sum(record.status is not None for record in self.records if record.role in BESIDE)
         parts = [f"{self.ended - confirmed} of {self.budget.trials} trials"]
         if self.confirm_runs:
             parts.append(f"{confirmed} of {self.confirm_runs} confirmation runs")

@@ -157,6 +157,17 @@ def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
     return min(candidates, key=lambda record: (sign * (record.objective or 0.0), record.trial_id), default=None)
 
 
+def default_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The search's trial of the space's default config; a control is none."""
+    return next((record for record in records if record.origin == "default" and record.role == "trial"), None)
+
+
+def reference_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
+    """What every trial is compared with: the default, or in a run of controls the first of them."""
+    known = list(records)
+    return default_record(known) or next((record for record in known if record.role == "control"), None)
+
+
 def _epoch(event: Event) -> int:
     return _whole(event.get("epoch")) or 0
 

@@ -28,7 +28,8 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors"
 class SweepRequest:
     """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them.
 
-    `confirm_seeds` pairs of runs confirm the search's best against the default; 0: nothing is confirmed.
+    `confirm_seeds` pairs of runs confirm the search's best against the default; 0: nothing is confirmed. `rivals`: the
+    trainer's methods that need no sweep run beside the search, and are judged with it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class SweepRequest:
     limits: Limits = field(default_factory=load_limits)
     cohort: int | None = None
     confirm_seeds: int = 0
+    rivals: bool = False
     command: str | None = None
 
     @property
@@ -98,6 +100,7 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
         "budget_seconds": request.budget.seconds,
         "seed": request.seed,
         "confirm_seeds": request.confirm_seeds,
+        "rivals": request.rivals,
         "search": {"order": ["default", "sobol", "model"], "sobol": request.sobol_cohort, "model": "optuna GPSampler"},
         "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
         "plan": plan.as_dict(),
@@ -124,6 +127,7 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
             limits=limits_from_mapping(content["limits"], where),
             cohort=int(content["search"]["sobol"]),
             confirm_seeds=int(content.get("confirm_seeds", 0)),
+            rivals=bool(content.get("rivals", False)),
         )
         return request, plan_from_mapping(content["plan"])
     except KeyError as error:

@@ -8,12 +8,11 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeps.confirmation import ROLE as CONFIRM
-from sweeps.confirmation import Confirmation
+from sweeps.confirmation import RIVAL, Confirmation, confirms
 from sweeps.journal import Journal
 from sweeps.limits import Limits
 from sweeps.proposer import Proposer
-from sweeps.records import RESUMED, TrialRecord
+from sweeps.records import RESUMED, TrialRecord, default_record
 from sweeps.run_record import searched
 
 
@@ -21,8 +20,9 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
     Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets;
-    `handed_out` hears its id. `confirmation(records)`, where something is to be confirmed, is asked once the search's
-    trials have ended, or at once where `searching` is off.
+    `handed_out` hears its id. `rivals` (what each adds to the default's config, by name) follow the search's trials.
+    `confirmation(records)`, where something is to be confirmed, is asked once all these have ended, or at once where
+    `searching` is off.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         handed_out: Callable[[str], None],
         on_error: Callable[[BaseException], None],
         searching: bool = True,
+        rivals: Mapping[str, Mapping[str, object]] | None = None,
         confirmation: Callable[[Sequence[TrialRecord]], Confirmation | None] | None = None,
     ) -> None:
         super().__init__(metric="objective", mode="min")
@@ -56,11 +57,12 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self._on_error = on_error
         self._waits_for_trials = searching
         self._searching = searching
+        self._rivals = rivals or {}
         self._plan_confirmation = confirmation
         self._confirmation: Confirmation | None = None
         self._confirming = False
         self._open: list[TrialRecord] = [
-            record for record in journal.records if record.status is None and (searching or record.role == CONFIRM)
+            record for record in journal.records if record.status is None and (searching or confirms(record))
         ]
         self._slots: dict[str, int] = {}
 
@@ -97,12 +99,12 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         slot = min(set(range(self._concurrent)) - set(self._slots.values()), default=0)
         if self._open:
             record = self._open.pop(0)
-            if record.role == CONFIRM:
+            if confirms(record):
                 self._begin_confirmation()
             self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED, slot=slot)
             return self._journal.record(record.trial_id)
         if self._searching:
-            started = self._next_trial(slot)
+            started = self._next_trial(slot) or self._next_rival(slot)
             if started is not None:
                 return started
             self._searching = False
@@ -132,8 +134,31 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         )
         return self._journal.record(trial_id)
 
+    def _next_rival(self, slot: int) -> TrialRecord | None:
+        """A rival with the search's seed; it is compared with the trials, and fills the slots that they leave idle."""
+        records = self._journal.records
+        default = default_record(records)
+        begun = [record.label for record in records if record.role == RIVAL and not confirms(record)]
+        due = [name for name in self._rivals if name not in begun]
+        if default is None or not due:
+            return None
+        trial_id = _new_id("r", records)
+        self._journal.append(
+            "trial_started",
+            trial_id,
+            role=RIVAL,
+            seed=self._seed,
+            params={**default.params, **self._rivals[due[0]]},
+            origin=RIVAL,
+            slot=slot,
+            label=due[0],
+        )
+        return self._journal.record(trial_id)
+
     def _trials_run(self) -> bool:
-        return self._waits_for_trials and any(record.status is None for record in searched(self._journal.records))
+        return self._waits_for_trials and any(
+            record.status is None and not confirms(record) for record in self._journal.records
+        )
 
     def _waits(self) -> bool:
         """Whether more will come once a trial that runs now has ended."""
@@ -152,8 +177,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         if not due:
             return None
         self._begin_confirmation()
-        trial_id = f"c{sum(record.role == CONFIRM for record in records) + 1:04d}"
         run = due[0]
+        trial_id = _new_id("r" if run.role == RIVAL else "c", records)
         self._journal.append(
             "trial_started",
             trial_id,
@@ -181,3 +206,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             selection_seeds=plan.selection_seeds,
             seeds=plan.confirmation_seeds,
         )
+
+
+def _new_id(letter: str, records: Sequence[TrialRecord]) -> str:
+    """The next id of a kind: c0001 for confirmation runs, r0001 for rivals."""
+    return f"{letter}{sum(record.trial_id.startswith(letter) for record in records) + 1:04d}"

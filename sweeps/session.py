@@ -7,12 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from sweeps.budget import Budget
-from sweeps.confirmation import CONFIRMATION, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirmation import CONFIRMATION, RIVAL, Confirmation, confirmation_of, confirmed_candidates, confirms
 from sweeps.confirmation import ROLE as CONFIRM
 from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.errors import SweepFailed
@@ -23,14 +23,14 @@ from sweeps.plan import Plan
 from sweeps.progress import Display, Progress
 from sweeps.proposer import Proposer
 from sweeps.recording import Recording, no_recording
-from sweeps.records import TrialRecord, best_record
+from sweeps.records import TrialRecord, best_record, default_record
 from sweeps.report import Report, write_report
 from sweeps.request import ETA, SweepRequest
 from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
 from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
 from sweeps.run_record import Hook, SweepResult, searched
 from sweeps.rungs import Rungs
-from sweeps.trainer import Trainer, confirmation_params
+from sweeps.trainer import Trainer, confirmation_params, rivals
 from sweeps.watchdog import Watchdog
 
 RETRIES = 1
@@ -112,7 +112,7 @@ class Session:
         if first_event == "sweep_started":
             return
         for record in self._journal.records:
-            if not self._searching and record.role != CONFIRM:
+            if not self._searching and not confirms(record):
                 continue
             crashed = record.status == "failed" and record.origin == CONFIRMATION and not self._searching
             if record.status == "budget" or crashed:
@@ -145,10 +145,12 @@ class Session:
             return self._tune()
 
     def _work_left(self) -> bool:
-        records = searched(self._journal.records)
-        if self._searching and (len(records) < self._budget.trials or any(r.status is None for r in records)):
+        records = self._journal.records
+        search = [record for record in records if not confirms(record)]
+        planned = self._budget.trials + len(self._rivals)
+        if self._searching and (len(search) < planned or any(record.status is None for record in search)):
             return True
-        confirming = any(record.role == CONFIRM and record.status is None for record in self._journal.records)
+        confirming = any(confirms(record) and record.status is None for record in records)
         confirmation = self._confirmation(self._journal.records)
         return confirming or (confirmation is not None and confirmation.has_more(self._journal.records))
 
@@ -159,7 +161,13 @@ class Session:
             self._request.confirm_seeds,
             judged_params=confirmation_params(self._trainer),
             candidates=self._candidates,
+            rivals=self._rivals,
         )
+
+    @property
+    def _rivals(self) -> Mapping[str, Mapping[str, object]]:
+        wanted = self._request.rivals and not self._request.space.controls
+        return rivals(self._trainer) if wanted else {}
 
     def _end_confirmation(self, ended: str) -> None:
         """Close a confirmation that this session has begun, with its verdict."""
@@ -188,7 +196,7 @@ class Session:
             self._budget.epochs,
             protected=self._protected,
             running_best=lambda trial_id: journal.record(trial_id).objective,
-            apart=lambda trial_id: journal.record(trial_id).role == CONFIRM,
+            apart=lambda trial_id: journal.record(trial_id).role in (CONFIRM, RIVAL),
         )
         recorder = Recorder(
             journal,
@@ -211,6 +219,7 @@ class Session:
             handed_out=recorder.expect,
             on_error=recorder.fail,
             searching=self._searching,
+            rivals=self._rivals,
             confirmation=self._confirmation if request.confirm_seeds else None,
         )
         try:
@@ -248,6 +257,7 @@ class Session:
             "data": self._request.data,
             "threads": self._plan.threads,
             "checkpoints": str(self._folder.checkpoints.resolve()),
+            "judged_at": self._budget.epochs if record.origin == CONFIRMATION else None,
         }
 
     def _protected(self, trial_id: str) -> bool:
@@ -264,14 +274,16 @@ class Session:
         return progress_of(self._request, self._plan, records, self._seconds, self._confirm_runs(records))
 
     def _confirm_runs(self, records: Sequence[TrialRecord]) -> int:
-        """How many runs the confirmation will take, as far as that can be told while the search goes on."""
+        """How many runs will come beside the search's trials, as far as that can be told while the search goes on."""
+        searched_too = len(self._rivals) if self._searching else 0
         if self._request.space.controls or not self._request.confirm_seeds:
-            return 0
+            return searched_too
         if not self._searching or len(searched(records)) >= self._budget.trials:
             confirmation = self._confirmation(records)
-            return 0 if confirmation is None else confirmation.runs
+            return (0 if confirmation is None else confirmation.runs) + searched_too
         candidates = min(CANDIDATES, self._budget.trials - 1)
-        return candidates * (candidates > 1) * SELECTION_SEEDS + (candidates > 0) * 2 * self._request.confirm_seeds
+        judged = (candidates > 0) * (2 + len(self._rivals)) * self._request.confirm_seeds
+        return candidates * (candidates > 1) * SELECTION_SEEDS + judged + searched_too
 
     def _changed(self) -> None:
         self._display.update(self._progress())
@@ -325,7 +337,7 @@ class Session:
         self, records: Sequence[TrialRecord], proven: TrialRecord
     ) -> tuple[TrialRecord, dict[str, Any]] | None:
         """The default with its parameters, unless it is itself the best."""
-        default = next((record for record in records if record.origin == "default"), None)
+        default = default_record(records)
         if default is None or default.identity == proven.identity:
             return None
         return default, self._describe(default)["params"]

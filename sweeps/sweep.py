@@ -19,7 +19,7 @@ from sweeps.run_folder import new_run, read_sweep_yaml, write_sweep_yaml
 from sweeps.run_record import Hook, Run, SweepResult, read_run, searched
 from sweeps.session import Session
 from sweeps.space import check_limits
-from sweeps.trainer import Trainer, known_params, load_trainer, unknown_params
+from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
 from sweeps.verdict import Verdict
 from sweeps.watchdog import Watchdog
 
@@ -51,6 +51,8 @@ def check(request: SweepRequest) -> type[Trainer]:
             f"--confirm-seeds {request.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
         )
     trainer = load_trainer(request.trainer)
+    if request.rivals and not rivals(trainer):
+        raise RequestError(f"--rivals: trainer {request.trainer} names no methods that need no sweep")
     known = known_params(trainer)
     if known is not None:
         where = dict.fromkeys(request.space.knobs, f"space {request.space.name}")
@@ -120,6 +122,7 @@ def confirm(
     path: Path,
     *,
     seeds: int | None = None,
+    with_rivals: bool = False,
     budget_seconds: float | None = None,
     display: Display | None = None,
     on_end: Sequence[Hook] = (),
@@ -127,7 +130,8 @@ def confirm(
     report: Report = write_report,
     recording: Recording = no_recording,
 ) -> SweepResult:
-    """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs).
+    """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs), and beside it
+    the methods that need no sweep where `with_rivals` asks for them, or the sweep did.
 
     What the search has left to do is left alone. The budget is this command's own: None is no limit. RequestError where
     there is nothing to confirm or no more seeds would be judged.
@@ -141,11 +145,12 @@ def confirm(
         raise RequestError(
             f"{folder.name}: there is nothing to confirm: it has no default, or no other config to compare"
         )
-    request = replace(request, confirm_seeds=max(wanted, request.confirm_seeds))
+    request = replace(request, confirm_seeds=max(wanted, request.confirm_seeds), rivals=request.rivals or with_rivals)
     trainer = check(request)
     with folder.locked():
         if request != found.request:
-            write_sweep_yaml(folder, {**read_sweep_yaml(folder), "confirm_seeds": request.confirm_seeds})
+            changed = {"confirm_seeds": request.confirm_seeds, "rivals": request.rivals}
+            write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed})
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(request, budget=replace(request.budget, seconds=limit))
         session = Session(

@@ -30,6 +30,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     _trainer: Trainer | None
     _repeated: dict[str, Any] | None
     _best: float | None
+    _judged_at: int | None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Start, or go on with, the config's trial."""
@@ -59,6 +60,9 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         report["epoch"] = self._epoch
         report.setdefault("seconds", round(self._seconds, 3))
         value = _finite(report)
+        judged_figures = getattr(self._trainer, "judged_figures", None)
+        if value is not None and self._epoch == self._judged_at and judged_figures is not None:
+            report["figures"] = judged_figures()
         if value is not None:
             self._save(report, value)
         return self._result(report)
@@ -79,6 +83,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         set_threads = getattr(self._trainer, "set_threads", None)
         if set_threads is not None:
             set_threads(config["threads"])
+        self._judged_at = config.get("judged_at")
         self._epoch, self._seconds = 0, 0.0
         self._best, self._repeated = None, None
         self._go_on()

@@ -15,8 +15,10 @@ class Trainer(Protocol):
 
     Optional, looked up by name: `default_params()` (classmethod; known parameter names with defaults),
     `confirmation_params()` (classmethod; what the judged runs of a confirmation get beside their config, for instance
-    the split to evaluate on), `export_best(folder)`,
-    `export_default(folder)` (adds to the best's folder what the default has to compare with) and `set_threads(n)`.
+    the split to evaluate on), `rivals()` (classmethod; methods that need no sweep, by name: what each adds to the
+    default's config), `judged_figures()` (taken once of a judged run after its last epoch: by name a mapping with
+    `mean`, lower is better, `label` and what else belongs to it), `export_best(folder)`, `export_default(folder)` (adds
+    to the best's folder what the default has to compare with) and `set_threads(n)`.
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...
@@ -75,3 +77,9 @@ def confirmation_params(trainer: type[Trainer]) -> Mapping[str, object]:
     """What the trainer wants in the judged runs of a confirmation beside their config."""
     found = getattr(trainer, "confirmation_params", None)
     return {} if found is None else dict(found())
+
+
+def rivals(trainer: type[Trainer]) -> Mapping[str, Mapping[str, object]]:
+    """The trainer's methods that need no sweep, by name: what each adds to the default's config."""
+    found = getattr(trainer, "rivals", None)
+    return {} if found is None else {str(name): dict(added) for name, added in found().items()}

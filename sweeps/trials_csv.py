@@ -10,7 +10,7 @@ from pathlib import Path
 from sweeps.atomic_file import write_atomically
 from sweeps.confirmation import CONFIRMATION, judged_runs
 from sweeps.convergence_columns import convergence_columns
-from sweeps.records import Event, TrialRecord
+from sweeps.records import Event, TrialRecord, reference_record
 from sweeps.trial_curve import curve_of
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
@@ -92,7 +92,7 @@ def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, 
     That is the search's default, and for a judged run of a confirmation the default's run with its seed.
     """
     curves = {record.trial_id: curve_of(record) for record in records}
-    searched_default = default_of(records)
+    searched_default = reference_record(records)
     _, _, confirmed_defaults = judged_runs(records)
     columns: dict[str, dict[str, object]] = {}
     for record in records:
@@ -107,12 +107,6 @@ def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, 
 def _mean_frame_error(record: TrialRecord | None) -> float | None:
     errors = (report.get("mean_frame_error") for report in (() if record is None else record.reports))
     return next((float(value) for value in errors if isinstance(value, (int, float))), None)
-
-
-def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The search's trial of the default config; in a run of controls the first of them."""
-    default = next((record for record in records if record.origin == "default"), None)
-    return default or next((record for record in records if record.role == "control"), None)
 
 
 def _metric(record: TrialRecord, column: str, metric: str) -> object:

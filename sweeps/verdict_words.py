@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from sweeps.verdict import Verdict
 
 LANGUAGES = ("en", "fa")
+Side = Literal["finalist", "default"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class MeasuredDifference:
     percent: float
     low: float
     high: float
+    name_fa: str = ""
 
 
 def disagreement_notes(verdict: Verdict, measures: Sequence[MeasuredDifference]) -> tuple[Note, ...]:
@@ -47,7 +49,7 @@ def disagreement_notes(verdict: Verdict, measures: Sequence[MeasuredDifference])
             Note(
                 f"{measure.name} disagrees: it is {_amount(measure.percent)} ({_span(measure.low, measure.high)}), "
                 f"while the verdict on the objective is {verdict.word!r}. Listen to the samples before you decide.",
-                f"معیار {measure.name} با این نتیجه هم‌خوان نیست: {_amount_fa(measure.percent)} است "
+                f"معیار {measure.name_fa or measure.name} با این نتیجه هم‌خوان نیست: {_amount_fa(measure.percent)} است "
                 f"({_span_fa(measure.low, measure.high)})، در حالی که حکم تابع هدف «{_WORDS_FA[verdict.word]}» است. "
                 "پیش از تصمیم‌گیری نمونه‌های صوتی را بشنوید.",
             )
@@ -55,27 +57,33 @@ def disagreement_notes(verdict: Verdict, measures: Sequence[MeasuredDifference])
     return tuple(notes)
 
 
-def rival_note(name: str, rival: Verdict) -> Note | None:
-    """What a rival's verdict against the *finalist* means; None where the finalist beat it or nothing was tested."""
+def rival_note(name: str, rival: Verdict, against: Side = "finalist") -> Note | None:
+    """What a rival's verdict against the config to take home means; None where that beat it or nothing was tested."""
+    fa = {"finalist": "پیکربندی برگزیده", "default": "پیش‌فرض"}[against]
     if rival.word == "better":
         return Note(
-            f"{name}, which needs no sweep, is better than the finalist: {_amount(rival.difference_percent or 0.0)}.",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد از پیکربندی برگزیده بهتر است: "
+            f"{name}, which needs no sweep, is better than the {against}: {_amount(rival.difference_percent or 0.0)}.",
+            f"روش خودکار {name} که به جست‌وجو نیاز ندارد از {fa} بهتر است: "
             f"{_amount_fa(rival.difference_percent or 0.0)}.",
         )
     if rival.word == "no difference":
         return Note(
-            f"{name}, which needs no sweep, is as good as the finalist (within {rival.margin_percent:g} %).",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد به خوبی پیکربندی برگزیده است "
-            f"(در حد {rival.margin_percent:g} درصد).",
+            f"{name}, which needs no sweep, is as good as the {against} (within {rival.margin_percent:g} %).",
+            f"روش خودکار {name} که به جست‌وجو نیاز ندارد به خوبی {fa} است (در حد {rival.margin_percent:g} درصد).",
         )
     if rival.word == "undecided" and rival.look is not None:
         return Note(
-            f"{name}, which needs no sweep, could not be told apart from the finalist over {rival.look.seeds} seeds.",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد، با {rival.look.seeds} بذر "
-            "از پیکربندی برگزیده قابل تشخیص نبود.",
+            f"{name}, which needs no sweep, could not be told apart from the {against} over {rival.look.seeds} seeds"
+            f"{_difference(rival)}.",
+            f"روش خودکار {name} که به جست‌وجو نیاز ندارد، با {rival.look.seeds} بذر از {fa} قابل تشخیص نبود.",
         )
     return None
+
+
+def _difference(rival: Verdict) -> str:
+    if rival.difference_percent is None or rival.interval_percent is None:
+        return ""
+    return f" (its objective is {_amount(rival.difference_percent)}, interval {_span(*rival.interval_percent)})"
 
 
 def sentence(verdict: Verdict, lang: str = "en") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,20 @@ def speech_figures(speaker: Speaker, aligned: AlignedSpeech) -> Mapping[str, obj
             **by_clip,
         },
     }
+
+
+LABELS = {
+    "mcd_db": ("mel cepstral distortion (dB)", "اعوجاج کپسترال مل (دسی‌بل)"),
+    "f0_cents": ("F0 error (cents)", "خطای زیروبمی (سنت)"),
+    "voicing_error": ("voicing error (share of frames)", "خطای واک‌داری (سهم قاب‌ها)"),
+    "duration_error": ("duration error (share)", "خطای دیرش (نسبت)"),
+}
+"""What the figures are called, in English and Persian; lower is better for all of them."""
+
+
+def judged_figures(figures: Mapping[str, Any]) -> dict[str, object]:
+    """Of `speech_figures`, each error's mean with its interval over clips and what it is called."""
+    return {name: {**figures[name], "label": label, "label_fa": label_fa} for name, (label, label_fa) in LABELS.items()}
 
 
 def spoken_clips(speech: PreparedSpeech) -> NDArray[np.int64]:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from sweeps.closing import default_record
 from sweeps.configuration import identity
 from sweeps.convergence import ENDINGS, Curve, Targets
 from sweeps.errors import RequestError
 from sweeps.journal import read_events
 from sweeps.plan import Plan
-from sweeps.records import Event, TrialRecord, best_record, records_from_events
+from sweeps.records import Event, TrialRecord, best_record, default_record, records_from_events
 from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
@@ -119,9 +118,14 @@ class RunData:
         return speed_up(self.curves[best.trial_id], self.curves[default.trial_id], self.targets)
 
     @property
+    def search(self) -> list[TrialRecord]:
+        """The search's own trials, or a run's controls: neither confirmation runs nor rivals."""
+        return [record for record in self.records if record.role in ("trial", "control")]
+
+    @property
     def ended(self) -> int:
-        """How many trials have ended."""
-        return sum(record.status is not None for record in self.records)
+        """How many of the search's trials have ended."""
+        return sum(record.status is not None for record in self.search)
 
     def config(self, record: TrialRecord) -> dict[str, object]:
         """All that a trial's trainer was given."""

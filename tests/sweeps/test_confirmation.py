@@ -208,3 +208,65 @@ def test_the_progress_counts_confirmation_runs_beside_the_trials() -> None:
     assert progress.heading.startswith("6 of 6 trials · 9 of 9 confirmation runs")
     assert progress.seconds_left == 0
     assert progress.total == progress.ended == 15
+
+
+def test_rivals_are_judged_on_the_pairs_seeds_after_them_and_against_what_is_taken_home() -> None:
+    records = searched()
+    confirmation = planned(records, rivals={"scale": {"weighting": "scale"}})
+    assert confirmation.runs == 12
+    assert [run.label for run in confirmation.due(records)[-3:]] == ["scale"] * 3
+    assert all(run.params["weighting"] == "scale" and run.role == "rival" for run in confirmation.due(records)[-3:])
+    ends = {"finalist": iter([0.7, 0.71, 0.69]), "default": iter([0.8, 0.81, 0.79]), "scale": iter([0.75, 0.76, 0.74])}
+    while due := confirmation.due(records):
+        run, side = due[0], due[0].label.split()[0]
+        end = next(ends[side]) if side in ends else 0.6
+        record = ended(run, [1.0, end, end, end])
+        records.append(replace(record, role=run.role, trial_id=f"x{len(records)}"))
+    judged = judgement(records)
+    assert judged is not None
+    assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
+    assert judged.rivals[0].against == "finalist"
+    assert judged.verdict.notes == ()
+    assert recommended(records, judged) is judged.finalist
+    columns = convergence_by_trial(records)
+    assert len(columns) == len(records)
+
+
+def test_a_rival_as_good_as_the_finalist_speaks_in_the_verdict() -> None:
+    records = searched()
+    confirmation = planned(records, rivals={"scale": {}})
+    ends = {"finalist": [0.7, 0.71, 0.69], "default": [0.8, 0.81, 0.79], "scale": [0.7, 0.71, 0.69]}
+    counted = dict.fromkeys(ends, 0)
+    while due := confirmation.due(records):
+        run, side = due[0], due[0].label.split()[0]
+        end = 0.6
+        if side in ends:
+            end, counted[side] = ends[side][counted[side]], counted[side] + 1
+        records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
+    judged = judgement(records)
+    assert judged is not None
+    assert any("scale, which needs no sweep, is as good as the finalist" in note.en for note in judged.verdict.notes)
+    assert any("scale" in note.fa for note in judged.verdict.notes)
+
+
+def test_figures_are_compared_by_seed_and_speak_where_they_point_elsewhere() -> None:
+    def with_figure(values: dict[str, list[float]]) -> Any:
+        records = carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79])
+        places = dict.fromkeys(values, 0)
+        for index, record in enumerate(records):
+            side = (record.label or "").split(" ")[0]
+            if record.origin == "confirmation" and side in values:
+                figure = {"mean": values[side][places[side]], "label": "mcd"}
+                places[side] += 1
+                last = {**record.reports[-1], "figures": {"mcd_db": figure, "odd": "no figure"}}
+                records[index] = replace(record, reports=(*record.reports[:-1], last))
+        return judgement(records)
+
+    worse = with_figure({"finalist": [5.5, 5.6, 5.7], "default": [5.0, 5.1, 5.2]})
+    assert [figure.name for figure in worse.figures] == ["mcd_db"]
+    assert worse.figures[0].percent == pytest.approx(100 * 0.5 / 5.1)
+    assert worse.verdict.word == "better"
+    assert "mcd disagrees" in worse.verdict.sentence()
+    agrees = with_figure({"finalist": [5.0, 5.1, 5.2], "default": [5.5, 5.6, 5.7]})
+    assert agrees.verdict.notes == ()
+    assert with_figure({"finalist": [5.0, 5.1, 5.2]}).figures == ()

@@ -179,3 +179,63 @@ def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_go_on_later(
         record for record in confirmed.records if record.role == "confirm"
     ]
     assert whole.verdict == confirmed.verdict
+
+
+def test_rivals_run_beside_the_search_and_are_judged_with_it(tmp_path: Path) -> None:
+    settings = {"best_mel": 1.0, "noise": 0.0}
+    result = run(request(tmp_path, trials=3, confirm_seeds=3, rivals=True, set_params=settings))
+    rivals = [record for record in result.records if record.role == "rival"]
+    assert [(record.trial_id, record.origin, record.label) for record in rivals] == [
+        ("r0001", "rival", "clairvoyant"),
+        *((f"r000{number}", "confirmation", "clairvoyant") for number in (2, 3, 4)),
+    ]
+    assert rivals[0].seed == 1
+    assert [rival.seed for rival in rivals[1:]] == [
+        record.seed for record in confirm_runs(result, "confirmation") if record.label == "default"
+    ]
+    assert {record.status for record in rivals} == {"finished"}
+    assert not any(record.rungs for record in rivals)
+    assert {record.params["mel_loss_weight"] for record in rivals} == {1.0}
+    assert result.best is not None
+    assert result.best.role == "trial"
+
+    stored = json.loads(result.folder.verdict.read_text())
+    assert stored["rivals"]["clairvoyant"]["seeds_judged"] == 3
+    assert stored["rivals"]["clairvoyant"]["against"] == ("finalist" if stored["verdict"] == "better" else "default")
+    assert stored["rivals"]["clairvoyant"]["verdict"] == "better"
+    assert any("clairvoyant, which needs no sweep, is better" in note["en"] for note in stored["notes"])
+    lines = closing_lines(result)
+    assert any(line.startswith("rival        r0001: clairvoyant") for line in lines)
+    with result.folder.trials_csv.open() as file:
+        assert [row["role"] for row in csv.DictReader(file)].count("rival") == 4
+    assert read_run(result.folder.path).judgement == result.judgement
+    assert resume(result.folder.path).records == result.records
+
+
+def test_rivals_that_a_search_did_not_ask_for_are_judged_when_the_confirmation_asks(tmp_path: Path) -> None:
+    first = run(request(tmp_path, trials=2))
+    assert not any(record.role == "rival" for record in first.records)
+    result = confirm(first.folder.path, with_rivals=True)
+    assert [record.origin for record in result.records if record.role == "rival"] == ["confirmation"] * 3
+    assert read_run(first.folder.path).request.rivals
+
+
+def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict(tmp_path: Path) -> None:
+    settings = {"best_mel": 1.0, "noise": 0.0}
+    result = run(request(tmp_path, trials=3, confirm_seeds=3, set_params=settings))
+    judged = confirm_runs(result, "confirmation")
+    assert all([len(record.reports) - 1] == _places_of_figures(record) for record in judged)
+    assert not any(_places_of_figures(record) for record in result.records if record not in judged)
+    assert result.judgement is not None
+    (figure,) = result.judgement.figures
+    mel = float(str(result.judgement.finalist.params["mel_loss_weight"]))
+    assert figure.finalist - figure.default == pytest.approx(10 / mel - 4)
+    stored = json.loads(result.folder.verdict.read_text())["figures"]["crackle"]
+    assert set(stored["by_seed"]) == {str(record.seed) for record in judged}
+    assert any(line.startswith("measured     crackle (dB) ") for line in closing_lines(result))
+    if result.judgement.verdict.word == "better" and mel < 2.5:
+        assert any("crackle (dB) disagrees" in note.en for note in result.judgement.verdict.notes)
+
+
+def _places_of_figures(record: TrialRecord) -> list[int]:
+    return [place for place, report in enumerate(record.reports) if "figures" in report]

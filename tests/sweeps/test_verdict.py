@@ -282,6 +282,12 @@ def test_a_run_that_crashed_or_ran_out_of_budget_is_no_result() -> None:
     assert math.isnan(ends_by_seed({1: as_curve(0.5, ended="diverged")})[1])
 
 
+def test_pairs_that_differ_by_rounding_alone_still_make_a_verdict_that_json_can_hold() -> None:
+    verdict = judge({1: 0.7, 2: 0.7 + 1e-16, 3: 0.7}, {1: 0.8, 2: 0.8, 3: 0.8 + 1e-16})
+    assert (verdict.word, verdict.power_observed) == ("better", 1.0)
+    assert json.dumps(verdict.to_json(), allow_nan=False)
+
+
 def test_a_measure_that_points_the_other_way_is_named_and_one_that_agrees_is_not() -> None:
     verdict = judge(finalist(0.03), DEFAULT)
     agrees = MeasuredDifference("duration error", -4, -6, -2)
