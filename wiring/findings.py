@@ -36,19 +36,25 @@ def closing_findings(run: Run, lang: str = "en") -> list[str]:
 
 
 def finding_notes(run: Run, lang: str) -> tuple[FindingNote, ...]:
-    """What holds for the sweep, then for each trial that has ended."""
+    """What holds for the sweep, then for trials that have ended: one note for all trials with one finding."""
     notes = [_note(found, lang) for found in sweep_findings(run)]
+    by_code: dict[str, list[tuple[str, Finding]]] = {}
     for record in run.records:
         if record.status is not None:
-            found_in_trial = trial_findings(record.reports, all_params(run, record))
-            notes += [_note(found, lang, record.trial_id) for found in found_in_trial]
+            for found in trial_findings(record.reports, all_params(run, record)):
+                by_code.setdefault(found.code, []).append((record.trial_id, found))
+    for places in by_code.values():
+        trial_ids = tuple(trial_id for trial_id, _ in places)
+        first, example = places[0]
+        notes.append(_note(example, lang, trial_ids, example_of="" if len(places) == 1 else first))
     return tuple(notes)
 
 
-def _note(found: Finding, lang: str, *trials: str) -> FindingNote:
+def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: str = "") -> FindingNote:
+    before = f"{example_of}: " if example_of else ""
     if lang == "fa":
-        return FindingNote(found.severity, found.sentence("fa"), "", trials)
-    return FindingNote(found.severity, found.text, found.todo, trials)
+        return FindingNote(found.severity, before + found.sentence("fa"), "", trials)
+    return FindingNote(found.severity, before + found.text, found.todo, trials)
 
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sweeps.records import TrialRecord, default_record
 from sweeps.report import ExtraTable, LossBand
@@ -24,6 +25,7 @@ ENGLISH: Words = {
     "inside": "inside",
     "outside": "outside",
     "range": "{low} to {high}",
+    "span": "{low:g}–{high:g}",
     "best": "best of the search",
     "default": "default",
     "bands": "The story's loss bands beside what was printed",
@@ -59,6 +61,7 @@ PERSIAN: Words = {
     "inside": "درون",
     "outside": "بیرون",
     "range": "{low} تا {high}",
+    "span": "{low:g} تا {high:g}",
     "best": "بهترین جست‌وجو",
     "default": "پیش‌فرض",
     "bands": "بازه‌های زیان در آن داستان، در کنار آنچه چاپ شد",
@@ -90,7 +93,11 @@ def loss_bands(lang: str) -> tuple[LossBand, ...]:
     share = 1 / len(BANDS)
     return tuple(
         LossBand(
-            f"{words[band.name]} {band.low:g}–{band.high:g}", band.low, band.high, place * share, place * share + share
+            f"{words[band.name]} {words['span'].format(low=band.low, high=band.high)}",
+            band.low,
+            band.high,
+            place * share,
+            place * share + share,
         )
         for place, band in enumerate(BANDS)
     )
@@ -102,8 +109,11 @@ def story_tables(run: Run, lang: str) -> tuple[ExtraTable, ...]:
     ended = [r for r in run.records if r.reports and r.status is not None and r.role != "confirm"]
     if not ended:
         return ()
-    tables = [_bands_table(run, ended, words), _signs_table(ended, words)]
-    if run.request.space.controls:
+    told = run.request.space.controls  # a run of the story itself shows all of it
+    tables = [
+        replace(table, folded=not told) for table in (_bands_table(run, ended, words), _signs_table(ended, words))
+    ]
+    if told:
         tables.insert(0, _story_table(run, ended, words))
     return tuple(tables)
 

@@ -12,18 +12,31 @@ from sweeps.report.data import RunData
 from sweeps.report.extras import ReportExtras
 from sweeps.report.html import Html, own, tag
 from sweeps.report.sections.answer import answer
+from sweeps.report.sections.confirmation import confirmation
 from sweeps.report.sections.convergence import convergence_table
 from sweeps.report.sections.diagnosis import data_health, diagnosis
 from sweeps.report.sections.landscape import landscape
 from sweeps.report.sections.learning import learning
 from sweeps.report.sections.listening import listening
 from sweeps.report.sections.repeat import repeat
+from sweeps.report.sections.rivals import rivals
 from sweeps.report.sections.trials import filters, trials_table
 from sweeps.report.words import Words
 
 FOLDER = Path(__file__).resolve().parent
 REFRESH_SECONDS = 30
-NAVIGATION = ("learning", "landscape", "trials", "convergence", "diagnosis", "health", "listening", "repeat")
+NAVIGATION = (
+    "learning",
+    "landscape",
+    "trials",
+    "confirmation",
+    "rivals",
+    "convergence",
+    "diagnosis",
+    "health",
+    "listening",
+    "repeat",
+)
 
 
 def page(data: RunData, extras: ReportExtras, words: Words, now: float) -> str:
@@ -34,6 +47,8 @@ def page(data: RunData, extras: ReportExtras, words: Words, now: float) -> str:
         "learning": learning(data, words, extras),
         "landscape": landscape(data, words),
         "trials": trials_table(data, words),
+        "confirmation": confirmation(data, words),
+        "rivals": rivals(data, words),
         "convergence": convergence_table(data, words),
         "diagnosis": diagnosis(words, extras.findings),
         "health": data_health(words, extras),
@@ -97,6 +112,9 @@ def _header(data: RunData, words: Words, now: float) -> Html:
             " · ",
             words("progress", ended=data.ended, trials=data.request.trials, space=data.request.space.name),
             " · ",
+            [words("progress_beside", runs=beside), " · "]
+            if (beside := len(data.records) - len(data.search))
+            else None,
             words("as_of", moment=moment),
             " ",
             live,

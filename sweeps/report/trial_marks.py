@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sweeps.budget import duration
+from sweeps.confirmation import CONFIRMATION
 from sweeps.records import TrialRecord
 from sweeps.report.data import RunData
 from sweeps.report.html import Child, Html, tag
@@ -19,12 +20,14 @@ def kind(data: RunData, record: TrialRecord) -> str:
         return f"hue-{place % HUES}" + (" again" if place >= HUES else "")
     if record is data.best:
         return "best"
-    return "default" if record is data.default else record.role
+    if record is data.default:
+        return "default"
+    return "confirm" if record.origin == CONFIRMATION else record.role
 
 
 def front_last(data: RunData, records: list[TrialRecord]) -> list[TrialRecord]:
     """In the order of drawing: what matters most comes last and so lies on top."""
-    order = {"trial": 0, "rival": 1, "confirm": 2, "control": 3, "default": 4, "best": 5}
+    order = {"confirm": 0, "trial": 1, "rival": 2, "control": 3, "default": 4, "best": 5}
     return sorted(records, key=lambda record: order.get(kind(data, record), 3))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from sweeps.confirmation import CONFIRMATION
 from sweeps.records import Event, TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, clip, figure, mark, points, scale, simple_table, tick_label
 from sweeps.report.coordinates import number
@@ -40,11 +41,16 @@ def objective_chart(data: RunData, words: Words) -> Html:
         lines,
         y,
         words("chart_objective"),
-        words("chart_objective_caption"),
+        _objective_caption(data, words),
         words("objective"),
         _guides(guides, y),
         lambda record: {_epoch(report): number(report.get("objective")) for report in record.reports},
     )
+
+
+def _objective_caption(data: RunData, words: Words) -> str:
+    judged = any(record.origin == CONFIRMATION for record in data.records)
+    return words("chart_objective_caption") + (" " + words("confirm_is_tested") if judged else "")
 
 
 def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: str) -> Html:
@@ -72,6 +78,7 @@ def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: 
         words("loss"),
         _bands(data, words, bands, y),
         lambda record: {_epoch(report): number(report.get("loss")) for report in record.reports},
+        more_legend=[("band", words("loss_band"))] if bands else [],
     )
 
 
@@ -86,6 +93,7 @@ def _chart(
     y_label: str,
     behind: Html,
     by_epoch: Callable[[TrialRecord], Mapping[int, float | None]],
+    more_legend: Sequence[tuple[str, str]] = (),
 ) -> Html:
     x = _epochs(data)
     drawn = [record for record in front_last(data, list(data.records)) if lines[record.trial_id]]
@@ -103,7 +111,7 @@ def _chart(
             (_trial(data, words, record, lines[record.trial_id], x, y) for record in drawn),
             clip_path=f"url(#{name}-area)",
         ),
-        legend=_legend(data, words, drawn),
+        legend=[*_legend(data, words, drawn), *more_legend],
         table=_table(data, words, title, by_epoch),
     )
 

@@ -12,6 +12,13 @@ from sweeps.verdict import Verdict
 WIDTH, HEIGHT = 300.0, 66.0
 
 
+def seed_differences(verdict: Verdict) -> list[float]:
+    """The finalist's difference on each judged seed that both ended, in per cent of the default's objective there."""
+    judged = verdict.pairs[: verdict.look.seeds if verdict.look else 0]
+    found = [100 * (pair.finalist / pair.default - 1) for pair in judged if pair.default]
+    return [one for one in found if math.isfinite(one)]
+
+
 def interval_picture(verdict: Verdict, words: Words) -> Html | None:
     """Difference and interval in per cent of the default's objective; None where they are not known or not finite."""
     if verdict.difference_percent is None or verdict.interval_percent is None:
@@ -20,7 +27,8 @@ def interval_picture(verdict: Verdict, words: Words) -> Html | None:
     if not all(map(math.isfinite, (low, high, verdict.difference_percent))):
         return None
     margin = verdict.margin_percent
-    reach = 1.15 * max(abs(low), abs(high), 2 * margin)
+    seeds = seed_differences(verdict)
+    reach = 1.15 * max(abs(low), abs(high), 2 * margin, *map(abs, seeds))
     x = Scale(-reach, reach, 8.0, WIDTH - 8.0)
     middle = 22.0
     whiskers = f"M{x(low):.1f} {middle}H{x(high):.1f}M{x(low):.1f} 17v10M{x(high):.1f} 17v10"
@@ -30,6 +38,7 @@ def interval_picture(verdict: Verdict, words: Words) -> Html | None:
         tag("path", d=f"M{x(0.0):.1f} 4V40", class_="axis"),
         tag("path", d=whiskers, class_="line best"),
         tag("circle", cx=x(verdict.difference_percent), cy=middle, r="4.5", class_="dot best"),
+        (tag("circle", cx=x(seed), cy=34, r="2.5", class_="seed") for seed in seeds),
         (
             tag("text", f"{tick_label(tick)} %", x=x(tick), y=50, text_anchor="middle")
             for tick in x.ticks(5)

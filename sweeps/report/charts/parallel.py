@@ -10,7 +10,7 @@ from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_l
 from sweeps.report.charts.slices import SHADES, shades, shown_range
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
-from sweeps.report.html import Html, tag
+from sweeps.report.html import Html, join, tag
 from sweeps.report.trial_marks import front_last, group, kind, value_text
 from sweeps.report.words import Words
 
@@ -52,12 +52,13 @@ def parallel_chart(data: RunData, words: Words) -> Html | None:
         words("chart_parallel_caption"),
         PLOT,
         tag("g", (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))),
-        (_axis(column) for column in columns),
+        (_axis(column, place) for place, column in enumerate(columns)),
         legend=[
             ("shade-0", words("shade_best")),
             (f"shade-{SHADES - 1}", words("shade_worst")),
             ("default", words("kind_default")),
         ],
+        controls=_ranges(words, columns),
         wide=True,
     )
 
@@ -82,7 +83,62 @@ def _column(data: RunData, name: str, x: float, drawn: Sequence[TrialRecord]) ->
     return Column(name, x, None, {word: floor - (place + 0.5) * step for place, word in enumerate(distinct)})
 
 
-def _axis(column: Column) -> Html:
+def _ranges(words: Words, columns: Sequence[Column]) -> Html:
+    """The ends of each axis's range as numbers, for keyboards and screen readers; dragging along an axis sets them."""
+    return tag(
+        "fieldset",
+        tag("legend", words("brush")),
+        (
+            tag(
+                "span",
+                f"{column.name} ",
+                _end(words("brush_low", name=column.name), place, "low"),
+                f" {words('brush_to')} ",
+                _end(words("brush_high", name=column.name), place, "high"),
+            )
+            for place, column in enumerate(columns)
+            if column.scale is not None
+        ),
+        class_="ranges needs-script",
+    )
+
+
+def _end(label: str, axis: int, end: str) -> Html:
+    return tag(
+        "input",
+        type="number",
+        step="any",
+        form="filters",
+        aria_label=label,
+        data_axis=axis,
+        data_end=end,
+        autocomplete="off",
+    )
+
+
+def _brush(column: Column, place: int) -> Html | None:
+    if column.scale is None:
+        return None
+    floor, ceiling = PLOT.up
+    area = tag(
+        "rect",
+        x=column.x - 14,
+        y=ceiling - 6,
+        width=28,
+        height=floor - ceiling + 12,
+        class_="brush-area",
+        data_axis=place,
+        data_low=f"{column.scale.low:.8g}",
+        data_high=f"{column.scale.high:.8g}",
+        data_start=column.scale.start,
+        data_stop=column.scale.stop,
+        data_log="1" if column.scale.log else None,
+    )
+    chosen = tag("rect", x=column.x - 7, y=ceiling, width=14, height=0, class_="brush", data_axis=place, hidden=True)
+    return join(chosen, area)
+
+
+def _axis(column: Column, place: int) -> Html:
     floor, ceiling = PLOT.up
     name = column.name if len(column.name) <= LONGEST_NAME else f"{column.name[: LONGEST_NAME - 1]}…"
     if column.scale is not None:
@@ -94,6 +150,7 @@ def _axis(column: Column) -> Html:
         tag("path", d=f"M{column.x:.1f} {ceiling}V{floor}", class_="axis"),
         tag("text", name, x=column.x, y=ceiling - 16, text_anchor="middle", class_="name"),
         (tag("text", text, x=column.x + 6, y=up + 4, class_="over") for text, up in ticks),
+        _brush(column, place),
     )
 
 
@@ -106,7 +163,8 @@ def _trial(
     if len(known) < len(placed):
         return None
     looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"
-    return group(data, words, record, tag("polyline", points=points(known), class_=looks))
+    told = "|".join("" if (found := number(value)) is None else f"{found:.8g}" for value in values)
+    return group(data, words, record, tag("polyline", points=points(known), class_=looks, data_values=told))
 
 
 def _value(record: TrialRecord, name: str) -> object:

@@ -52,7 +52,7 @@ class Plot:
 
     width: float = 460
     height: float = 300
-    left: float = 52
+    left: float = 60
     right: float = 12
     top: float = 12
     bottom: float = 42
@@ -101,9 +101,10 @@ def figure(
     *drawn: Child,
     legend: Sequence[tuple[str, str]] = (),
     table: Html | None = None,
+    controls: Html | None = None,
     wide: bool = False,
 ) -> Html:
-    """A chart with its title, legend, explanation and the same as a table; `legend` holds (class, text)."""
+    """A chart with its title, legend, controls, explanation and the same as a table; `legend` holds (class, text)."""
     return tag(
         "figure",
         tag("h3", title, id=f"{name}-title"),
@@ -122,6 +123,7 @@ def figure(
             **({"tabindex": "0", "role": "group", "aria-labelledby": f"{name}-title"} if wide else {}),
         ),
         tag("ul", (_legend_entry(kind, text) for kind, text in legend), class_="legend") if legend else None,
+        controls,
         tag("figcaption", caption, id=f"{name}-caption"),
         tag("details", tag("summary", words("as_a_table")), table, class_="as-table") if table is not None else None,
         id=name,
@@ -185,8 +187,10 @@ def _legend_entry(kind: str, text: str) -> Html:
 
 
 def _swatch(kind: str) -> Html:
-    if kind == "safe":
+    if kind in ("safe", "band"):
         return tag("rect", x=1, y=1, width=22, height=10, class_=kind)
+    if kind.startswith("dot"):
+        return tag("circle", cx=12, cy=6, r="4.5", class_=kind)
     if kind.startswith("mark-"):
         return mark(kind.removeprefix("mark-"), 12, 6)
     return tag("path", d="M1 6H23", class_=f"line {kind}")

@@ -86,8 +86,8 @@ def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html
         PLOT.axes(x, y, x_axis.name, y_axis.name),
         tag("g", (_dot(data, words, dot, x, y, shade.get(dot.record.trial_id, "none")) for dot in _drawn(data, dots))),
         legend=[
-            ("mark-dot shade-0", words("shade_best")),
-            (f"mark-dot shade-{SHADES - 1}", words("shade_worst")),
+            ("dot shade-0", words("shade_best")),
+            (f"dot shade-{SHADES - 1}", words("shade_worst")),
             *_legend(data, words, dots, bool(region)),
         ],
         table=_table(
@@ -138,9 +138,9 @@ def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> lis
     kinds = {kind(data, dot.record) for dot in dots}
     entries = [(f"mark-{name}", words(f"kind_{name}")) for name in ("best", "default") if name in kinds]
     if any(dot.record.status != "finished" for dot in dots):
-        entries.append(("mark-dot partial", words("stopped_dot")))
+        entries.append(("dot partial", words("stopped_dot")))
     if any(dot.record.role == "control" for dot in dots) and not data.request.space.controls:
-        entries.append(("mark-dot control", words("kind_control")))
+        entries.append(("dot control", words("kind_control")))
     return [*entries, *([("safe", words("safe_range"))] if safe else [])]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+from sweeps.confirmation import judged_runs
 from sweeps.report.charts.interval import interval_picture
-from sweeps.report.data import RunData
+from sweeps.report.data import Chosen, RunData
 from sweeps.report.html import Child, Html, join, marked, own, tag
 from sweeps.report.trial_marks import clock, figure, hours, shown_speed, value_text
 from sweeps.report.words import Words
@@ -101,17 +103,18 @@ def _which(data: RunData, words: Words) -> Html:
     chosen = data.chosen
     if chosen is None:
         return tag("p", words("no_control_to_take" if data.request.space.controls else "none_to_take"))
-    default = {} if data.default is None else data.default.params
+    beside, beside_name = _beside(data, words, chosen)
     rows = [
         tag(
             "tr",
             tag("th", own(name), scope="row"),
             tag("td", own(value_text(value)), class_="big"),
-            tag("td", own(value_text(default[name])) if name in default else "", class_="quiet"),
+            tag("td", own(value_text(beside[name])) if name in beside else "", class_="quiet"),
         )
         for name, value in chosen.params.items()
     ]
-    head = tag("tr", (tag("th", word, scope="col") for word in (words("parameter"), words("take"), words("default"))))
+    take = words("keep" if chosen.is_default else "take")
+    head = tag("tr", (tag("th", word, scope="col") for word in (words("parameter"), take, beside_name)))
     record = chosen.record
     where = None
     if record is not None and record.objective is not None:
@@ -124,23 +127,39 @@ def _which(data: RunData, words: Words) -> Html:
     return join(tag("table", caption, tag("thead", head), tag("tbody", rows), class_="config"), where)
 
 
+def _beside(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping[str, object], str]:
+    """The config that the chosen one is held against, and its name: the default, or the search's best beside that."""
+    if not chosen.is_default:
+        return ({} if data.default is None else data.default.params), words("default")
+    if data.best is None or data.best is data.default:
+        return {}, ""
+    return data.best.params, words("search_best", trial=data.best.trial_id)
+
+
 def _better(data: RunData, words: Words) -> Html:
     verdict = data.verdict
     if data.request.space.controls:
         return tag("p", words("controls_not_compared"))
     badge = tag("p", verdict_word(verdict, words), class_=f"badge {_tone(data)}")
     if verdict is not None and verdict.difference_percent is not None and math.isfinite(verdict.difference_percent):
-        return join(badge, tag("p", _change(words, verdict.difference_percent, "on_test")))
+        return join(badge, tag("p", _change(words, verdict.difference_percent, "on_test", trial=_finalist(data))))
     change = search_difference_percent(data)
     if change is None:
         both = data.best is not None and data.best is data.default
         return join(badge, tag("p", words("default_is_best" if both else "nothing_to_compare")))
-    return join(badge, tag("p", _change(words, change, "in_search")))
+    best = "" if data.best is None else data.best.trial_id
+    return join(badge, tag("p", _change(words, change, "in_search", trial=best)))
 
 
-def _change(words: Words, percent: float, where: str) -> str:
+def _change(words: Words, percent: float, where: str, trial: str) -> str:
     amount = words("lower" if percent < 0 else "higher", percent=f"{abs(percent):.1f}")
-    return words(where, amount=amount)
+    return words(where, amount=amount, trial=trial)
+
+
+def _finalist(data: RunData) -> str:
+    """The trial that was judged: not always the search's first, because fresh seeds chose among its best."""
+    finalist, _, _ = judged_runs(data.records)
+    return finalist or ("" if data.best is None else data.best.trial_id)
 
 
 def _sure(data: RunData, words: Words) -> Html:
@@ -195,7 +214,7 @@ def _spent(data: RunData, words: Words) -> Html:
         saved = words(
             "saved",
             stopped=cost.stopped,
-            trials=len(data.records),
+            trials=len(data.search),
             hours=hours(words, cost.saved_hours, cost.device),
             share=f"{100 * cost.saved_share:.0f}",
         )

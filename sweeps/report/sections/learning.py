@@ -5,8 +5,8 @@ from __future__ import annotations
 from sweeps.report.charts.curves import loss_chart, objective_chart
 from sweeps.report.charts.plot import simple_table
 from sweeps.report.data import RunData, pairs_at_comparison
-from sweeps.report.extras import ReportExtras
-from sweeps.report.html import Html, tag
+from sweeps.report.extras import ExtraTable, ReportExtras
+from sweeps.report.html import Html, join, own, tag
 from sweeps.report.importance import rank_correlation
 from sweeps.report.words import Words
 
@@ -23,14 +23,7 @@ def learning(data: RunData, words: Words, extras: ReportExtras) -> Html:
             loss_chart(data, words, extras.loss_bands, misleading(data, words)),
             class_="charts",
         ),
-        (
-            tag(
-                "div",
-                simple_table(table.title, table.head, table.rows),
-                _note(table.note),
-            )
-            for table in extras.tables
-        ),
+        (_table(table) for table in extras.tables),
         id="learning",
         aria_labelledby="learning-title",
     )
@@ -47,6 +40,11 @@ def misleading(data: RunData, words: Words) -> str:
     told = words("loss_would_choose", trial=by_loss[0], place=place, trials=len(pairs), epoch=data.comparison.epoch)
     agreement = "" if rho is None else " " + words("loss_agreement", rho=f"{rho:+.2f}")
     return f"{words('loss_misleads')} {told}{agreement}"
+
+
+def _table(table: ExtraTable) -> Html:
+    shown = join(simple_table(table.title, table.head, table.rows), _note(table.note))
+    return tag("details", tag("summary", own(table.title)), shown) if table.folded else tag("div", shown, class_="more")
 
 
 def _note(text: str) -> Html | None:
