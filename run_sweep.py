@@ -106,6 +106,7 @@ def _sweep_parser() -> argparse.ArgumentParser:
     add("--name", help="the run's name (default: space and time)")
     _add_output(parser)
     _add_wandb(parser)
+    _add_lang(parser)
     add("--trainer", default=TRAINER, metavar="MODULE:CLASS", help="somebody's own trainer")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="fix a parameter of the trainer")
     add("--allow-unsafe", action="store_true", help="leave the safe limits; such trials become controls")
@@ -130,11 +131,11 @@ def _command_parser(command: str) -> argparse.ArgumentParser:
         add("--budget", metavar="TIME", help="wall-clock budget of this command")
     if command in ("resume", "confirm"):
         _add_wandb(parser)
+    if command in ("resume", "confirm", "report"):
+        _add_lang(parser)
     if command == "publish":
         add("--project", default="xtts-sweep")
         add("--entity", help="the W&B team or user (default: your own)")
-    if command == "report":
-        add("--lang", choices=("en", "fa"), default="en", help="English or Persian")
     if command == "resume":
         add("--trials", type=int, help="how many configs in all")
         add("--budget", metavar="TIME", help="wall-clock budget of the whole sweep")
@@ -170,6 +171,11 @@ def _add_wandb(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wandb", choices=("offline", "online", "off"), help=help_text)
 
 
+def _add_lang(parser: argparse.ArgumentParser) -> None:
+    help_text = "of the summary and of report.html: English or Persian (default: en)"
+    parser.add_argument("--lang", choices=("en", "fa"), default="en", help=help_text)
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="runs", metavar="DIR", help="the folder that runs live in (default: runs/)")
 
@@ -199,8 +205,8 @@ def _sweep(options: argparse.Namespace) -> int:
         say(line)
     if options.dry_run:
         return _dry_run(options, request, say)
-    result = run(request, display=_display(options.json), report=_page(), recording=recording)
-    return _closing(result, options.json)
+    result = run(request, **_surroundings(options, recording))
+    return _closing(result, options.json, options.lang)
 
 
 def _request(options: argparse.Namespace) -> SweepRequest:
@@ -273,6 +279,14 @@ def _dry_run(options: argparse.Namespace, request: SweepRequest, say: Callable[[
     return 0
 
 
+def _surroundings(options: argparse.Namespace, recording: Any) -> Any:
+    """Whom a session speaks to."""
+    from wiring import diagnosis
+
+    display, page = _display(options.json), _page(options.lang)
+    return {"display": display, "report": page, "recording": recording, "diagnosis": diagnosis}
+
+
 def _page(lang: str = "en") -> Any:
     """What writes report.html with all that xtts can say."""
     from functools import partial
@@ -282,7 +296,7 @@ def _page(lang: str = "en") -> Any:
     return partial(write_page, lang=lang)
 
 
-def _closing(result: SweepResult, as_json: bool) -> int:
+def _closing(result: SweepResult, as_json: bool, lang: str) -> int:
     from sweeps.closing import closing_lines, result_as_dict
     from sweeps.run_record import read_run
     from wiring import closing_findings, write_page
@@ -292,10 +306,11 @@ def _closing(result: SweepResult, as_json: bool) -> int:
         print(json.dumps(result_as_dict(result), ensure_ascii=False))
     if result.ended != "interrupted":
         # Once more, now that best/ holds samples to listen to.
-        write_page(result.folder)
-        for line in closing_findings(read_run(result.folder.path)):
-            say(line)
-    for line in closing_lines(result):
+        write_page(result.folder, lang)
+        findings = closing_findings(read_run(result.folder.path), lang)
+    else:
+        findings = []
+    for line in closing_lines(result, lang, findings):
         say(line)
     return 130 if result.ended == "interrupted" else 0
 
@@ -311,11 +326,9 @@ def _resume(options: argparse.Namespace) -> int:
         folder.path,
         trials=options.trials,
         budget_seconds=budget,
-        display=_display(options.json),
-        report=_page(),
-        recording=_recording(options),
+        **_surroundings(options, _recording(options)),
     )
-    return _closing(result, options.json)
+    return _closing(result, options.json, options.lang)
 
 
 def _confirm(options: argparse.Namespace) -> int:
@@ -328,11 +341,9 @@ def _confirm(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         with_rivals=options.rivals,
         budget_seconds=parse_duration(options.budget) if options.budget else None,
-        display=_display(options.json),
-        report=_page(),
-        recording=_recording(options),
+        **_surroundings(options, _recording(options)),
     )
-    return _closing(result, options.json)
+    return _closing(result, options.json, options.lang)
 
 
 def _publish(options: argparse.Namespace) -> int:

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.budget import duration
+from sweeps.closing_words import STATUSES_FA, line, words
 from sweeps.confirmation import RIVAL, confirms
 from sweeps.errors import RequestError
+from sweeps.judged_figures import JudgedFigure
 from sweeps.objective import Best
 from sweeps.records import TrialRecord, default_record
+from sweeps.rungs import RungCorrelation
 
 if TYPE_CHECKING:
     from sweeps.sweep import Run, SweepResult
@@ -29,50 +32,77 @@ def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
     return best, best.best
 
 
-def closing_lines(result: SweepResult, lang: str = "en") -> list[str]:
-    """How the sweep ended, the best config beside the default, the verdict (in English or Persian), where to look."""
-    records, best, folder = result.records, result.best, result.folder
-    lines = ["", f"{result.reason}: {_counts(records)} in {duration(result.seconds)}", *result.notes]
+def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str] = ()) -> list[str]:
+    """How the sweep ended, the best config beside the default, the verdict, where to look; `lang` is en or fa.
+
+    `findings` are lines that stand before the rest.
+    """
+    say, records, best, folder = words(lang), result.records, result.best, result.folder
+    counts, time = _counts(records, lang), duration(result.seconds)
+    lines = [*findings, "", say["ended"].format(reason=result.reason, counts=counts, time=time), *result.notes]
     if best is not None:
-        lines.append(f"best         {describe(best)}")
+        lines.append(line(say["best"], describe(best, lang)))
         default = default_record(records)
-        if default is not None and default.objective is not None and default is not best:
-            lines.append(f"default      {describe(default)}: {_against(best, default)}")
-        elif default is best:
-            lines.append("default      is the best of the search: nothing that was tried beat it")
+        if default is best:
+            lines.append(line(say["default"], say["default_best"]))
+        elif default is not None and default.objective is not None:
+            lines.append(line(say["default"], _against(best, default, lang)))
         if result.verdict is None:
-            lines.append("unconfirmed  one seed each: seeds differ by as much as good configs do")
+            lines.append(line(say["unconfirmed"], say["one_seed"]))
     if result.judgement is not None:
-        lines.append(f"finalist     {_config(result.judgement.finalist)}")
-        lines.append(f"verdict      {result.judgement.verdict.sentence(lang)}")
-        lines += [f"measured     {figure}" for figure in result.judgement.figures]
-    lines += [f"rival        {_rival(record)}" for record in records if record.role == RIVAL and not confirms(record)]
-    lines.append(f"rungs        {result.correlation}")
+        lines.append(line(say["finalist"], _config(result.judgement.finalist)))
+        lines.append(line(say["verdict"], result.judgement.verdict.sentence(lang)))
+        lines += [line(say["measured"], _figure(figure, lang)) for figure in result.judgement.figures]
+    rivals = (record for record in records if record.role == RIVAL and not confirms(record))
+    lines += [line(say["rival"], _rival(record, lang)) for record in rivals]
+    lines.append(line(say["rungs"], _correlation(result.correlation, lang)))
     if result.ended == "interrupted":
-        lines.append(f"resume with  python run_sweep.py resume {folder.name}{_output(result)}")
+        lines.append(line(say["resume"], f"python run_sweep.py resume {folder.name}{_output(result)}"))
         return lines
     if best is not None:
-        lines.append(f"config       {folder.best_config}")
-    lines.append(f"report       {folder.report}")
+        lines.append(line(say["config"], str(folder.best_config)))
+    lines.append(line(say["report"], str(folder.report)))
     return lines
 
 
-def describe(record: TrialRecord) -> str:
+def describe(record: TrialRecord, lang: str = "en") -> str:
     """A trial in one line: its config, its objective and the epoch of it."""
-    objective = "no finite objective" if record.objective is None else f"objective {record.objective:.4f}"
-    at = "" if record.best_epoch is None else f" at epoch {record.best_epoch}"
+    say = words(lang)
+    at = "" if record.best_epoch is None else say["at"].format(epoch=record.best_epoch)
     uses = record.best_report.get("text_use")
-    text = f", text_use {uses:.3f}" if isinstance(uses, float) else ""
-    return f"{_config(record)}: {objective}{at}{text}"
+    text = say["text_use"].format(value=uses) if isinstance(uses, float) else ""
+    return f"{_config(record)}: {_objective(record, lang)}{at}{text}"
+
+
+def _objective(record: TrialRecord, lang: str) -> str:
+    say = words(lang)
+    return say["no_objective"] if record.objective is None else say["objective"].format(value=record.objective)
 
 
 def _config(record: TrialRecord) -> str:
     return f"{record.trial_id}: " + ", ".join(f"{name} {_short(value)}" for name, value in record.params.items())
 
 
-def _rival(record: TrialRecord) -> str:
-    objective = "no finite objective" if record.objective is None else f"objective {record.objective:.4f}"
-    return f"{record.trial_id}: {record.label}, which needs no sweep: {objective}, with the search's seed"
+def _rival(record: TrialRecord, lang: str) -> str:
+    about = {"trial_id": record.trial_id, "label": record.label, "objective": _objective(record, lang)}
+    return words(lang)["rival_is"].format(**about)
+
+
+def _figure(figure: JudgedFigure, lang: str) -> str:
+    say = words(lang)
+    known = figure.low is not None and figure.high is not None
+    return say["figure"].format(
+        label=figure.label_fa if lang == "fa" else figure.label,
+        finalist=figure.finalist,
+        default=figure.default,
+        percent=figure.percent,
+        interval=say["interval"].format(low=figure.low, high=figure.high) if known else "",
+    )
+
+
+def _correlation(correlation: RungCorrelation, lang: str) -> str:
+    name = "rung_few" if correlation.value is None else "rung_is"
+    return words(lang)[name].format(rung=correlation.rung, trials=correlation.trials, value=correlation.value)
 
 
 def result_as_dict(result: SweepResult) -> dict[str, object]:
@@ -125,18 +155,20 @@ def _trial(record: TrialRecord) -> dict[str, object]:
     }
 
 
-def _against(best: TrialRecord, default: TrialRecord) -> str:
-    assert best.objective is not None
-    assert default.objective is not None
-    if not default.objective or not math.isfinite(best.objective):
-        return "not comparable"
+def _against(best: TrialRecord, default: TrialRecord, lang: str) -> str:
+    say, config = words(lang), describe(default, lang)
+    if best.objective is None or not default.objective or not math.isfinite(best.objective):
+        return say["incomparable"].format(config=config)
     change = 100.0 * (best.objective / default.objective - 1.0)
-    return f"the best is {abs(change):.1f} % {'lower' if change < 0 else 'higher'}"
+    direction = say["lower" if change < 0 else "higher"]
+    return say["default_beaten"].format(config=config, percent=abs(change), direction=direction)
 
 
-def _counts(records: Sequence[TrialRecord]) -> str:
+def _counts(records: Sequence[TrialRecord], lang: str) -> str:
     counted: Mapping[str, int] = Counter(record.status or "running" for record in records)
-    return ", ".join(f"{count} {status}" for status, count in counted.items()) or "no trials"
+    names = STATUSES_FA if lang == "fa" else {}
+    between = "، " if lang == "fa" else ", "
+    return between.join(f"{count} {names.get(status, status)}" for status, count in counted.items()) or "no trials"
 
 
 def _short(value: object) -> str:

@@ -39,12 +39,6 @@ class JudgedFigure:
             return None
         return MeasuredDifference(self.label, self.percent, self.low, self.high, self.label_fa)
 
-    def __str__(self) -> str:
-        text = f"{self.label} {self.finalist:.3g}, default {self.default:.3g} ({self.percent:+.1f} %"
-        return text + (
-            ")" if self.low is None else f", 95 % interval {self.low:+.1f} to {self.high:+.1f} % over seeds)"
-        )
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {**asdict(self), "by_seed": {str(seed): sides for seed, sides in self.by_seed.items()}}

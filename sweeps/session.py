@@ -15,23 +15,22 @@ from sweeps.budget import Budget
 from sweeps.confirmation import CONFIRMATION, RIVAL, Confirmation, confirmation_of, confirmed_candidates, confirms
 from sweeps.confirmation import ROLE as CONFIRM
 from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.diagnosis import note_findings
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal, read_events
 from sweeps.judgement import judgement, recommended
 from sweeps.kept_weights import export_best, tidy_checkpoints
 from sweeps.plan import Plan
-from sweeps.progress import Display, Progress
+from sweeps.progress import Progress
 from sweeps.proposer import Proposer
-from sweeps.recording import Recording, no_recording
 from sweeps.records import TrialRecord, best_record, default_record
-from sweeps.report import Report, write_report
 from sweeps.request import ETA, SweepRequest
 from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
 from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
-from sweeps.run_record import Hook, SweepResult, searched
+from sweeps.run_record import SweepResult, searched
 from sweeps.rungs import Rungs
+from sweeps.surroundings import Surroundings
 from sweeps.trainer import Trainer, confirmation_params, rivals
-from sweeps.watchdog import Watchdog
 
 RETRIES = 1
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
@@ -46,38 +45,34 @@ class Session:
         request: SweepRequest,
         plan: Plan,
         trainer: type[Trainer],
-        display: Display,
-        watchdog: Watchdog | None,
+        surroundings: Surroundings,
         seconds_before: float = 0.0,
-        report: Report = write_report,
+        *,
         searching: bool = True,
-        recording: Recording = no_recording,
     ) -> None:
         self._folder = folder
         self._request = request
         self._budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
         self._plan = plan
         self._trainer = trainer
-        self._display = display
-        self._watchdog = watchdog or Watchdog()
+        self._outside = surroundings
+        self._display = surroundings.display
         self._started = time.monotonic()
         self._seconds_before = seconds_before
-        self._report = report
         self._page_failed = False
         self._next_files = 0.0
         self._interrupted: str | None = None
         self._searching = searching
-        self._begin_recording = recording
         self._candidates: Sequence[str] | None = None
 
     @property
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
 
-    def run(self, first_event: str, on_end: Sequence[Hook]) -> SweepResult:
+    def run(self, first_event: str) -> SweepResult:
         """Search until nothing is left to try, time runs out or somebody interrupts; SweepFailed without a result."""
         with (
-            contextlib.closing(self._begin_recording(self._folder)) as self._recording,
+            contextlib.closing(self._outside.recording(self._folder)) as self._recording,
             Journal(self._folder.trials_jsonl) as journal,
             self._signals(),
         ):
@@ -104,8 +99,10 @@ class Session:
                     if record.status is None:
                         self._end(record, "budget", reason)
             self._end_confirmation(ended)
+            if ended != "interrupted":
+                self._diagnose()
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
-            return self._result(ended, reason, on_end)
+            return self._result(ended, reason)
 
     def _reopen(self, first_event: str) -> None:
         """Close what was decided before the last session ended but not written, and reopen what ran out of budget."""
@@ -201,7 +198,7 @@ class Session:
         recorder = Recorder(
             journal,
             scheduler,
-            self._watchdog,
+            self._outside.watchdog,
             wants_stop=self._wants_stop,
             changed=self._changed,
             ended=self._tidy,
@@ -299,7 +296,7 @@ class Session:
     def _page(self, folder: RunFolder) -> None:
         """Write report.html; what goes wrong with it ends no sweep, because it can be made again from the records."""
         try:
-            self._report(folder)
+            self._outside.report(folder)
         except SweepFailed:
             raise
         except Exception as error:
@@ -310,7 +307,16 @@ class Session:
     def _tidy(self, record: TrialRecord) -> None:
         tidy_checkpoints(self._folder, self._journal.records, record)
 
-    def _result(self, ended: str, reason: str, on_end: Sequence[Hook]) -> SweepResult:
+    def _diagnose(self) -> None:
+        """Write down what is found in the run; what goes wrong with that ends no sweep."""
+        try:
+            found = list(self._outside.diagnosis(self._folder))
+        except Exception as error:
+            self._display.note(f"{self._folder.name}: no findings could be made: {error}")
+            return
+        note_findings(self._journal, read_events(self._folder.trials_jsonl), found)
+
+    def _result(self, ended: str, reason: str) -> SweepResult:
         records = self._journal.records
         judged = judgement(records)
         proven = recommended(records, judged)
@@ -329,7 +335,7 @@ class Session:
         told = tuple(note for note in notes if note)
         best = best_record(records)
         result = SweepResult(self._folder, records, best, ended, reason, self._seconds, correlation, told, judged)
-        for hook in on_end:
+        for hook in self._outside.on_end:
             hook(result)
         return result
 

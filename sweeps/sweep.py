@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from sweeps.confirmation import confirmation_of
 from sweeps.decision import PLANNED_LOOKS
 from sweeps.errors import RequestError
 from sweeps.plan import Plan, make_plan, this_machine
-from sweeps.progress import Display, QuietDisplay
-from sweeps.recording import Recording, no_recording
-from sweeps.report import Report, write_report
 from sweeps.request import SweepRequest, raised, sweep_yaml
 from sweeps.run_files import rewrite_files
 from sweeps.run_folder import new_run, read_sweep_yaml, write_sweep_yaml
 from sweeps.run_record import Hook, Run, SweepResult, read_run, searched
 from sweeps.session import Session
 from sweeps.space import check_limits
+from sweeps.surroundings import Surroundings, SurroundingsGiven
 from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
 from sweeps.verdict import Verdict
-from sweeps.watchdog import Watchdog
 
 __all__ = ["Hook", "Run", "SweepResult", "check", "confirm", "plan_for", "read_run", "resume", "rewrite_files", "run"]
 
@@ -66,12 +63,7 @@ def check(request: SweepRequest) -> type[Trainer]:
 
 def run(
     request: SweepRequest,
-    *,
-    display: Display | None = None,
-    on_end: Sequence[Hook] = (),
-    watchdog: Watchdog | None = None,
-    report: Report = write_report,
-    recording: Recording = no_recording,
+    **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
     """Run a new sweep. RequestError before anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
@@ -79,10 +71,7 @@ def run(
     folder = new_run(request.output, request.name)
     with folder.locked():
         write_sweep_yaml(folder, sweep_yaml(request, plan))
-        session = Session(
-            folder, request, plan, trainer, display or QuietDisplay(), watchdog, report=report, recording=recording
-        )
-        return session.run("sweep_started", on_end)
+        return Session(folder, request, plan, trainer, Surroundings(**outside)).run("sweep_started")
 
 
 def resume(
@@ -90,11 +79,7 @@ def resume(
     *,
     trials: int | None = None,
     budget_seconds: float | None = None,
-    display: Display | None = None,
-    on_end: Sequence[Hook] = (),
-    watchdog: Watchdog | None = None,
-    report: Report = write_report,
-    recording: Recording = no_recording,
+    **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
     """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised."""
     found = read_run(path)
@@ -111,11 +96,8 @@ def resume(
                 folder,
                 {**read_sweep_yaml(folder), "trials": request.trials, "budget_seconds": request.budget.seconds},
             )
-        shown = display or QuietDisplay()
-        session = Session(
-            folder, request, found.plan, trainer, shown, watchdog, found.seconds, report, recording=recording
-        )
-        return session.run("sweep_resumed", on_end)
+        session = Session(folder, request, found.plan, trainer, Surroundings(**outside), found.seconds)
+        return session.run("sweep_resumed")
 
 
 def confirm(
@@ -124,11 +106,7 @@ def confirm(
     seeds: int | None = None,
     with_rivals: bool = False,
     budget_seconds: float | None = None,
-    display: Display | None = None,
-    on_end: Sequence[Hook] = (),
-    watchdog: Watchdog | None = None,
-    report: Report = write_report,
-    recording: Recording = no_recording,
+    **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs), and beside it
     the methods that need no sweep where `with_rivals` asks for them, or the sweep did.
@@ -153,19 +131,9 @@ def confirm(
             write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed})
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(request, budget=replace(request.budget, seconds=limit))
-        session = Session(
-            folder,
-            timed,
-            found.plan,
-            trainer,
-            display or QuietDisplay(),
-            watchdog,
-            found.seconds,
-            report,
-            searching=False,
-            recording=recording,
-        )
-        return session.run("sweep_resumed", on_end)
+        surroundings = Surroundings(**outside)
+        session = Session(folder, timed, found.plan, trainer, surroundings, found.seconds, searching=False)
+        return session.run("sweep_resumed")
 
 
 def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int:

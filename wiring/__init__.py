@@ -1,6 +1,6 @@
 """What xtts knows of speech, as the plain data that sweeps takes: findings, story, samples and health of a run."""
 
-from wiring.findings import closing_findings, sweep_findings
+from wiring.findings import closing_findings, diagnosis, sweep_findings
 from wiring.page import report_extras, write_page
 from wiring.record import WANDB_RATIOS, recording
 from wiring.samples import sounds
@@ -8,6 +8,7 @@ from wiring.samples import sounds
 __all__ = [
     "WANDB_RATIOS",
     "closing_findings",
+    "diagnosis",
     "recording",
     "report_extras",
     "sounds",

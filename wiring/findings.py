@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sweeps.closing_words import line
+from sweeps.diagnosis import Found
 from sweeps.records import TrialRecord, default_record
 from sweeps.report import FindingNote
-from sweeps.run_record import Run
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import Run, read_run
 from xtts.findings import Finding, summary, trial_findings
 from xtts.findings_over_trials import TrainedTrial, findings_over_trials
 
@@ -29,10 +32,30 @@ def sweep_findings(run: Run) -> tuple[Finding, ...]:
 def closing_findings(run: Run, lang: str = "en") -> list[str]:
     """The closing lines: what holds for the sweep and for its best trial, notes left to the report."""
     best = run.best
-    if best is None or "mel_sd" not in run.request.data_summary:
+    if best is None or not _on_speech(run):
         return []
     found = [*sweep_findings(run), *trial_findings(best.reports, all_params(run, best))]
-    return [f"finding      {line}" for line in summary([one for one in found if one.severity != "note"], lang)]
+    label = "یافته" if lang == "fa" else "finding"
+    return [line(label, text) for text in summary([one for one in found if one.severity != "note"], lang)]
+
+
+def diagnosis(folder: RunFolder) -> list[Found]:
+    """All findings of a run on speech, for its journal: the sweep's, then each trial's."""
+    run = read_run(folder.path)
+    if not _on_speech(run):
+        return []
+    found = [_found(None, one) for one in sweep_findings(run)]
+    for record in run.records:
+        found += [_found(record.trial_id, one) for one in trial_findings(record.reports, all_params(run, record))]
+    return found
+
+
+def _found(trial_id: str | None, finding: Finding) -> Found:
+    return Found(trial_id, finding.code, finding.severity, finding.text, finding.todo, finding.sentence("fa"))
+
+
+def _on_speech(run: Run) -> bool:
+    return "mel_sd" in run.request.data_summary
 
 
 def finding_notes(run: Run, lang: str) -> tuple[FindingNote, ...]:

@@ -1,0 +1,56 @@
+"""What somebody who knows the trainer finds in a run, kept in its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from sweeps.journal import Journal, plain
+from sweeps.records import Event
+from sweeps.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding on one trial (`trial_id`) or on the sweep (None): what it is and what to do, in English and Persian."""
+
+    trial_id: str | None
+    code: str
+    severity: str
+    text: str
+    todo: str
+    sentence_fa: str = ""
+
+
+Diagnosis = Callable[[RunFolder], Iterable[Found]]
+"""Looks at a run that has come to an end."""
+
+
+def no_diagnosis(folder: RunFolder) -> Iterable[Found]:
+    """Nothing is known of the trainer."""
+    del folder
+    return ()
+
+
+def note_findings(journal: Journal, events: Sequence[Event], found: Iterable[Found]) -> None:
+    """Append a `findings` event for each trial, and for the sweep, of which `events` do not say the same already.
+
+    The newest of a trial counts. A trial that has none any more is told so by an empty list.
+    """
+    told: dict[str | None, object] = {}
+    for event in events:
+        if event["event"] == "findings":
+            told[_trial_id(event)] = event.get("findings")
+    new: dict[str | None, list[object]] = {}
+    for one in found:
+        entry = {name: value for name, value in asdict(one).items() if name != "trial_id"}
+        new.setdefault(one.trial_id, []).append(plain(entry))
+    for trial_id in dict.fromkeys([*told, *new]):
+        findings = new.get(trial_id, [])
+        if findings != told.get(trial_id, []):
+            journal.append("findings", trial_id, findings=findings)
+
+
+def _trial_id(event: Event) -> str | None:
+    trial_id = event.get("trial_id")
+    return trial_id if isinstance(trial_id, str) else None

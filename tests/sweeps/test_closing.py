@@ -1,0 +1,70 @@
+"""What a sweep says when it ends, in both languages, from records alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.closing import closing_lines
+from sweeps.closing_words import ENGLISH, PERSIAN
+from sweeps.judgement import judgement
+from sweeps.records import TrialRecord, best_record
+from sweeps.run_folder import RunFolder
+from sweeps.run_record import SweepResult
+from sweeps.rungs import rung_correlation
+from tests.sweeps.builders import trial
+from tests.sweeps.test_confirmation import carried_out
+
+
+def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepResult:
+    correlation = rung_correlation(records, 1)
+    whole = SweepResult(
+        RunFolder(folder / "night"),
+        records,
+        best_record(records),
+        "finished",
+        "all 6 trials are done",
+        61.0,
+        correlation,
+    )
+    return replace(whole, judgement=judgement(records), **changes)
+
+
+def test_both_languages_have_every_sentence_with_the_same_numbers() -> None:
+    import string
+
+    def names(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in string.Formatter().parse(text)} - {None, "reason"}
+
+    assert ENGLISH.keys() == PERSIAN.keys()
+    assert [key for key in ENGLISH if names(ENGLISH[key]) != names(PERSIAN[key])] == []
+
+
+@pytest.mark.parametrize("lang", ["en", "fa"])
+def test_the_lines_name_best_default_verdict_rival_and_where_to_look(tmp_path: Path, lang: str) -> None:
+    records = carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79])
+    rival = replace(trial(90, [0.9, 0.7]), role="rival", origin="rival", label="balancer")
+    lines = closing_lines(result(tmp_path, [*records, rival]), lang, findings=["first"])
+    text = "\n".join(lines)
+    assert lines[0] == "first"
+    assert "0.5000" in text
+    assert "t0003" in text
+    assert "balancer" in text
+    assert str(tmp_path / "night" / "report.html") in text
+    words = PERSIAN if lang == "fa" else ENGLISH
+    for label in ("best", "default", "finalist", "verdict", "rival", "rungs", "config", "report"):
+        assert any(line.startswith(words[label]) for line in lines), label
+    english = [word for word in ("the best", "objective", "finished", "trials") if word in text]
+    assert not english if lang == "fa" else english
+
+
+def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_path: Path) -> None:
+    records = [trial(1, [0.9, 0.8], origin="default"), trial(2, [0.9, 0.6])]
+    for lang, words in (("en", ENGLISH), ("fa", PERSIAN)):
+        assert any(words["one_seed"] in line for line in closing_lines(result(tmp_path, records), lang))
+        cut = closing_lines(result(tmp_path, records, ended="interrupted"), lang)
+        assert cut[-1].startswith(words["resume"])
+        assert f"run_sweep.py resume night --output {tmp_path}" in cut[-1]
