@@ -124,6 +124,30 @@ def _training(
     return events
 
 
+def confirmation_events(finalist: dict[int, float], default: dict[int, float], trial_id: str = "t0002") -> list[Event]:
+    """One selection run, the pairs of a confirmation that end at these objectives by seed, and two rivals of which one
+    was judged."""
+    runs: list[tuple[str, str, str, str, int, float]] = [
+        ("c0001", "confirm", "selection", f"candidate {trial_id}", 1002, 0.51)
+    ]
+    for number, seed in enumerate(finalist):
+        runs.append((f"c{2 * number + 2:04d}", "confirm", "confirmation", "default", seed, default[seed]))
+        runs.append((f"c{2 * number + 3:04d}", "confirm", "confirmation", f"finalist {trial_id}", seed, finalist[seed]))
+        runs.append((f"r{number + 3:04d}", "rival", "confirmation", "GradNorm", seed, default[seed] + 0.001))
+    runs += [("r0001", "rival", "rival", "GradNorm", 1, 0.53), ("r0002", "rival", "rival", "AutoClip", 1, 0.52)]
+    events: list[Event] = []
+    for run_id, role, origin, label, seed, end in runs:
+        params = {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
+        started = {"event": "trial_started", "trial_id": run_id, "time": 5000.0, "role": role, "seed": seed}
+        events.append({**started, "params": params, "origin": origin, "label": label, "slot": 0})
+        for epoch, objective in enumerate((0.6, end, end, end), 1):
+            report = {"event": "report", "trial_id": run_id, "time": 5001.0, "epoch": epoch, "objective": objective}
+            events.append({**report, "updates": 58 * epoch, "audio_seconds": 600.0 * epoch, "seconds": 20.0 * epoch})
+        ended = {"event": "trial_ended", "trial_id": run_id, "time": 5002.0, "status": "finished"}
+        events.append({**ended, "stop_reason": "", "epoch": 4, "rung": None})
+    return events
+
+
 def tone(seconds: float = 1.5, pitch: float = 220.0) -> bytes:
     """A wav file of a tone."""
     import io

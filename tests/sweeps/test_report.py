@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import yaml
 
+from sweeps.best_config import write_best_config
 from sweeps.errors import RequestError
 from sweeps.plan import Machine, make_plan
 from sweeps.records import Event, records_from_events
-from sweeps.report import FindingNote, ReportExtras, Sample, SampleText, write_report
+from sweeps.report import ExtraTable, FindingNote, LossBand, ReportExtras, Sample, SampleText, write_report
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
 from sweeps.report.data import gather
@@ -32,7 +33,7 @@ from sweeps.run_folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.speed_up import SpeedUpOverSeeds
 from sweeps.verdict import Verdict, judge
 from tests.sweeps.builders import toy_request, trial, trial_events
-from tests.sweeps.report_runs import RATIOS, extras, tone, write_run
+from tests.sweeps.report_runs import RATIOS, confirmation_events, extras, tone, write_run
 
 DEFAULT = {2001: 0.535, 2002: 0.539, 2003: 0.531}
 BETTER = {2001: 0.512, 2002: 0.515, 2003: 0.509}
@@ -495,3 +496,49 @@ def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Pat
     assert data.cost.trial_seconds > 7200
     drawn = {attributes.get("data-trial") for name, attributes in page.elements if name == "g"}
     assert {"t0901", "t0902"} <= drawn
+
+
+def test_the_pairs_of_a_confirmation_are_shown_seed_by_seed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, verdict=confirmed(BETTER), more_events=confirmation_events(BETTER, DEFAULT))
+    page = read(folder)
+    assert "2001 0.5350 0.5120 -4.3 % 2002 0.5390 0.5150 -4.5 % 2003 0.5310 0.5090 -4.1 %" in page.text("pairs")
+    assert "finalist t0002" in page.text("pairs")
+    assert "c0001 candidate t0002 1002 0.5100 finished" in page.text("confirmation")
+    assert "12 of 12 trials ended" in folder.report.read_text()
+    seeds = [attributes for name, attributes in page.elements if name == "circle" and attributes.get("class") == "seed"]
+    assert len(seeds) == 3
+
+
+def test_a_run_without_confirmation_has_neither_pairs_nor_rivals(tmp_path: Path) -> None:
+    page = read(write_run(tmp_path))
+    assert not page.text("confirmation")
+    assert not page.text("rivals")
+
+
+def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Path) -> None:
+    page = read(write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT)))
+    assert re.search(r"GradNorm r0001 0\.5300 [+-]\d+\.\d % finished 0\.5360 2001, 2002, 2003", page.text("rivals"))
+    assert re.search(r"AutoClip r0002 0\.5200 [+-]\d+\.\d % finished", page.text("rivals"))
+    assert re.search(r"default t0001 0\.\d+ \+0\.0 % finished 0\.5350 2001, 2002, 2003", page.text("rivals"))
+    assert "best of the search" in page.text("rivals")
+
+
+def test_where_the_default_is_kept_the_searchs_best_stands_beside_it(tmp_path: Path) -> None:
+    undecided = {2001: 0.50, 2002: 0.56, 2003: 0.53}
+    folder = write_run(tmp_path, verdict=confirmed(undecided), more_events=confirmation_events(undecided, DEFAULT))
+    data = gather(folder)
+    assert data.best is not None
+    default = data.records[0]
+    write_best_config(folder.best_config, default, {}, {})
+    page = read(folder)
+    assert f"keep search's best, {data.best.trial_id}" in page.text("card-which")
+    for name, value in default.params.items():
+        assert f"{name} {value:g} {data.best.params[name]:.4g}" in page.text("card-which")
+    assert "The objective of t0002 is" in page.text("card-better")
+
+
+def test_a_table_that_is_folded_is_one_that_a_click_opens(tmp_path: Path) -> None:
+    table = ExtraTable("Signs", ("trial", "sign"), (("t0001", "yes"),), "What they mean.", folded=True)
+    page = read(write_run(tmp_path), ReportExtras(tables=(table,), loss_bands=(LossBand("early", 15, 30, 0, 0.25),)))
+    assert "Signs Signstrial sign t0001 yes What they mean." in page.text("learning")
+    assert "range the story promises" in page.text("loss-by-epoch")
