@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from sweeps.convergence import ENDINGS, Curve
-from sweeps.convergence_columns import convergence_columns
-from sweeps.records import Event, TrialRecord
+from sweeps.confirmation import CONFIRMATION, judged_runs
+from sweeps.records import Event, TrialRecord, reference_record
+from sweeps.trials_csv import convergence_by_trial
 
 Ratio = tuple[str, str, str]
 """A name, a numerator and a denominator: two of a trial's parameters."""
@@ -43,10 +43,11 @@ def history_row(report: Event) -> dict[str, float]:
     }
 
 
-def run_summary(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
+def run_summary(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str, object]:
     """The whole summary, flat: the last epoch's numbers, then the trial's own figures; what is not known is left out.
 
-    It is complete in every session, because a later fragment of a run replaces the summary of an earlier one.
+    `records` are all of the run: how fast a trial was is measured against one of them. It is complete in every session,
+    because a later fragment of a run replaces the summary of an earlier one.
     """
     figures: dict[str, object] = {
         **history_row(record.last_report),
@@ -56,15 +57,17 @@ def run_summary(record: TrialRecord, default: TrialRecord | None) -> dict[str, o
         "status": record.status or "running",
         "stop_reason": record.stop_reason,
         "retries": record.retries,
-        **_convergence(record, default),
+        **_convergence(record, records),
     }
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def default_trial(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """The trial that all others are compared with: the default config, or the first of a space of controls."""
-    searched = [record for record in records if record.role in ("trial", "control")]
-    return next((record for record in searched if record.origin == "default"), next(iter(searched), None))
+def reference(record: TrialRecord, records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The run of the default config that tells how fast `record` was, once it has started."""
+    if record.origin != CONFIRMATION:
+        return reference_record(records)
+    _, _, defaults = judged_runs(records)
+    return defaults.get(record.seed)
 
 
 def _ratios(params: Mapping[str, object], ratios: Sequence[Ratio]) -> dict[str, float]:
@@ -76,18 +79,7 @@ def _ratios(params: Mapping[str, object], ratios: Sequence[Ratio]) -> dict[str, 
     return found
 
 
-def _convergence(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
-    if default is None or record.role not in ("trial", "control"):
-        return {}
-    error = record.last_report.get("mean_frame_error", default.last_report.get("mean_frame_error"))
-    try:
-        columns = convergence_columns(
-            _curve(record), _curve(default), float(error) if isinstance(error, (int, float)) else None
-        )
-    except ValueError:  # a trainer whose updates do not rise has no curve
-        return {}
+def _convergence(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str, object]:
+    known = reference(record, records)
+    columns = convergence_by_trial([*([] if known is None or known is record else [known]), record])[record.trial_id]
     return {name: columns[name] for name in CONVERGENCE if columns.get(name) not in (None, "")}
-
-
-def _curve(record: TrialRecord) -> Curve:
-    return Curve.from_reports(record.reports, ENDINGS.get(record.status, "end"))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sweeps.records import TrialRecord, best_record
+from sweeps.records import TrialRecord, best_record, reference_record
 from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases.content import default_trial
 from sweeps.weights_and_biases.destination import Destination
 from sweeps.weights_and_biases.run_opener import RunOpener
 
@@ -58,7 +57,7 @@ def log_sweep_run(
 
 def sweep_summary(records: Sequence[TrialRecord], verdict: Path) -> dict[str, object]:
     """What the sweep came to, flat."""
-    best, default = best_record(records), default_trial(records)
+    best, default = best_record(records), reference_record(records)
     summary: dict[str, object] = {f"trials_{status}": count for status, count in _statuses(records).items()}
     summary["trials"] = len(records)
     if best is not None:

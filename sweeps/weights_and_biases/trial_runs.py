@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sweeps.confirmation import CONFIRMATION
 from sweeps.records import Event, TrialRecord, add_event
 from sweeps.weights_and_biases.content import (
     Ratio,
-    default_trial,
     history_row,
+    reference,
     run_config,
     run_name,
     run_summary,
@@ -30,7 +31,7 @@ class GivenUpError(Exception):
 
 
 class TrialRuns:
-    """Keeps a run open while its trial lasts, and a little longer where its speed-up waits for the default's end.
+    """Keeps a run open while its trial lasts, and a little longer where its speed-up waits for the default's.
 
     A trial for which W&B fails is counted and passed over; GivenUpError after three such trials in a row.
     """
@@ -113,11 +114,14 @@ class TrialRuns:
             self._finish_waiting()
 
     def _finish_waiting(self) -> None:
-        default = default_trial(self.records)
-        if default is not None and default.status is None and len(self._waiting) <= MOST_WAITING:
-            return
-        while self._waiting:
-            self._finish(self._waiting[0])
+        for trial_id in list(self._waiting):
+            if len(self._waiting) > MOST_WAITING or not self._is_awaited(self._records[trial_id]):
+                self._finish(trial_id)
+
+    def _is_awaited(self, record: TrialRecord) -> bool:
+        """Whether the default's run, by which this one's speed is measured, is still to end."""
+        default = reference(record, self.records)
+        return record.origin == CONFIRMATION if default is None else default.status is None
 
     def _run(self, record: TrialRecord) -> Run:
         if record.trial_id not in self._open:
@@ -134,7 +138,7 @@ class TrialRuns:
         if trial_id in self._waiting:
             self._waiting.remove(trial_id)
         run, record = self._open.pop(trial_id), self._records[trial_id]
-        run.summary.update(run_summary(record, default_trial(self.records)))
+        run.summary.update(run_summary(record, self.records))
         self._opener.finish(run, exit_code=int(record.status == "failed"))
         self._in_a_row = 0
 

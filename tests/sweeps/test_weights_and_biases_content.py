@@ -16,13 +16,14 @@ from sweeps.journal import Journal
 from sweeps.records import TrialRecord, records_from_events
 from sweeps.space import load_space, space_from_mapping
 from sweeps.weights_and_biases import choose_mode, logged_in
-from sweeps.weights_and_biases.content import default_trial, history_row, run_config, run_name, run_summary, run_tags
+from sweeps.weights_and_biases.content import history_row, reference, run_config, run_name, run_summary, run_tags
 from sweeps.weights_and_biases.destination import Destination, destination_in, read_destination, write_destination
 from sweeps.weights_and_biases.environment import environment
 from sweeps.weights_and_biases.journal_follower import JournalFollower, end_of
 from sweeps.weights_and_biases.sweep_config import sweep_config
 from sweeps.weights_and_biases.sweep_run import sweep_summary, table_of
 from tests.sweeps.builders import toy_request, trial, trial_events
+from tests.sweeps.report_runs import confirmation_events
 
 RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight")]
 SWEEP_KEYS = {"name", "description", "method", "metric", "parameters", "early_terminate", "run_cap"}
@@ -105,31 +106,37 @@ def curve(number: int, objectives: list[float], origin: str, status: str | None 
 def test_a_summary_is_flat_and_counts_the_best_epoch_not_the_last() -> None:
     default = curve(1, [0.9, 0.7, 0.6, 0.5, 0.5, 0.5], "default")
     faster = curve(2, [0.7, 0.5, 0.45, 0.6], "sobol")
-    summary = run_summary(faster, default)
+    summary = run_summary(faster, [default, faster])
     assert summary["objective"] == 0.45
     assert (summary["best_epoch"], summary["status"], summary["seconds"]) == (3, "finished", 8.0)
     assert summary["speedup"] > 1.5  # type: ignore[operator]
     assert 1 < summary["epochs_to_target"] < 3  # type: ignore[operator]
     assert all(isinstance(value, (int, float, str)) for value in summary.values())
-    running = run_summary(curve(2, [0.7], "sobol", None), curve(1, [0.9], "default", None))
+    begun = curve(2, [0.7], "sobol", None)
+    running = run_summary(begun, [curve(1, [0.9], "default", None), begun])
     assert running["status"] == "running"
     assert "speedup" not in running
-    assert run_summary(curve(1, [0.9, 0.7], "default"), None)["objective"] == 0.7
+    assert run_summary(faster, [faster])["objective"] == 0.45
+    assert "speedup" not in run_summary(faster, [faster])
 
 
 def test_a_diverged_trial_has_a_status_and_no_objective() -> None:
-    summary = run_summary(trial(1, [math.nan], "diverged", reason="mel is nan at step 7"), None)
+    diverged = trial(1, [math.nan], "diverged", reason="mel is nan at step 7")
+    summary = run_summary(diverged, [diverged])
     assert summary | {"status": "diverged", "stop_reason": "mel is nan at step 7"} == summary
     assert "objective" not in summary
 
 
-def test_the_default_is_found_among_trials_and_controls_but_not_confirmations() -> None:
-    confirm = trial(9, [1.0], origin="default", role="confirm")
-    assert default_trial([confirm]) is None
-    control = trial(1, [1.0], role="control", origin="control")
-    assert default_trial([confirm, control]) == control
-    default = trial(2, [1.0], origin="default")
-    assert default_trial([control, default]) == default
+def test_a_judged_run_is_measured_against_the_defaults_of_its_seed_and_others_against_the_searchs() -> None:
+    events = confirmation_events({2001: 0.5, 2002: 0.5}, {2001: 0.6, 2002: 0.6})
+    records = [trial(1, [1.0], origin="default"), *records_from_events(events)]
+    by_id = {record.trial_id: record for record in records}
+    assert reference(by_id["c0005"], records) is by_id["c0004"]
+    assert reference(by_id["r0003"], records) is by_id["c0002"]
+    assert reference(by_id["r0001"], records) is records[0]
+    assert reference(by_id["c0003"], [by_id["c0003"]]) is None
+    control = trial(3, [1.0], role="control", origin="control")
+    assert reference(trial(4, [1.0], role="control", origin="control"), [control]) is control
 
 
 def test_a_table_keeps_numbers_as_numbers_and_empty_cells_empty() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import struct
@@ -11,6 +12,7 @@ import time
 import wave
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from sweeps.plan import Machine, make_plan
 from sweeps.ray_session import ray_session
 from sweeps.run_folder import RunFolder
 from sweeps.sweep import resume, run
+from sweeps.verdict import judge
 from sweeps.weights_and_biases import Sample, start_recording
 from tests.sweeps.builders import toy_request, trial_events
+from tests.sweeps.report_runs import confirmation_events
 from tests.sweeps.wandb_files import WandbFile, read_runs
 from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, write_events
 
@@ -62,7 +66,7 @@ def png(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
-    """A run of five trials, recorded offline with secrets in the environment; and the line it closed with."""
+    """Five trials, a confirmation and two rivals, recorded offline with secrets around; and the line it closed with."""
     output = tmp_path_factory.mktemp("runs")
     request = toy_request(output, trials=5, epochs=3, set_params={"learning_rate": 0.001})
     folder = new_folder(request)
@@ -78,6 +82,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         ]
         for one in trial_events(number, objectives, **how)  # type: ignore[arg-type]
     ]
+    beside = [
+        {**one, **({**more, "loss": 1.5} if one["event"] == "report" else {})}
+        for one in confirmation_events({2001: 0.42}, {2001: 0.5}, "t0003")
+    ]
+    beside.sort(key=lambda one: one["trial_id"] == "c0002")  # the judged default ends last
     default = next(one for one in told if one["trial_id"] == "t0001")
     told.remove(default)
     with pytest.MonkeyPatch.context() as patch:
@@ -88,7 +97,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
         recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
         write_events(folder, request, [event("sweep_started"), default, *told])
-        write_events(folder, request, [event("sweep_ended", reason="finished")])
+        write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
+        verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
+        (folder.path / "verdict.json").write_text(json.dumps(verdict.to_json()))
         sample = Sample("t0003", "1.said", wav(output / "a.wav"), png(output / "a.png"), "the best")
         real = Sample("t0001", "1.said", wav(output / "b.wav"), None, "the default")
         note = recording.close([sample, real])
@@ -105,14 +116,22 @@ def test_every_trial_and_the_sweep_itself_is_a_run_of_one_group(
     recorded: tuple[RunFolder, str], runs: dict[str, list[WandbFile]]
 ) -> None:
     folder, note = recorded
-    assert note == f"W&B: 6 runs in {folder.path / 'wandb'}; upload them with: python run_sweep.py publish toy"
-    assert sorted(runs) == ["sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
+    assert note == f"W&B: 12 runs in {folder.path / 'wandb'}; upload them with: python run_sweep.py publish toy"
+    beside = ["c0001", "c0002", "c0003", "r0001", "r0002", "r0003"]
+    assert sorted(runs) == [*beside, "sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
     assert {one.run.run_group for fragments in runs.values() for one in fragments} == {"toy"}
     assert {one.run.project for fragments in runs.values() for one in fragments} == {"speech"}
     kinds = {name: fragments[0].run.job_type for name, fragments in runs.items()}
-    assert kinds == dict.fromkeys(["t0001", "t0002", "t0003", "t0004"], "trial") | {"t0005": "control"} | {
-        "sweep": "sweep"
+    assert kinds == {
+        **dict.fromkeys(["t0001", "t0002", "t0003", "t0004"], "trial"),
+        "t0005": "control",
+        **dict.fromkeys(["c0001", "c0002", "c0003"], "confirm"),
+        **dict.fromkeys(["r0001", "r0002", "r0003"], "rival"),
+        "sweep": "sweep",
     }
+    assert runs["c0003"][0].run.display_name == "c0003 finalist t0003"
+    assert runs["r0001"][0].run.display_name == "r0001 GradNorm"
+    assert runs["c0003"][0].config["seed"] == 2001
     assert list(runs["t0001"][0].run.tags) == ["safe_weights", "default"]
     assert runs["t0001"][0].run.display_name == "t0001 default"
 
@@ -144,6 +163,8 @@ def test_the_summary_is_the_best_epoch_and_how_the_trial_ended(runs: dict[str, l
 def test_a_trial_that_ended_before_the_default_still_gets_its_speed_up(runs: dict[str, list[WandbFile]]) -> None:
     # It can only be known once the default has ended, so the run waited for that.
     assert runs["t0002"][0].summary["speedup_bound"].startswith("at most")
+    assert runs["c0003"][0].summary["speedup"] > 0.5
+    assert runs["c0002"][0].summary["speedup"] == 1.0
 
 
 def test_samples_are_on_the_runs_of_their_trials(recorded: tuple[RunFolder, str], runs: Any) -> None:
@@ -155,7 +176,7 @@ def test_samples_are_on_the_runs_of_their_trials(recorded: tuple[RunFolder, str]
     assert audio["_type"] == "audio-file"
     assert (second.path.parent / "files" / audio["path"]).stat().st_size > 4000
     picture = row["samples/1.said/mel"]
-    assert picture["_type"] in ("image-file", "html-file")
+    assert picture["_type"] == ("html-file" if find_spec("PIL") is None else "image-file")
     assert (second.path.parent / "files" / picture["path"]).exists()
     assert second.summary["objective"] == 0.4
     assert second.summary["train/kl"] == 0.1
@@ -167,14 +188,15 @@ def test_the_sweeps_run_has_the_table_and_its_files_as_artifacts(
 ) -> None:
     (sweep,) = runs["sweep"]
     assert sweep.history[0]["trials"]["_type"] == "table-file"
-    assert sweep.history[0]["trials"]["nrows"] == 5
+    assert sweep.history[0]["trials"]["nrows"] == 11
     kinds = {name: artifact.type for name, artifact in sweep.artifacts.items() if artifact.type != "run_table"}
-    assert kinds == {"toy-space": "search-space", "toy-best-config": "config"}
+    assert kinds == {"toy-space": "search-space", "toy-best-config": "config", "toy-verdict": "verdict"}
     files = {entry.path: Path(entry.local_path) for one in sweep.artifacts.values() for entry in one.manifest.contents}
     assert files["best_config.yaml"].read_text() == recorded[0].best_config.read_text()
+    assert files["verdict.json"].read_text() == (recorded[0].path / "verdict.json").read_text()
     assert "mel_loss_weight" in files["space.yaml"].read_text()
     assert all(recorded[0].path / "wandb" in path.parents for path in files.values())
-    assert (sweep.summary["best_trial"], sweep.summary["verdict"]) == ("t0003", "unconfirmed")
+    assert (sweep.summary["best_trial"], sweep.summary["verdict"]) == ("t0003", "better")
 
 
 def test_no_key_no_environment_and_nothing_of_the_machine_reaches_a_file(recorded: tuple[RunFolder, str]) -> None:
