@@ -348,12 +348,10 @@ def _confirm(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from sweeps.run_folder import find_run
-    from sweeps.weights_and_biases import publish
-    from wiring import WANDB_RATIOS
+    from wiring import publish_run
 
     folder = find_run(Path(options.output), options.name)
-    lines = publish(folder.path, project=options.project, entity=options.entity, ratios=WANDB_RATIOS, say=print)
-    print("\n".join(lines))
+    print("\n".join(publish_run(folder, options.project, options.entity, print)))
     return 0
 
 

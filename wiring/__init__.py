@@ -2,13 +2,13 @@
 
 from wiring.findings import closing_findings, diagnosis, sweep_findings
 from wiring.page import report_extras, write_page
-from wiring.record import WANDB_RATIOS, recording
+from wiring.record import publish_run, recording
 from wiring.samples import sounds
 
 __all__ = [
-    "WANDB_RATIOS",
     "closing_findings",
     "diagnosis",
+    "publish_run",
     "recording",
     "report_extras",
     "sounds",

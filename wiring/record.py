@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from sweeps.recording import Recording
 from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases import Mode, Sample, start_recording
+from sweeps.weights_and_biases import Mode, Sample, publish, start_recording
 from wiring.samples import sounds
 
 WANDB_RATIOS = (
@@ -21,6 +22,20 @@ _PROJECT = "xtts-sweep"
 def recording(mode: Mode) -> Recording:
     """What a session calls to begin the W&B record of a run."""
     return partial(_WandbRecording, mode=mode)
+
+
+def publish_run(folder: RunFolder, project: str, entity: str | None, say: Callable[[str], None]) -> list[str]:
+    """Upload a run as a W&B sweep, with what its models say where it was not recorded before; lines for people."""
+    with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
+        samples = _sounds(folder, Path(pictures))
+        return publish(folder.path, project=project, entity=entity, ratios=WANDB_RATIOS, samples=samples, say=say)
+
+
+def _sounds(folder: RunFolder, pictures: Path) -> list[Sample]:
+    try:
+        return sounds(folder, pictures)
+    except Exception:  # the record is worth more than its samples, and the sweep more than both
+        return []
 
 
 class _WandbRecording:
@@ -38,13 +53,6 @@ class _WandbRecording:
         if self._open:
             self._open = False
             with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
-                self._line = self._record.close(self._sounds(Path(pictures)))
+                samples = [] if self._mode == "off" else _sounds(self._folder, Path(pictures))
+                self._line = self._record.close(samples)
         return self._line
-
-    def _sounds(self, pictures: Path) -> list[Sample]:
-        if self._mode == "off":
-            return []
-        try:
-            return sounds(self._folder, pictures)
-        except Exception:  # the record is worth more than its samples, and the sweep more than both
-            return []

@@ -20,6 +20,7 @@ from sweeps.weights_and_biases.destination import Destination, destination_in, w
 from sweeps.weights_and_biases.environment import environment
 from sweeps.weights_and_biases.mode import logged_in
 from sweeps.weights_and_biases.recording import record_again
+from sweeps.weights_and_biases.sample import Sample
 from sweeps.weights_and_biases.sweep_config import sweep_config
 
 UPLOADS_AT_ONCE = 4
@@ -33,11 +34,13 @@ def publish(
     project: str,
     entity: str | None = None,
     ratios: Sequence[Ratio] = (),
+    samples: Sequence[Sample] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
     """Publish the run in `path` and return what came of it in lines; `say` hears W&B's progress.
 
-    `project` and `entity` count where the run was not recorded yet: then its runs are written from the journal first.
+    `project`, `entity`, `ratios` and `samples` count where the run was not recorded yet: then its runs are written from
+    the journal first.
     RequestError without a login, SweepFailed where W&B did not take everything; publishing again goes on from there.
     """
     run = read_run(path)
@@ -48,7 +51,7 @@ def publish(
     folder = run.folder.path.resolve() / "wandb"
     with run.folder.locked():
         destination = destination_in(folder, project, entity)
-        _record_missing(run, folder, destination, ratios, say)
+        _record_missing(run, folder, destination, ratios, samples, say)
         _upload(run.folder, folder, say)
         found = _adopt(run, folder, destination)
         published = replace(
@@ -63,13 +66,18 @@ def publish(
 
 
 def _record_missing(
-    run: Run, folder: Path, destination: Destination, ratios: Sequence[Ratio], say: Callable[[str], None]
+    run: Run,
+    folder: Path,
+    destination: Destination,
+    ratios: Sequence[Ratio],
+    samples: Sequence[Sample],
+    say: Callable[[str], None],
 ) -> None:
     recorded = {log.name for log in _logs(folder)}
     missing = [record.trial_id for record in run.records if _log_name(destination, record.trial_id) not in recorded]
     if missing or _log_name(destination, "sweep") not in recorded:
         say(f"writing from trials.jsonl what {folder} lacks: {len(missing)} of {len(run.records)} trials")
-        record_again(run.folder, missing, ratios)
+        record_again(run.folder, missing, ratios, [one for one in samples if one.trial_id in missing])
 
 
 def _upload(run_folder: RunFolder, folder: Path, say: Callable[[str], None]) -> None:

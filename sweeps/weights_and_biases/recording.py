@@ -88,10 +88,12 @@ def start_recording(
         return NoRecording(f"W&B records nothing: {' '.join(str(error).split())}")
 
 
-def record_again(folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio]) -> str | None:
-    """Write offline runs of these trials from the journal, and the sweep's own; takes as long as it takes."""
+def record_again(
+    folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio], samples: Sequence[Sample] = ()
+) -> str | None:
+    """Write offline runs of these trials from the journal with `samples`, and the sweep's own; takes its time."""
     task = {"online": False, "again": list(trial_ids), "ratios": [list(one) for one in ratios]}
-    return _start(folder, task, None).close()
+    return _start(folder, task, None).close(samples)
 
 
 def note(folder: RunFolder, found: Mapping[str, object]) -> str:

@@ -13,11 +13,11 @@ import pytest
 
 from sweeps.errors import RequestError, SweepFailed
 from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases import publish, start_recording
+from sweeps.weights_and_biases import Sample, publish, start_recording
 from sweeps.weights_and_biases.destination import read_destination
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.wandb_files import read_runs
-from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, new_folder, write_events
+from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, new_folder, wav, write_events
 from tests.sweeps.wandb_server import ENTITY, KEY, State, wandb_server
 
 pytestmark = pytest.mark.slow
@@ -106,8 +106,11 @@ def test_a_sweep_that_ran_without_wandb_is_published_from_its_journal(tmp_path: 
     folder = new_folder(request)
     told = [*trial_events(1, [0.9, 0.8], origin="default"), *trial_events(2, [0.7, 0.6], "failed")]
     write_events(folder, request, [event("sweep_started"), *told, event("sweep_ended", reason="finished")])
-    publish(folder.path, project="speech", entity="team", ratios=RATIOS)
+    sample = Sample("t0002", "sentence 1/said", wav(tmp_path / "a.wav"), None, "the best")
+    publish(folder.path, project="speech", entity="team", ratios=RATIOS, samples=[sample])
     first, second = ids(folder, "t0001", "t0002")
+    assert server.rows(second)[-1]["samples/sentence 1/said/audio"]["_type"] == "audio-file"
+    assert any(name.startswith(f"{second}/media/audio/") for name in server.uploads)
     assert [row["objective"] for row in server.rows(first)] == [0.9, 0.8]
     assert json.loads(server.runs[first]["config"])["rho"]["value"] == pytest.approx(1 / 1.1)
     assert server.finished[second] == 1
@@ -140,8 +143,12 @@ def test_a_workspace_shows_the_search_the_curves_and_the_table(tmp_path: Path, s
     assert len(server.named("UpsertView2")) == 1
 
 
-@pytest.mark.skipif(find_spec("wandb_workspaces") is not None, reason="wandb-workspaces is installed")
-def test_without_wandb_workspaces_a_line_says_how_to_get_the_workspace(tmp_path: Path, server: State) -> None:
+def test_without_wandb_workspaces_a_line_says_how_to_get_the_workspace(
+    tmp_path: Path, server: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "wandb_workspaces.py").write_text("raise ImportError('not installed')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
     lines = publish(two_sessions(tmp_path).path, project="speech")
     assert lines[2].startswith("wandb-workspaces is not installed")
 

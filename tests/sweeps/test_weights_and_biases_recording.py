@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import time
-import wave
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -28,7 +27,7 @@ from sweeps.weights_and_biases import Sample, start_recording
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.report_runs import confirmation_events
 from tests.sweeps.wandb_files import WandbFile, read_runs
-from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, write_events
+from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, wav, write_events
 
 SECRET = "planted-4f1c9a7e"
 KEY = "0123456789abcdef" * 3
@@ -45,13 +44,6 @@ def children() -> set[str]:
         if "wandb-core" in words or "sweeps.weights_and_biases" in words:
             found.add(path.parent.name)
     return found
-
-
-def wav(path: Path) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 22050, 0, "NONE", ""))
-        file.writeframes(b"\0\1" * 2205)
-    return path
 
 
 def png(path: Path) -> Path:

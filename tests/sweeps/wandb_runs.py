@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def write_events(folder: RunFolder, request: SweepRequest, events: Iterable[Even
 def event(kind: str, trial_id: str | None = None, **details: Any) -> Mapping[str, Any]:
     """One event of the journal."""
     return {"event": kind, "trial_id": trial_id, **details}
+
+
+def wav(path: Path) -> Path:
+    """A tenth of a second of sound."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        file.writeframes(b"\0\1" * 2205)
+    return path
 
 
 def fake_wandb(folder: Path, body: str) -> Path:
