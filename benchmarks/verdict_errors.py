@@ -1,7 +1,8 @@
 """How often a verdict is wrong: simulated sweeps through search, selection and every planned look of the real rule.
 
     python benchmarks/verdict_errors.py                         # noise from a stated model
-    python benchmarks/verdict_errors.py --curves curves.json    # noise and curve shapes from real seeds
+    python benchmarks/verdict_errors.py --runs runs/curves/seeds-s*   # from real seeds: see benchmarks/real_curves.py
+    python benchmarks/verdict_errors.py --curves curves.json    # from real seeds of your own
 
 curves.json holds {"config name": {"seed": [objective after epoch 1, after epoch 2, ...], ...}, ...}.
 Exit code 1 where clearly more than 5 % of the calls are false, or clearly less than 80 % of true 3 % gains are found.
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS  # noqa: E402
 from sweeps.convergence import Curve, Evaluation  # noqa: E402
 from sweeps.decision import PLANNED_LOOKS, decide  # noqa: E402
+from sweeps.run_record import read_run  # noqa: E402
 from sweeps.speed_up import speed_up_over_seeds  # noqa: E402
 from sweeps.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402
 
@@ -81,9 +83,24 @@ def modelled_noise(rng: np.random.Generator, tail: str, epochs: int = 9, pool: i
     return noise.scaled_to(ASSUMED_SD_PERCENT / 100)
 
 
-def measured_noise(path: Path, mean_frame_error: float | None) -> Noise:
+Stored = dict[str, dict[str, list[float]]]
+
+
+def curves_of_runs(folders: list[Path]) -> tuple[Stored, float | None]:
+    """The curves of unstopped runs by config and seed, and the mean-frame error that they report."""
+    stored: Stored = {}
+    errors: list[float] = []
+    for folder in folders:
+        for record in read_run(folder).records:
+            if record.status == "finished":
+                curve = [float(str(report["objective"])) for report in record.reports]
+                stored.setdefault(record.label or record.trial_id, {})[str(record.seed)] = curve
+                errors += [float(str(report["mean_frame_error"])) for report in record.reports[-1:]]
+    return stored, float(np.mean(errors)) if errors else None
+
+
+def measured_noise(stored: Stored, mean_frame_error: float | None, path: str) -> Noise:
     """Shapes and noise of real seeds; seeds that several configs have in common tell the shared part from the own."""
-    stored: dict[str, dict[str, list[float]]] = json.loads(path.read_text(encoding="utf-8"))
     epochs = min(len(curve) for seeds in stored.values() for curve in seeds.values())
     logs = {
         name: {seed: np.log(np.asarray(curve[:epochs], float)) for seed, curve in seeds.items()}
@@ -297,6 +314,7 @@ def met(possible: bool, measured: bool) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the simulation; 1 where a demand is clearly missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, nargs="+", help="run folders of configs over several seeds, never stopped")
     parser.add_argument("--curves", type=Path, help="JSON file of real seeds' curves")
     parser.add_argument("--mean-frame-error", type=float, help="of the real curves; else no speed-ups are simulated")
     parser.add_argument("--sweeps", type=int, default=20_000, help="simulated sweeps for each scenario (default 20000)")
@@ -310,8 +328,14 @@ def main(arguments: list[str] | None = None) -> int:
         f"Simulated sweeps: {TRIALS} trials searched on one seed, the top {CANDIDATES} on {SELECTION_SEEDS} seed(s) of "
         f"their own, then the looks {looks}.\nShares with 95 % intervals; sd assumed: {ASSUMED_SD_PERCENT:g} %."
     )
-    if given.curves:
-        measured = measured_noise(given.curves, given.mean_frame_error)
+    if given.curves or given.runs:
+        if given.runs:
+            stored, error = curves_of_runs(given.runs)
+            where = f"{len(given.runs)} runs"
+        else:
+            stored, error = json.loads(given.curves.read_text(encoding="utf-8")), given.mean_frame_error
+            where = str(given.curves)
+        measured = measured_noise(stored, error, where)
         sources = [measured, measured.scaled_to(ASSUMED_SD_PERCENT / 100)]
     else:
         sources = [modelled_noise(rng, "normal"), modelled_noise(rng, "heavy (t, 4 degrees of freedom)")]

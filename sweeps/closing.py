@@ -15,6 +15,7 @@ from sweeps.judged_figures import JudgedFigure
 from sweeps.objective import Best
 from sweeps.records import TrialRecord, default_record
 from sweeps.rungs import RungCorrelation
+from sweeps.trials_csv import convergence_by_trial
 
 if TYPE_CHECKING:
     from sweeps.sweep import Run, SweepResult
@@ -47,6 +48,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
             lines.append(line(say["default"], say["default_best"]))
         elif default is not None and default.objective is not None:
             lines.append(line(say["default"], _against(best, default, lang)))
+            lines += [line(say["speed"], text) for text in _speed(best, default, lang)]
         if result.verdict is None:
             lines.append(line(say["unconfirmed"], say["one_seed"]))
     if result.judgement is not None:
@@ -162,6 +164,17 @@ def _against(best: TrialRecord, default: TrialRecord, lang: str) -> str:
     change = 100.0 * (best.objective / default.objective - 1.0)
     direction = say["lower" if change < 0 else "higher"]
     return say["default_beaten"].format(config=config, percent=abs(change), direction=direction)
+
+
+def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
+    """How fast the search's best and its default came to the target; nothing where a trainer gives none."""
+    found = convergence_by_trial([default, best])
+    ours, theirs = found[best.trial_id], found[default.trial_id]
+    epochs, default_epochs = ours["epochs_to_target"], theirs["epochs_to_target"]
+    if not isinstance(epochs, float) or not isinstance(default_epochs, float):
+        return []
+    speed = f"{ours['speedup']:.2f}x" if isinstance(ours["speedup"], float) else str(ours["speedup_bound"])
+    return [words(lang)["speed_is"].format(epochs=f"{epochs:.1f}", default=f"{default_epochs:.1f}", speed=speed)]
 
 
 def _counts(records: Sequence[TrialRecord], lang: str) -> str:

@@ -15,6 +15,9 @@ ENGLISH: Mapping[str, str] = {
     "default_best": "is the best of the search: nothing that was tried beat it",
     "lower": "lower",
     "higher": "higher",
+    "speed": "speed",
+    "speed_is": "the best comes to the default's 90 % target in {epochs} epochs, the default in {default}: {speed}; "
+    "one seed each is no claim",
     "unconfirmed": "unconfirmed",
     "one_seed": "one seed each: seeds differ by as much as good configs do",
     "finalist": "finalist",
@@ -45,6 +48,9 @@ PERSIAN: Mapping[str, str] = {
     "default_best": "خودش بهترینِ جست‌وجوست: هیچ پیکربندی دیگری از آن بهتر نشد",
     "lower": "پایین‌تر",
     "higher": "بالاتر",
+    "speed": "سرعت",
+    "speed_is": "بهترین در {epochs} دوره به هدف ۹۰ درصدیِ پیش‌فرض می‌رسد و پیش‌فرض در {default} دوره: {speed}؛ "
+    "با یک بذر ادعایی نمی‌شود کرد",
     "unconfirmed": "تأییدنشده",
     "one_seed": "هر پیکربندی فقط با یک بذر: تفاوت بذرها به اندازهٔ تفاوت پیکربندی‌های خوب است",
     "finalist": "برگزیده",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sweeps.budget import Budget, duration
-from sweeps.records import TrialRecord, best_record
+from sweeps.records import TrialRecord, best_record, default_record
+from sweeps.trials_csv import convergence_by_trial
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -73,9 +74,27 @@ class Progress:
         return " · ".join(parts)
 
     def rows(self, most: int | None = None) -> list[list[str]]:
-        """A row per trial, under its heading; only the best and the newest where there are more than `most`."""
-        head = ["trial", *self.columns, "epoch", "objective", "status"]
-        return [head, *(self.row(record) for record in _shown(self.records, most))]
+        """A row per trial, under its heading; only the best and the newest where there are more than `most`.
+
+        A column for speed is there as soon as there is one to show.
+        """
+        head = ["trial", *self.columns, "epoch", "objective", "speed", "status"]
+        table = [head, *(self.row(record) for record in _shown(self.records, most))]
+        column = head.index("speed")
+        if any(row[column] for row in table[1:]):
+            return table
+        return [[*row[:column], *row[column + 1 :]] for row in table]
+
+    def speed(self, record: TrialRecord) -> str:
+        """How fast a trial came to the 90 % target beside the default, as far as that is known; '' where it is not."""
+        default = default_record(self.records)
+        if default is None or default.status is None or record.status is None:
+            return ""
+        found = convergence_by_trial([default, record])[record.trial_id]
+        if isinstance(found["speedup"], float):
+            return f"{found['speedup']:.2f}x"
+        bound = str(found["speedup_bound"])
+        return bound.replace("at least ", "≥ ").replace("at most ", "≤ ") + "x" if bound[:2] == "at" else bound
 
     def row(self, record: TrialRecord) -> list[str]:
         """The cells of one trial."""
@@ -83,10 +102,11 @@ class Progress:
         objective = "" if record.objective is None else f"{record.objective:.4f}"
         at_best = "" if record.best_epoch in (None, record.epochs) else f" @{record.best_epoch}"
         return [
-            record.trial_id,
+            _name(record),
             *(_cell(values.get(column)) for column in self.columns),
             f"{record.epochs}/{self.budget.epochs}",
             objective + at_best,
+            self.speed(record) if record.role == "trial" else "",
             record.status or "running",
         ]
 
@@ -140,9 +160,11 @@ class LineDisplay:
                 values = {**record.coordinates, **record.params}
                 shown = ", ".join(f"{name} {_cell(values[name])}" for name in progress.columns if name in values)
                 objective = "no objective" if record.objective is None else f"objective {record.objective:.4f}"
+                speed = progress.speed(record) if record.role == "trial" else ""
+                objective += f"  speed {speed}" if speed else ""
                 why = f" ({record.stop_reason})" if record.status not in ("finished", "stopped") else ""
                 self.note(
-                    f"{record.trial_id}  {shown}  epoch {record.epochs}/{progress.budget.epochs}  {objective}  "
+                    f"{_name(record)}  {shown}  epoch {record.epochs}/{progress.budget.epochs}  {objective}  "
                     f"{record.status}{why}  [{progress.heading}]"
                 )
 
@@ -175,7 +197,7 @@ class LiveDisplay:
         for name in head:
             table.add_column(name, no_wrap=True)
         for row in rows:
-            is_best = best is not None and row[0] == best.trial_id
+            is_best = best is not None and row[0] == _name(best)
             table.add_row(*row, style="bold" if is_best else "" if row[-1] == "running" else "dim")
         if self._live is None:
             self._live = Live(auto_refresh=False, transient=False)
@@ -206,6 +228,11 @@ def _shown(records: Sequence[TrialRecord], most: int | None) -> Sequence[TrialRe
     best = best_record(records)
     newest = records[-most:]
     return newest if best is None or best in newest else [best, *newest[1:]]
+
+
+def _name(record: TrialRecord) -> str:
+    """The trial's id, and for a rival its method: its weights do not tell it from the default."""
+    return f"{record.trial_id} {record.label}" if record.role == "rival" else record.trial_id
 
 
 def _cell(value: object) -> str:

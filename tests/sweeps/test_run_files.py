@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -169,3 +171,27 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypa
         write_trials_csv(path, [trial(1, [0.4])], COLUMNS)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["trials.csv"]
+
+
+def test_the_table_says_how_fast_a_trial_was_beside_the_default_as_soon_as_that_has_ended(tmp_path: Path) -> None:
+    def at(number: int, objectives: list[float], status: str | None = "finished", **more: Any) -> TrialRecord:
+        record = trial(number, objectives, status, **more)
+        counted = [
+            {**report, "updates": 10 * place, "mean_frame_error": 1.0} for place, report in enumerate(record.reports, 1)
+        ]
+        return replace(record, reports=tuple(counted))
+
+    def speeds(records: list[TrialRecord]) -> list[str]:
+        table = progress(records).rows()
+        return [row[table[0].index("speed")] for row in table[1:]]
+
+    slow = [0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5]
+    fast = [0.7, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
+    default = at(1, slow, origin="default")
+    others = [at(2, fast), at(3, slow[:3], "stopped"), at(4, fast[:2], None)]
+    one, two, three, four = speeds([default, *others])
+    assert (one, three, four) == ("1.00x", "≤ 1.49x", "")  # sqrt(40 x 50) updates against more than 30
+    assert float(two.removesuffix("x")) > 2
+    assert "speed" not in progress([at(1, slow[:4], None, origin="default"), *others]).rows()[0]
+    rival = replace(at(5, fast), role="rival", label="balancer", trial_id="r0001")
+    assert progress([default, rival]).rows()[2][0] == "r0001 balancer"
