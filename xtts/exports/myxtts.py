@@ -23,6 +23,7 @@ MYXTTS_MEL_SD = 2.1
 # Beside the weights, the searched parameters that mean the same thing there.
 _SAME_NAME = ("learning_rate", "weight_decay")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+_MOST_NAMED = 20
 _REMARKS = {
     "kl_loss_weight": "read by nothing in MyXTTS, which has no latent KL",
     "use_adaptive_loss_weights": "true lets the mel weight drift within 1 to 5",
@@ -31,10 +32,13 @@ _REMARKS = {
 
 @dataclass(frozen=True)
 class TemplateFindings:
-    """What is amiss in a user's MyXTTS config (`section.key`): `added` tuned keys that it did not have, `unknown` ones
-    that XTTSConfig refuses to load, and numbers that PyYAML reads as `text`, such as 1e-4."""
+    """What is amiss in a user's MyXTTS config (`section.key`): `added` tuned keys that it did not have, `missing` other
+    ones, `unknown` ones that XTTSConfig refuses to load, `unread` sections, and numbers that PyYAML reads as `text`,
+    such as 1e-4."""
 
     added: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
 
@@ -43,6 +47,13 @@ class TemplateFindings:
         lines = []
         if self.added:
             lines.append(f"Missing in the template, added: {', '.join(self.added)}.")
+        if self.missing:
+            more = len(self.missing) - _MOST_NAMED
+            rest = f" and {more} more" if more > 0 else ""
+            named = ", ".join(self.missing[:_MOST_NAMED])
+            lines.append(f"Missing in the template, so that MyXTTS's defaults hold: {named}{rest}.")
+        if self.unread:
+            lines.append(f"Sections that MyXTTS does not read, kept as they were: {', '.join(self.unread)}.")
         if self.unknown:
             lines.append(
                 f"Unknown to MyXTTS, kept as they were: {', '.join(self.unknown)}. XTTSConfig.from_yaml raises a "
@@ -89,10 +100,11 @@ def render_myxtts_override(tuned: TunedConfig, provenance: Provenance) -> str:
     return header(provenance, [where, *_notes(tuned)], ascii_only=True) + "".join(lines)
 
 
-def known_keys() -> Mapping[str, frozenset[str]]:
-    """The keys of each section of XTTSConfig."""
+@cache
+def known_keys() -> Mapping[str, tuple[str, ...]]:
+    """The keys of each section of XTTSConfig, in its order."""
     sections = mapping_of(_defaults_text(), "myxtts_defaults.yaml")
-    return {str(name): frozenset(map(str, keys)) for name, keys in sections.items() if isinstance(keys, dict)}
+    return {str(name): tuple(map(str, keys)) for name, keys in sections.items() if isinstance(keys, dict)}
 
 
 @cache
@@ -124,7 +136,8 @@ def _leaves(tuned: TunedConfig) -> dict[str, str]:
 def _findings(edited: EditedYaml, name: str) -> TemplateFindings:
     known = known_keys()
     unknown, as_text = [], []
-    for section, keys in mapping_of(edited.text, name).items():
+    sections = mapping_of(edited.text, name)
+    for section, keys in sections.items():
         if not isinstance(keys, dict) or section not in known:
             continue
         for key, value in keys.items():
@@ -132,7 +145,14 @@ def _findings(edited: EditedYaml, name: str) -> TemplateFindings:
                 unknown.append(f"{section}.{key}")
             elif isinstance(value, str) and _NUMBER.fullmatch(value):
                 as_text.append(f"{section}.{key}")
-    return TemplateFindings(tuple(f"training.{key}" for key in edited.added), tuple(unknown), tuple(as_text))
+    given = {name: keys if isinstance(keys := sections.get(name), dict) else {} for name in known}
+    return TemplateFindings(
+        added=tuple(f"training.{key}" for key in edited.added),
+        missing=tuple(f"{name}.{key}" for name, keys in known.items() for key in keys if key not in given[name]),
+        unread=tuple(str(section) for section in sections if section not in known),
+        unknown=tuple(unknown),
+        text=tuple(as_text),
+    )
 
 
 def _notes(tuned: TunedConfig) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xtts.exports import (
@@ -142,6 +142,16 @@ def test_missing_keys_are_added_and_named_and_unknown_ones_kept_and_named(
         "training.use_adaptive_loss_weights",
     )
     assert findings.unknown == ("data.n_mels", "training.steps")
+    assert findings.unread == ("extra",)
+    known = {f"{section}.{key}" for section, keys in known_keys().items() for key in keys}
+    assert set(findings.missing) == known - {
+        "data.language",
+        "training.mel_loss_weight",
+        "training.kl_loss_weight",
+        "training.gradient_clip_norm",
+        "training.use_adaptive_loss_weights",
+    }
+    assert f"and {len(findings.missing) - 20} more." in text
     unwrapped = text.replace("\n#   ", " ")
     for line in findings.lines():
         assert line in unwrapped
@@ -191,7 +201,7 @@ def test_the_override_sets_the_values_on_the_trainers_config(tuned: TunedConfig,
         "use_adaptive_loss_weights": False,
     }
     assert "after apply_optimization_level()" in text.replace("\n#   ", " ")
-    assert set(vars(training)) <= known_keys()["training"]
+    assert set(vars(training)) <= set(known_keys()["training"])
 
 
 @pytest.mark.parametrize("template", [None, USERS_FILE])
@@ -219,6 +229,7 @@ def test_a_template_that_is_no_config_is_refused(tuned: TunedConfig, provenance:
         render_myxtts(tuned, provenance, "model: {decoder_dim: 8}\n")
 
 
+@settings(deadline=None)  # a busy machine is not a finding
 @given(name=st.text(max_size=60))
 def test_no_name_breaks_out_of_the_comments(name: str) -> None:
     tuned = TunedConfig({"mel_loss_weight": 3.5, "kl_loss_weight": 0.8, "gradient_clip_norm": 0.6}, -5.2, 2.3)
