@@ -1,0 +1,61 @@
+"""Write the best config for a trainer."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from commands.found import found_run
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the file; nothing is overwritten, and no unproven config written, unless asked for."""
+    from sweeps.closing import exportable
+    from xtts.exports import Provenance, TunedConfig, export_config
+
+    run = found_run(options)
+    best, found = exportable(run, options.unproven)
+    data, verdict = run.request.data_summary, run.verdict
+    tuned = TunedConfig(
+        params={**run.request.shared_params, **best.params},
+        mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
+        mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
+        model=str(run.request.shared_params.get("model", "tiny")),
+        searched=frozenset(best.params),
+    )
+    provenance = Provenance(
+        objective=found.value,
+        best_epoch=found.epoch,
+        verdict=verdict.word if verdict else "unconfirmed",
+        seeds=tuple(pair.seed for pair in verdict.pairs) if verdict else (best.seed,),
+        interval=verdict.interval if verdict else None,
+        data=str(data.get("source", run.request.data)),
+        data_fingerprint=str(data.get("fingerprint", "")),
+        date=time.strftime("%Y-%m-%d"),
+        version=_version(),
+        run=run.folder.name,
+        is_default=best.origin == "default",
+    )
+    template = Path(options.template) if options.template else None
+    for line in export_config(
+        options.to,
+        tuned,
+        provenance,
+        Path(options.file),
+        template=template,
+        force=options.force,
+        unproven=options.unproven,
+    ):
+        print(line)
+    print(options.file)
+    return 0
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("xtts-sweep")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,29 @@
+"""Speak with the best model of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a wav file."""
+    from sweeps.run_folder import RunFolder, check_name, find_run
+    from xtts.errors import SpeechError
+    from xtts.mel import SAMPLE_RATE
+    from xtts.samples import write_wav
+    from xtts.synthesis import Speaker
+
+    if len(options.words) > 2:
+        raise SpeechError(f"{len(options.words)} words: put the text in quotes, with the run's name before it or none")
+    name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
+    folder = RunFolder(Path(options.output) / check_name(name)) if name else find_run(Path(options.output))
+    if not folder.best.is_dir():
+        folder = find_run(Path(options.output), name)
+    samples = Speaker.load(folder.best).say(text, options.voice)
+    try:
+        write_wav(Path(options.file), samples)
+    except OSError as error:
+        raise SpeechError(f"-o {options.file}: cannot be written ({error.strerror or error})") from error
+    print(f"{options.file}: {len(samples) / SAMPLE_RATE:.2f} s by the best model of {folder.name}")
+    return 0

@@ -1,0 +1,63 @@
+"""What sweep, resume and confirm share: whom a session speaks to, and how it closes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from commands.terminal import display, printer
+
+if TYPE_CHECKING:
+    from sweeps.run_record import SweepResult
+
+
+def surroundings(options: argparse.Namespace, recording: Any) -> Any:
+    """Whom a session speaks to."""
+    from wiring import diagnosis
+
+    return {
+        "display": display(options.json),
+        "report": page(options.lang),
+        "recording": recording,
+        "diagnosis": diagnosis,
+    }
+
+
+def recording_for(options: argparse.Namespace) -> Any:
+    """What begins the W&B record of a run; a wrong --wandb is refused before anything starts."""
+    import os
+
+    from sweeps.weights_and_biases import choose_mode
+    from wiring import recording
+
+    return recording(choose_mode(options.wandb, os.environ))
+
+
+def page(lang: str = "en") -> Any:
+    """What writes report.html with all that xtts can say."""
+    from functools import partial
+
+    from wiring import write_page
+
+    return partial(write_page, lang=lang)
+
+
+def close(result: SweepResult, as_json: bool, lang: str) -> int:
+    """Say what came out, with the page written once more; the exit code."""
+    from sweeps.closing import closing_lines, result_as_dict
+    from sweeps.run_record import read_run
+    from wiring import closing_findings, write_page
+
+    say = printer(as_json)
+    if as_json:
+        print(json.dumps(result_as_dict(result), ensure_ascii=False))
+    if result.ended != "interrupted":
+        # Once more, now that best/ holds samples to listen to.
+        write_page(result.folder, lang)
+        findings = closing_findings(read_run(result.folder.path), lang)
+    else:
+        findings = []
+    for line in closing_lines(result, lang, findings):
+        say(line)
+    return 130 if result.ended == "interrupted" else 0

@@ -1,0 +1,52 @@
+"""Where lines for people go, and what they see while they wait."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def printer(as_json: bool) -> Callable[[str], None]:
+    """Where lines for people go: standard output, or standard error beside JSON."""
+    return lambda line: print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+
+def display(as_json: bool) -> Any:
+    """What shows a sweep's progress: a live table on a terminal, lines elsewhere, nothing beside JSON."""
+    from sweeps.progress import QuietDisplay, display_for_terminal
+
+    return QuietDisplay() if as_json else display_for_terminal()
+
+
+class PreparationProgress:
+    """A bar for each stage on a terminal, a line for each stage elsewhere; on standard error."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> PreparationProgress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+        return self
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """One step further."""
+        new = what != self._stage
+        self._stage = what
+        if self._bar is None:
+            if new:
+                print(f"{what} ...", file=sys.stderr, flush=True)
+            return
+        if new:
+            self._task = self._bar.add_task(what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
