@@ -174,7 +174,16 @@ def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
     if not isinstance(epochs, float) or not isinstance(default_epochs, float):
         return []
     speed = f"{ours['speedup']:.2f}x" if isinstance(ours["speedup"], float) else str(ours["speedup_bound"])
-    return [words(lang)["speed_is"].format(epochs=f"{epochs:.1f}", default=f"{default_epochs:.1f}", speed=speed)]
+    return [
+        words(lang)["speed_is"].format(
+            epochs=f"{epochs:.1f}",
+            default=f"{default_epochs:.1f}",
+            speed=speed,
+            common=ours["common_epochs"],
+            mean=ours["mean_objective"],
+            default_mean=ours["default_mean_objective"],
+        )
+    ]
 
 
 def _counts(records: Sequence[TrialRecord], lang: str) -> str:

@@ -35,7 +35,19 @@ CONVERGENCE = (
     "censor_reason",
     "speedup",
 )
-EXTRAS = ("origin", "label", "retries", "rung", "updates_to_target", "target_provisional", "speedup_bound")
+EXTRAS = (
+    "origin",
+    "label",
+    "retries",
+    "rung",
+    "updates_to_target",
+    "target_provisional",
+    "speedup_bound",
+    "common_epochs",
+    "mean_objective",
+    "default_mean_objective",
+    "worsening",
+)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -68,3 +68,15 @@ def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_pa
         cut = closing_lines(result(tmp_path, records, ended="interrupted"), lang)
         assert cut[-1].startswith(words["resume"])
         assert f"run_sweep.py resume night --output {tmp_path}" in cut[-1]
+
+
+def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_beside_the_default_s(tmp_path: Path) -> None:
+    def counted(record: TrialRecord) -> TrialRecord:
+        reports = [{**one, "updates": 10 * int(str(one["epoch"])), "mean_frame_error": 1.0} for one in record.reports]
+        return replace(record, reports=tuple(reports))
+
+    default = counted(trial(1, [0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5], origin="default"))
+    best = counted(trial(2, [0.7, 0.5, 0.45], "stopped"))
+    (line,) = (line for line in closing_lines(result(tmp_path, [default, best])) if line.startswith("speed"))
+    assert "the default in 4.5: " in line
+    assert "over the 3 epochs that both have: 0.5500 against 0.8000" in line
