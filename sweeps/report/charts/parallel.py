@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sweeps.records import TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_label
-from sweeps.report.charts.slices import SHADES, shades, shown_range
+from sweeps.report.charts.slices import SHADES, objective_range, shades
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, join, tag
@@ -67,7 +67,7 @@ def _columns(data: RunData, words: Words, names: Sequence[str], drawn: Sequence[
     left, right = PLOT.across
     step = (right - left) / len(names)
     columns = [_column(data, name, left + place * step, drawn) for place, name in enumerate(names)]
-    objectives = scale(shown_range([record.objective or 0.0 for record in drawn]), *PLOT.up)
+    objectives = scale(objective_range(data, drawn), *PLOT.up)
     return [*columns, Column(words.label(words("objective")), right, objectives, {})]
 
 

@@ -16,6 +16,7 @@ from sweeps.report.words import Words
 
 PLOT = Plot(width=460, height=300)
 SHADES = 9
+FEWEST_FULL = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,7 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
     if len({dot.x for dot in dots}) < 2:
         return None
     x = scale([*(dot.x for dot in dots), *(axis.safe or ())], *PLOT.across, log=axis.log)
-    values = [dot.y for dot in dots]
-    y = scale(values if data.request.space.controls else shown_range(values), *PLOT.up)
+    y = scale(objective_range(data, [dot.record for dot in dots]), *PLOT.up)
     label = axis.name if not axis.formula or axis.formula == axis.name else f"{axis.name} = {axis.formula}"
     return figure(
         words,
@@ -52,6 +52,16 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
         legend=_legend(data, words, dots, bool(axis.safe)),
         table=_table(words, words("chart_slice", name=axis.name), [axis.name], [(d.record, (d.x,)) for d in dots]),
     )
+
+
+def objective_range(data: RunData, records: Sequence[TrialRecord]) -> list[float]:
+    """The objectives that a scale has to hold: of all controls; of a search's full-length trials, where there are some,
+    because what was stopped early is worse for that reason alone."""
+    known = [record.objective for record in records if record.objective is not None]
+    if data.request.space.controls:
+        return known
+    full = [one.objective for one in records if one.objective is not None and one.status == "finished"]
+    return shown_range(full if len(full) >= FEWEST_FULL else known)
 
 
 def shown_range(objectives: Sequence[float]) -> list[float]:
