@@ -14,6 +14,7 @@ from sweeps.report import png
 from sweeps.run_folder import RunFolder
 from sweeps.run_record import Run, read_run
 from tests.sweeps.builders import toy_request, trial_events
+from tests.sweeps.report_runs import confirmation_events
 from tests.sweeps.wandb_runs import event, new_folder, write_events
 from wiring import report_extras, sounds, write_page
 from wiring.story import ENGLISH, PERSIAN, loss_bands
@@ -154,3 +155,17 @@ def test_where_nothing_beat_the_default_it_is_not_called_the_best(tmp_path: Path
         ("t0001", "sentence 1/said"),
         ("t0001", "sentence 1/recording"),
     }
+
+
+def test_where_the_default_is_kept_the_searchs_best_is_heard_beside_it(tmp_path: Path) -> None:
+    request = toy_request(tmp_path, trials=2, epochs=4, data_summary=SPEECH)
+    folder = new_folder(request)
+    same = {2001: 0.5, 2002: 0.5, 2003: 0.5}
+    first, second = told(1, [0.7, 0.6], [3.0, 2.0], origin="default"), told(2, [0.6, 0.5], [3.0, 2.0])
+    write_events(folder, request, [*first, *second, *confirmation_events(same, same)])
+    assert read_run(folder.path).recommended is not None
+    with_samples(folder, "real", "said", "best")
+    (text,) = report_extras(read_run(folder.path)).samples
+    assert [sample.who for sample in text.samples] == ["real", "default", "best"]
+    owners = {one.caption.partition(":")[0]: one.trial_id for one in sounds(folder, tmp_path)}
+    assert (owners["default"], owners["best"]) == ("t0001", "t0002")

@@ -13,8 +13,9 @@ from sweeps.run_record import Run, read_run
 from sweeps.weights_and_biases import Sample as Sound
 
 Who = Literal["real", "default", "best"]
-FILES: tuple[tuple[Who, str], ...] = (("real", "real"), ("default", "default"), ("best", "said"))
-"""Who speaks in N.WORD.wav of best/samples."""
+BEST_TAKEN: tuple[tuple[Who, str], ...] = (("real", "real"), ("default", "default"), ("best", "said"))
+DEFAULT_KEPT: tuple[tuple[Who, str], ...] = (("real", "real"), ("default", "said"), ("best", "best"))
+"""Who speaks in N.WORD.wav of best/samples: the model in best/ is the default where nothing was shown to beat it."""
 
 
 def sample_texts(run: Run) -> tuple[SampleText, ...]:
@@ -33,13 +34,13 @@ def sounds(folder: RunFolder, pictures: Path) -> list[Sound]:
     beside each other.
     """
     run = read_run(folder.path)
-    best, default = run.recommended, default_record(run.records)
-    if best is None:
-        return []
+    default = default_record(run.records)
+    best = run.best if _keeps_default(run) else run.recommended
+    owners = {"real": run.recommended, "default": default, "best": best}
     found = []
     for number, (sentence, wavs) in enumerate(_sentences(run), 1):
         for who, wav in wavs:
-            owner = default if who == "default" else best
+            owner = owners[who]
             if owner is not None:
                 picture = _picture(wav, pictures / f"{wav.stem}.png")
                 name = f"sentence {number}/{'recording' if who == 'real' else 'said'}"
@@ -48,14 +49,17 @@ def sounds(folder: RunFolder, pictures: Path) -> list[Sound]:
 
 
 def _sentences(run: Run) -> Iterator[tuple[str, list[tuple[Who, Path]]]]:
-    """Each sentence of best/ with who says it in which file; there it is the default who speaks if nothing beat it."""
-    best, default = run.recommended, default_record(run.records)
-    only_default = best is not None and default is not None and best.identity == default.identity
+    """Each sentence of best/ with who says it in which file."""
+    files = DEFAULT_KEPT if _keeps_default(run) else BEST_TAKEN
     for text in sorted((run.folder.best / "samples").glob("*.txt")):
         sentence = text.read_text("utf-8").partition("|")[2].strip()
-        wavs = [(who, text.with_suffix(f".{word}.wav")) for who, word in FILES]
-        there = [(who, wav) for who, wav in wavs if wav.is_file()]
-        yield sentence, [("default" if only_default and who == "best" else who, wav) for who, wav in there]
+        wavs = [(who, text.with_suffix(f".{word}.wav")) for who, word in files]
+        yield sentence, [(who, wav) for who, wav in wavs if wav.is_file()]
+
+
+def _keeps_default(run: Run) -> bool:
+    best, default = run.recommended, default_record(run.records)
+    return best is not None and default is not None and best.identity == default.identity
 
 
 def _sample(who: Who, wav: Path) -> Sample:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from sweeps.confirmation import SELECTION
+from sweeps.records import TrialRecord
 from sweeps.report.charts.pairs import pairs_chart
 from sweeps.report.charts.plot import simple_table
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
 from sweeps.report.trial_marks import figure, status
 from sweeps.report.words import Words
+from sweeps.trial_curve import curve_of
 
 
 def confirmation(data: RunData, words: Words) -> Html | None:
@@ -26,13 +30,19 @@ def confirmation(data: RunData, words: Words) -> Html | None:
     )
 
 
+def _end(record: TrialRecord) -> float | None:
+    """What the finalist is chosen by: the mean of the last three evaluations."""
+    end = curve_of(record).end
+    return end if math.isfinite(end) else None
+
+
 def _selection(data: RunData, words: Words) -> Html | None:
     rows = [
-        [record.trial_id, record.label or "", record.seed, figure(record.objective), status(words, record)]
+        [record.trial_id, record.label or "", record.seed, figure(_end(record)), status(words, record)]
         for record in data.records
         if record.origin == SELECTION
     ]
     if not rows:
         return None
-    head = [words("run"), words("candidate"), words("seed"), words("objective"), words("status")]
+    head = [words("run"), words("candidate"), words("seed"), words("end_objective"), words("status")]
     return simple_table(words("selection_caption"), head, rows)
