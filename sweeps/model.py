@@ -1,9 +1,10 @@
-"""The model-based sampler: Optuna's GPSampler over what the search has learned, one suggestion at a time.
+"""The model-based sampler: which config promises most, judged by a Gaussian process over rungs and ends together.
 
-Low fidelities mislead, so the model never sees a rung's value as if it were final. Only full-length trials count as
-they are; a stopped one stands at the end it would have been expected to reach, judged by the full-length trials' own
-way from that rung to the end, and never better than the best of them; a diverged one stands at the worst end seen, so
-that its region is avoided. Without an entry for the stopped ones the model would suggest their place again and again.
+Low fidelities mislead, so no rung's value is ever taken as if it were final: how much a rung says about the end is
+learned from the trials that went there (sweeps/surrogate.py), and a stopped trial tells of its end only as much as
+that. A diverged trial stands at the worst end seen, so that its region is avoided; a running one at the end that is
+expected of it. The next config is the one with the largest expected improvement (Jones et al. 1998; its logarithm: Ament et al.
+2023). benchmarks/search_efficiency.py compares this with other samplers.
 
 A suggestion depends on the records, the seed and the trial's number alone, so a resumed sweep suggests the same.
 """
@@ -11,28 +12,37 @@ A suggestion depends on the records, the seed and the trial's number alone, so a
 from __future__ import annotations
 
 import importlib
-import warnings
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sweeps.configuration import Configuration
+from sweeps.curve_ends import curve_ends, full_length, values_by_epoch
 from sweeps.limits import Limits
 from sweeps.objective import OBJECTIVE
-from sweeps.optuna_store import direction, distributions, searched_values
+from sweeps.optuna_store import searched_values
+from sweeps.parameter import Parameter
 from sweeps.records import TrialRecord
 from sweeps.space import Space
 
-FEWEST_FULL_LENGTH = 2
-GP_AT_MOST = 100  # a Gaussian process costs the cube of its trials; beyond this TPE is used
-TOLD_AT_MOST = 200  # keeps the cost of a suggestion flat in sweeps of a thousand trials
-ATTEMPTS = 4
+if TYPE_CHECKING:
+    from sweeps.surrogate import Observations, Surrogate
+
+FEWEST_FULL_LENGTH = 4
+TOLD_AT_MOST = 64  # a Gaussian process costs the cube of its trials
+RUNGS_AT_MOST = 3
+SPREAD_CANDIDATES = 1500
+NEAR_CANDIDATES = 40  # around each good point, at each distance
+NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
+REFINEMENTS = (0.08, 0.03, 0.01)
+KEPT = 10
 
 
 def preload() -> None:
     """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    for module in ("scipy.stats", "torch", "optuna._gp.gp", "optuna._gp.optim_mixed"):
+    for module in ("scipy.stats", "scipy.special", "sweeps.surrogate"):
         importlib.import_module(module)
 
 
@@ -40,90 +50,159 @@ def suggest(
     space: Space, limits: Limits, records: Sequence[TrialRecord], *, seed: int, number: int
 ) -> Configuration | None:
     """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out."""
-    ends = expected_ends(records)
-    if sum(record.status == "finished" and record.objective is not None for record in records) < FEWEST_FULL_LENGTH:
+    if len(full_length(records)) < FEWEST_FULL_LENGTH:
         return None
+    from sweeps.surrogate import fit
+
+    told = _told(records)
+    known = observations(space, told)
+    fitted = fit(known)
+    running = _points(space, [record for record in told if record.status is None])
+    ends = known.points[known.levels == 0]
+    chance = np.random.default_rng([seed, number])
     tried = {record.identity for record in records}
-    for attempt in range(ATTEMPTS):
-        values = _ask(space, records, ends, seed=seed * 1_000_003 + number * ATTEMPTS + attempt)
-        config = _readable(space, limits, values)
+    for units in _best_candidates(space, limits, fitted.believing(running), np.vstack([ends, running]), chance):
+        config = space.at(units.tolist(), limits)
         if config.identity not in tried:
             return config
     return None
 
 
-def expected_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
-    """The objective at full length by trial id: measured, or for stopped and diverged trials what the model is told."""
-    finished = [record for record in records if record.status == "finished" and record.objective is not None]
-    ends = {record.trial_id: record.objective for record in finished if record.objective is not None}
-    if not ends:
-        return {}
-    best = min(ends.values()) if OBJECTIVE.mode == "min" else max(ends.values())
-    cut_short = [r for r in records if r.status in ("stopped", "budget") and r.objective is not None]
-    ways = {epoch: _usual_way(epoch, finished) for epoch in {record.epochs for record in cut_short}}
-    for record in cut_short:
-        end = (record.objective or 0.0) + ways[record.epochs]
-        ends[record.trial_id] = best if OBJECTIVE.better(end, best) else end
-    worst = max(ends.values()) if OBJECTIVE.mode == "min" else min(ends.values())
+def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
+    """What the process is told, with the sign that makes less better: ends, and values at the rungs.
+
+    A rung's value is the mean of the epochs in the last third before it, which noise moves less than the best of them.
+    """
+    from sweeps.surrogate import END, Observations
+
+    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    ends = {trial_id: sign * end for trial_id, end in curve_ends(records).items()}
+    worst = max(ends.values(), default=0.0)
     ends |= {record.trial_id: worst for record in records if record.status == "diverged"}
-    return ends
+    rungs = _rung_epochs(records)
+    points, levels, values = [], [], []
+    for record in records:
+        point = _point(space, record)
+        if point is None:
+            continue
+        told = {END: ends[record.trial_id]} if record.trial_id in ends else {}
+        if record.status not in ("diverged", "failed"):
+            told |= {level: sign * value for level, value in _rung_values(record, rungs).items()}
+        for level, value in told.items():
+            points.append(point)
+            levels.append(level)
+            values.append(value)
+    return Observations(np.array(points), np.array(levels, dtype=np.int64), np.array(values))
 
 
-def _usual_way(epoch: int, finished: Sequence[TrialRecord]) -> float:
-    """How far full-length trials usually went from where they stood in `epoch` to where they ended."""
-    ways = [
-        record.objective - record.running_best[epoch]
-        for record in finished
-        if record.objective is not None and epoch in record.running_best
-    ]
-    return float(np.median(ways)) if ways else 0.0
+def _rung_epochs(records: Sequence[TrialRecord]) -> list[int]:
+    """The epochs at which trials were compared, those that most trials came to first."""
+    reached: dict[int, int] = {}
+    for record in records:
+        for epoch in {event.get("epoch") for event in record.rungs}:
+            if isinstance(epoch, int):
+                reached[epoch] = reached.get(epoch, 0) + 1
+    return sorted(reached, key=lambda epoch: (-reached[epoch], epoch))[:RUNGS_AT_MOST]
 
 
-def _ask(space: Space, records: Sequence[TrialRecord], ends: dict[str, float], *, seed: int) -> dict[str, Any]:
-    import optuna
-    from optuna.trial import TrialState, create_trial
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            sampler: optuna.samplers.BaseSampler = (
-                optuna.samplers.GPSampler(seed=seed % 2**32, n_startup_trials=1)
-                if len(ends) <= GP_AT_MOST
-                else optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, constant_liar=True)
-            )
-            study = optuna.create_study(sampler=sampler, direction=direction())
-            known = distributions(space)
-            for record in _told(records, ends):
-                values = searched_values(space, record)
-                if values.keys() != known.keys():
-                    continue
-                if record.trial_id in ends:
-                    trial = create_trial(params=values, distributions=known, value=ends[record.trial_id])
-                elif record.status is None:
-                    trial = create_trial(params=values, distributions=known, state=TrialState.RUNNING)
-                else:
-                    continue
-                study.add_trial(trial)
-            return dict(study.ask(known).params)
-    finally:
-        optuna.logging.set_verbosity(before)
+def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
+    curve = values_by_epoch(record)
+    found = {}
+    for level, rung in enumerate(rungs, 1):
+        window = [curve[epoch] for epoch in range(rung - max(rung // 3, 1) + 1, rung + 1) if epoch in curve]
+        if window and record.epochs >= rung:
+            found[level] = math.fsum(window) / len(window)
+    return found
 
 
-def _told(records: Sequence[TrialRecord], ends: dict[str, float]) -> Sequence[TrialRecord]:
-    """The trials that the sampler hears of: all of them, or of very many the best, the newest and those that run."""
+def _told(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    """The trials that the model hears of: all of them, or of very many the best ends, the newest and those that run."""
     if len(records) <= TOLD_AT_MOST:
         return records
-    sign = 1 if OBJECTIVE.mode == "min" else -1
+    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    ends = curve_ends(records)
     best = sorted(ends, key=lambda trial_id: (sign * ends[trial_id], trial_id))[: TOLD_AT_MOST // 2]
     kept = {*best, *(record.trial_id for record in records[-(TOLD_AT_MOST // 2) :])}
     return [record for record in records if record.trial_id in kept or record.status is None]
 
 
-def _readable(space: Space, limits: Limits, values: dict[str, Any]) -> Configuration:
-    full = {parameter.name: parameter.default for parameter in space.parameters}
+def _best_candidates(
+    space: Space, limits: Limits, fitted: Surrogate, known: np.ndarray, chance: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Points of the unit cube over the searched parameters, the most promising first."""
+    expected = fitted.ends(known)[0]
+    best = float(expected.min())
+    good = _units(space, known[np.argsort(expected, kind="stable")[:3]])
+    near = [_moved(good, distance, chance) for distance in NEAR_DISTANCES for _ in range(NEAR_CANDIDATES)]
+    candidates = np.vstack([chance.random((SPREAD_CANDIDATES, len(space.searched))), *near])
+    kept = _most_promising(space, limits, fitted, candidates, best)
+    for distance in REFINEMENTS:
+        near = [_moved(kept, distance, chance) for _ in range(NEAR_CANDIDATES)]
+        kept = _most_promising(space, limits, fitted, np.vstack([kept, *near]), best)
+    yield from kept
+
+
+def _most_promising(space: Space, limits: Limits, fitted: Surrogate, candidates: np.ndarray, best: float) -> np.ndarray:
+    if space.ratios is not None:
+        candidates = candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
+    promise = log_expected_improvement(*fitted.ends(_encoded(space, candidates)), best)
+    return candidates[np.argsort(-promise, kind="stable")[:KEPT]]
+
+
+def log_expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
+    """log E max(best - end, 0) for normal ends [points], without underflow far from the best."""
+    from scipy.special import erfcx, ndtr
+
+    gain = (best - mean) / deviation
+    density = np.exp(-0.5 * gain**2) / math.sqrt(2 * math.pi)
+    near = np.log(np.maximum(density + gain * ndtr(gain), 1e-300))
+    low = np.minimum(gain, -1.0)
+    rest = 1 + low * math.sqrt(math.pi / 2) * erfcx(-low / math.sqrt(2))
+    far = -0.5 * low**2 - 0.5 * math.log(2 * math.pi) + np.log(np.maximum(rest, 1e-300))
+    logarithm: np.ndarray = np.where(gain > -1, near, far) + np.log(deviation)
+    return logarithm
+
+
+def _moved(points: np.ndarray, distance: float, chance: np.random.Generator) -> np.ndarray:
+    return np.clip(points + distance * chance.standard_normal(points.shape), 0.0, 1.0)
+
+
+def _points(space: Space, records: Sequence[TrialRecord]) -> np.ndarray:
+    points = [point for record in records if (point := _point(space, record)) is not None]
+    width = _encoded(space, np.zeros((1, len(space.searched)))).shape[1]
+    return np.array(points).reshape(-1, width)
+
+
+def _point(space: Space, record: TrialRecord) -> np.ndarray | None:
+    """A trial's config as the process sees it; None where it lies outside this space."""
+    values = searched_values(space, record)
+    units = [parameter.unit(values.get(parameter.name)) for parameter in space.searched]
+    given = [unit for unit in units if unit is not None]
+    return _encoded(space, np.array([given]))[0] if len(given) == len(units) else None
+
+
+def _encoded(space: Space, units: np.ndarray) -> np.ndarray:
+    """Unit-cube points [n, searched] with a column for each value of a categorical parameter, all equally far apart."""
+    columns = []
+    for parameter, column in zip(space.searched, units.T, strict=True):
+        if parameter.distribution != "categorical":
+            columns.append(column[:, None])
+            continue
+        index = np.minimum((column * len(parameter.values)).astype(int), len(parameter.values) - 1)
+        columns.append(np.eye(len(parameter.values))[index] / math.sqrt(2))
+    return np.hstack(columns)
+
+
+def _units(space: Space, points: np.ndarray) -> np.ndarray:
+    """The inverse of `_encoded`; a category comes back as the middle of its share."""
+    columns, at = [], 0
     for parameter in space.searched:
-        value = values[parameter.name]
-        full[parameter.name] = value if parameter.distribution == "categorical" else parameter.rounded(value)
-    return space.configuration(full, limits)
+        width = _width(parameter)
+        part = points[:, at : at + width]
+        columns.append(part[:, 0] if parameter.distribution != "categorical" else (part.argmax(1) + 0.5) / width)
+        at += width
+    return np.stack(columns, axis=1)
+
+
+def _width(parameter: Parameter) -> int:
+    return len(parameter.values) if parameter.distribution == "categorical" else 1

@@ -96,6 +96,19 @@ class Parameter:
             return self.rounded(low * (high / low) ** unit)
         return self.rounded(low + unit * (high - low))
 
+    def unit(self, value: object) -> float | None:
+        """How far through the distribution a value stands, the inverse of `at`; None for one that it does not hold."""
+        if not self.contains(value):
+            return None
+        if self.distribution in ("categorical", "constant"):
+            return (self.values.index(cast(Value, value)) + 0.5) / len(self.values)
+        low, high, number = _number(self.min), _number(self.max), _number(value)
+        if self.distribution == "int_uniform":
+            return (number - low + 0.5) / (high - low + 1)
+        if self.distribution == "log_uniform_values":
+            return math.log(number / low) / math.log(high / low)
+        return (number - low) / (high - low)
+
     def rounded(self, value: float) -> Value:
         """The readable value nearest to `value` that lies inside the range."""
         low, high = _number(self.min), _number(self.max)

@@ -12,12 +12,12 @@ from sweeps.limits import Limits
 from sweeps.records import TrialRecord
 from sweeps.space import Space
 
-LARGEST_COHORT = 16
+LARGEST_COHORT = 4
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
 
 
 def cohort_size(trials: int) -> int:
-    """How many Sobol configs come before the model: about half of the trials, at most 16."""
+    """How many Sobol configs come before the model: about half of the trials, at most 4 (more only delay the model)."""
     return max(min((trials - 1) // 2, LARGEST_COHORT), 0)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from sweeps.records import TrialRecord
 from sweeps.rungs import Decision, Rungs
 
 
@@ -24,8 +25,8 @@ class Ending:
 class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
     """ASHA that never stops a protected trial and ends a non-finite one at once; `apart` trials enter no rung at all.
 
-    `running_best(trial_id)` is what the journal knows of a trial; `decisions` and `endings` hold, by trial id, what was
-    decided on its newest result, for whoever writes the record.
+    `running_best(trial_id)` and `records()`, the search's trials, are what the journal knows; `decisions` and `endings`
+    hold, by trial id, what was decided on its newest result, for whoever writes the record.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         *,
         protected: Callable[[str], bool],
         running_best: Callable[[str], float | None],
+        records: Callable[[], Sequence[TrialRecord]] = list,
         apart: Callable[[str], bool] = lambda trial_id: False,
     ) -> None:
         super().__init__(time_attr="epoch", metric="objective", mode="min", max_t=epochs, reduction_factor=rungs.eta)
-        self._bracket = _Bracket(rungs, protected, apart)
+        self._bracket = _Bracket(rungs, protected, records, apart)
         self._brackets = [self._bracket]
         self._epochs = epochs
         self._running_best = running_best
@@ -73,10 +75,17 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
 class _Bracket:
     """What Ray's scheduler asks for a decision, answered by the rungs."""
 
-    def __init__(self, rungs: Rungs, protected: Callable[[str], bool], apart: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        rungs: Rungs,
+        protected: Callable[[str], bool],
+        records: Callable[[], Sequence[TrialRecord]],
+        apart: Callable[[str], bool],
+    ) -> None:
         self._rungs = list(rungs.epochs)
         self._rules = rungs
         self._protected = protected
+        self._records = records
         self._apart = apart
         self.decisions: dict[str, Decision] = {}
 
@@ -84,7 +93,7 @@ class _Bracket:
         trial_id = trial.config["trial_id"]
         if self._apart(trial_id):
             return str(TrialScheduler.CONTINUE)
-        decision = self._rules.reach(trial_id, epoch, -reward, protected=self._protected(trial_id))
+        decision = self._rules.reach(trial_id, epoch, -reward, self._records(), protected=self._protected(trial_id))
         if decision is None:
             return str(TrialScheduler.CONTINUE)
         self.decisions[trial_id] = decision

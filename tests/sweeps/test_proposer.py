@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sweeps.limits import NO_LIMITS
-from sweeps.model import expected_ends, suggest
+from sweeps.model import suggest
 from sweeps.proposer import Proposer, cohort_size
 from sweeps.records import TrialRecord, records_from_events
 from sweeps.space import load_space, space_from_mapping
@@ -39,7 +39,7 @@ def search(space_name: str, trials: int, seed: int = 1, cohort: int | None = Non
 
 def test_the_default_comes_first_then_sobol_then_the_model() -> None:
     records = search("safe_weights", 12)
-    assert [record.origin for record in records] == ["default"] + ["sobol"] * 5 + ["model"] * 6
+    assert [record.origin for record in records] == ["default"] + ["sobol"] * 4 + ["model"] * 7
     assert records[0].params == {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
 
 
@@ -88,25 +88,7 @@ def test_controls_are_proposed_in_their_order_and_then_no_more() -> None:
 
 
 def test_the_cohort_is_about_half_of_the_trials_up_to_a_cap() -> None:
-    assert {trials: cohort_size(trials) for trials in (1, 2, 4, 16, 100)} == {1: 0, 2: 0, 4: 1, 16: 7, 100: 16}
-
-
-def test_a_rungs_value_is_never_taken_as_final() -> None:
-    finished = [trial(1, [0.9, 0.5]), trial(2, [0.8, 0.6])]
-    stopped = trial(3, [0.95], "stopped")
-    ends = expected_ends([*finished, stopped])
-    assert ends["t0001"] == 0.5
-    assert ends["t0003"] == pytest.approx(0.95 - 0.3)
-
-
-def test_a_stopped_trial_is_never_told_as_better_than_the_best() -> None:
-    ends = expected_ends([trial(1, [0.9, 0.2]), trial(2, [0.8, 0.1]), trial(3, [0.3], "stopped")])
-    assert ends["t0003"] == 0.1
-
-
-def test_a_diverged_trial_is_told_as_the_worst() -> None:
-    ends = expected_ends([trial(1, [0.9, 0.5]), trial(2, [0.8, 0.6]), trial(3, [0.1, math.nan], "diverged")])
-    assert ends["t0003"] == 0.6
+    assert {trials: cohort_size(trials) for trials in (1, 2, 4, 16, 100)} == {1: 0, 2: 0, 4: 1, 16: 4, 100: 4}
 
 
 def test_the_model_keeps_away_from_where_trials_diverged() -> None:

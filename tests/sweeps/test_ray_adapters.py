@@ -12,8 +12,12 @@ from sweeps.recorder import divergence, failure_reason
 from sweeps.rungs import Rungs
 from sweeps.scheduler import RungScheduler
 from sweeps.watchdog import Watchdog
+from tests.sweeps.builders import trial
 
 FAILED = "Failure # 1 (occurred at 2026-01-01)\n"
+
+
+FORETOLD = [trial(n, [n / 100] * 9) for n in range(1, 6)]  # epoch 3 says all of the end, and 0.01 is the best
 
 
 class Harness:
@@ -22,7 +26,11 @@ class Harness:
     def __init__(self, protected: tuple[str, ...] = ()) -> None:
         self.best: dict[str, float] = {}
         self.scheduler = RungScheduler(
-            Rungs(9, 3), 9, protected=lambda trial_id: trial_id in protected, running_best=self.best.get
+            Rungs(9, 3),
+            9,
+            protected=lambda trial_id: trial_id in protected,
+            running_best=self.best.get,
+            records=lambda: FORETOLD,
         )
 
     def report(self, trial_id: str, epoch: int, value: float) -> str:

@@ -1,0 +1,117 @@
+"""Published multi-fidelity test functions in three continuous dimensions, as learning curves `f(config, epoch, seed)`.
+
+Hartmann-3 (Dixon and Szegoe 1978) with bias and noise that vanish at full length, as in mf-prior-bench (MFHartmann3 of
+Mallik et al., PriorBand, NeurIPS 2023, after Kandasamy et al., Multi-fidelity Bayesian Optimisation, 2017). With
+z = log(epoch) / log(R), the four weights alpha become alpha - bias * (1 - z)^2 and normal noise of standard deviation
+noise * (1 - z) is added. `good` to `terrible` are its four published levels; `noisy` and `biased` take one of the two
+away. Beyond bias 1 the first epochs are upside down: the best configs look worst.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+EPOCHS = 27
+RANGE_POINTS = 4096
+
+Curve = Callable[[Mapping[str, float], int, int], float]
+
+
+@dataclass(frozen=True)
+class SearchFunction:
+    """What a trial of a config would report in each epoch, for a seed; at epoch `EPOCHS` without noise.
+
+    `family` names the function that its full length is, so that what only sees full lengths is run once for all levels.
+    """
+
+    name: str
+    family: str
+    value: Curve
+    bounds: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: {"x0": (0.0, 1.0), "x1": (0.0, 1.0), "x2": (0.0, 1.0)}
+    )
+    known_optimum: float | None = None
+
+    def truth(self, config: Mapping[str, float]) -> float:
+        """The value at full length."""
+        return self.value(config, EPOCHS, 0)
+
+    @cached_property
+    def optimum(self) -> float:
+        """The least value at full length: as published, or as a search finds it."""
+        if self.known_optimum is not None:
+            return self.known_optimum
+        from scipy.optimize import differential_evolution
+
+        names, bounds = list(self.bounds), list(self.bounds.values())
+        found = differential_evolution(
+            lambda point: self.truth(dict(zip(names, map(float, point), strict=True))), bounds, rng=1, tol=1e-8
+        )
+        return float(found.fun)
+
+    @cached_property
+    def range(self) -> float:
+        """From the optimum to the worst of many Sobol points."""
+        from scipy.stats.qmc import Sobol, scale
+
+        low, high = zip(*self.bounds.values(), strict=True)
+        points = scale(Sobol(len(low), rng=np.random.default_rng(1)).random(RANGE_POINTS), low, high)
+        worst = max(self.truth(dict(zip(self.bounds, map(float, point), strict=True))) for point in points)
+        return worst - self.optimum
+
+
+WEIGHTS = np.array([1.0, 1.2, 3.0, 3.2])
+WIDTHS = np.array([[3.0, 10.0, 30.0], [0.1, 10.0, 35.0], [3.0, 10.0, 30.0], [0.1, 10.0, 35.0]])
+CENTRES = 1e-4 * np.array([[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]])
+
+
+def hartmann3(bias: float, noise: float) -> Curve:
+    """Multi-fidelity Hartmann-3 over the unit cube; minimum -3.86278 at full length."""
+
+    def value(config: Mapping[str, float], epoch: int, seed: int) -> float:
+        point = np.array([config["x0"], config["x1"], config["x2"]])
+        short = 1 - math.log(epoch) / math.log(EPOCHS)
+        near = np.exp(-(WIDTHS * (point - CENTRES) ** 2).sum(axis=1))
+        return float(-((WEIGHTS - bias * short**2) * near).sum()) + noise * short * noise_of(config, epoch, seed)
+
+    return value
+
+
+def noise_of(config: Mapping[str, float], epoch: int, seed: int) -> float:
+    """A standard normal number, the same for the same config, epoch and seed."""
+    key = repr((sorted(config.items()), epoch, seed)).encode()
+    return float(np.random.default_rng(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")).normal())
+
+
+LEVELS = {
+    level: SearchFunction(level, "hartmann3", hartmann3(bias, noise), known_optimum=-3.86278)
+    for level, (bias, noise) in {
+        "good": (0.5, 0.1),
+        "moderate": (1.0, 0.2),
+        "bad": (2.0, 0.4),
+        "terrible": (4.0, 0.8),
+        "noisy": (0.0, 0.8),
+        "biased": (4.0, 0.0),
+    }.items()
+}
+INFORMATIVE = ("good",)
+
+
+def given_function(where: str) -> SearchFunction:
+    """Somebody's own `f(config, epoch, seed) -> value` by MODULE:NAME: config has x0, x1, x2 in 0 to 1; less is better.
+
+    Attributes of f that are used where they exist: `bounds` (name: (low, high), any number of them) and `optimum`.
+    Its value at epoch 27 is taken as the truth, so it should be free of noise there.
+    """
+    module, _, name = where.partition(":")
+    curve: Curve = getattr(importlib.import_module(module), name)
+    bounds = getattr(curve, "bounds", None)
+    extra = {} if bounds is None else {"bounds": dict(bounds)}
+    return SearchFunction(where, where, curve, known_optimum=getattr(curve, "optimum", None), **extra)

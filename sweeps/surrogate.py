@@ -1,0 +1,214 @@
+"""A Gaussian process over rungs and ends together, which learns how much a rung's value says about the end.
+
+With independent processes g and h of one kernel (Matern 5/2, a length scale for each dimension):
+
+    end(x)  = c   + a g(x)                 + noise
+    rung(x) = c_r + a s_r g(x) + b_r h_r(x) + noise_r        for each rung r
+
+Kennedy and O'Hagan, Predicting the Output from a Complex Computer Code When Fast Approximations Are Available (2000);
+Bonilla et al., Multi-task Gaussian Process Prediction (2008). Where rungs only mislead, s_r tends to 0 or noise_r
+grows, and what is left is an ordinary process over the ends.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+END = 0  # the level of an end; rungs are 1, 2, ...
+MOST_EVALUATIONS = 60
+CONSTANT_VARIANCE = 4.0  # of each level's unknown constant, in units of that level's variance
+JITTER = 1e-6
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Values at points [n, dimensions] of the unit cube; levels [n] are END or 1, 2, ... for the rungs."""
+
+    points: np.ndarray
+    levels: np.ndarray
+    values: np.ndarray
+
+    @property
+    def rungs(self) -> int:
+        """How many rungs there are."""
+        return int(self.levels.max(initial=END))
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The process's parameters, each a logarithm but `slope`; the rungs' are [rungs], `length` [dimensions]."""
+
+    length: np.ndarray
+    amplitude: float
+    noise: float
+    slope: np.ndarray
+    own: np.ndarray
+    rung_noise: np.ndarray
+
+    @staticmethod
+    def from_flat(flat: np.ndarray, dimensions: int) -> Scales:
+        """The parameters from one vector, in this class's order."""
+        rungs = flat[dimensions + 2 :].reshape(3, -1)
+        return Scales(flat[:dimensions], float(flat[dimensions]), float(flat[dimensions + 1]), *rungs)
+
+    @property
+    def shared(self) -> np.ndarray:
+        """How much of g is in each level, [1 + rungs]."""
+        return np.concatenate([[1.0], self.slope]) * math.exp(self.amplitude)
+
+    @property
+    def own_variance(self) -> np.ndarray:
+        """The variance of h in each level, [1 + rungs]."""
+        return np.concatenate([[0.0], np.exp(2 * self.own)])
+
+    @property
+    def noise_variance(self) -> np.ndarray:
+        """[1 + rungs]."""
+        return np.exp(2 * np.concatenate([[self.noise], self.rung_noise]))
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A fitted process; its observations are standardised by level, `mean` and `scale` are those of the ends."""
+
+    given: Observations
+    scales: Scales
+    mean: float
+    scale: float
+
+    def ends(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation [points] of the noise-free end, in the objective's own units."""
+        levels = np.full(len(points), END)
+        across = _covariance(self.scales, points, levels, self.given.points, self.given.levels)
+        explained = (solve_triangular(self._root, across.T, lower=True) ** 2).sum(axis=0)
+        variance = self.scales.shared[END] ** 2 + CONSTANT_VARIANCE - explained
+        mean = across @ cho_solve((self._root, True), self.given.values)
+        return mean * self.scale + self.mean, np.sqrt(np.maximum(variance, 1e-10)) * self.scale
+
+    def believing(self, points: np.ndarray) -> Surrogate:
+        """The process as if it had seen the ends that it expects at `points` (of trials that still run)."""
+        if not len(points):
+            return self
+        believed = Observations(
+            np.vstack([self.given.points, points]),
+            np.concatenate([self.given.levels, np.full(len(points), END)]),
+            np.concatenate([self.given.values, (self.ends(points)[0] - self.mean) / self.scale]),
+        )
+        return replace(self, given=believed)
+
+    @cached_property
+    def _root(self) -> np.ndarray:
+        return _root(self.scales, self.given)
+
+
+def fit(given: Observations) -> Surrogate:
+    """The process whose parameters are most probable after `given`, which holds at least one end."""
+    means, spreads = _standards(given)
+    standard = replace(given, values=(given.values - means[given.levels]) / spreads[given.levels])
+    dimensions = given.points.shape[1]
+    squares = (given.points[:, None] - given.points[None]) ** 2
+    start, low, high = _start_and_bounds(dimensions, given.rungs)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        return _improbability(Scales.from_flat(flat, dimensions), standard, squares)
+
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"maxfun": MOST_EVALUATIONS},
+    ).x
+    return Surrogate(standard, Scales.from_flat(found, dimensions), float(means[END]), float(spreads[END]))
+
+
+def _improbability(scales: Scales, given: Observations, squares: np.ndarray) -> tuple[float, np.ndarray]:
+    """Minus the log posterior of the parameters, up to a constant, and its gradient in the order of the flat vector."""
+    levels = given.levels
+    root = _root(scales, given)
+    weights = cho_solve((root, True), given.values)
+    value = 0.5 * float(given.values @ weights) + float(np.log(root.diagonal()).sum())
+
+    pull = cho_solve((root, True), np.eye(len(levels))) - np.outer(weights, weights)
+    scaled = squares * np.exp(-2 * scales.length)
+    distance = np.sqrt(5 * scaled.sum(axis=-1))
+    fall = np.exp(-distance)
+    kernel = (1 + distance + distance**2 / 3) * fall
+    shared, own = scales.shared[levels], scales.own_variance[levels]
+    same = levels[:, None] == levels[None]
+    linked = np.outer(shared, shared)
+    by_length = 0.5 * np.einsum("ij,ijd->d", pull * (linked + same * own) * (1 + distance) * fall / 3, 5 * scaled)
+    pulled = pull * kernel
+    per_trial_slope = math.exp(scales.amplitude) * (pulled @ shared)
+    per_trial_own = (pulled * same).sum(axis=1) * own
+    per_trial_noise = pull.diagonal() * scales.noise_variance[levels]
+    rungs = range(1, len(scales.slope) + 1)
+    gradient = [
+        *by_length,
+        float((pulled * linked).sum()),
+        per_trial_noise[levels == END].sum(),
+        *(per_trial_slope[levels == rung].sum() for rung in rungs),
+        *(per_trial_own[levels == rung].sum() for rung in rungs),
+        *(per_trial_noise[levels == rung].sum() for rung in rungs),
+    ]
+    prior, of_prior = _prior(scales)
+    return value + prior, np.array(gradient) + of_prior
+
+
+def _prior(scales: Scales) -> tuple[float, np.ndarray]:
+    """Normal priors for smooth ends with hardly any noise, and rungs that say much; minus their log, and its gradient."""
+    flat = np.concatenate(
+        [scales.length, [scales.amplitude, scales.noise], scales.slope, scales.own, scales.rung_noise]
+    )
+    rungs, ones = np.ones(len(scales.slope)), np.ones(len(scales.length))
+    centre = np.concatenate([ones * math.log(0.5), [0.0, -5.0], rungs * 0.8, rungs * -1.0, rungs * -1.5])
+    spread = np.concatenate([ones * 0.8, [1.0, 1.5], rungs * 0.7, rungs * 1.0, rungs * 1.2])
+    off = (flat - centre) / spread
+    return 0.5 * float(off @ off), off / spread
+
+
+def _start_and_bounds(dimensions: int, rungs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    lengths = [1.0] * dimensions
+    ends = np.array([[math.log(0.4), math.log(0.05), math.log(5.0)]]).T * lengths
+    shared = np.array([[0.0, -3.0, 3.0], [-4.0, -6.9, 0.0]]).T
+    per_rung = np.array([[0.8, -3.0, 3.0], [-1.0, -5.0, 1.5], [-1.5, -6.9, 1.0]]).T
+    start, low, high = np.hstack([ends, shared, np.repeat(per_rung, rungs, axis=1)])
+    return start, low, high
+
+
+def _standards(given: Observations) -> tuple[np.ndarray, np.ndarray]:
+    means, spreads = np.zeros(given.rungs + 1), np.ones(given.rungs + 1)
+    for level in range(given.rungs + 1):
+        values = given.values[given.levels == level]
+        if len(values):
+            means[level] = values.mean()
+        if len(values) > 1 and values.std() > 0:
+            spreads[level] = values.std()
+    return means, spreads
+
+
+def _covariance(
+    scales: Scales, points: np.ndarray, levels: np.ndarray, others: np.ndarray, other_levels: np.ndarray
+) -> np.ndarray:
+    """Of the noise-free values, [points, others]."""
+    apart = (((points[:, None] - others[None]) * np.exp(-scales.length)) ** 2).sum(axis=-1)
+    distance = np.sqrt(5 * apart)
+    kernel = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    same = levels[:, None] == other_levels[None]
+    linked = np.outer(scales.shared[levels], scales.shared[other_levels])
+    covariance: np.ndarray = kernel * (linked + same * scales.own_variance[other_levels]) + CONSTANT_VARIANCE * same
+    return covariance
+
+
+def _root(scales: Scales, given: Observations) -> np.ndarray:
+    covariance = _covariance(scales, given.points, given.levels, given.points, given.levels)
+    covariance[np.diag_indices_from(covariance)] += scales.noise_variance[given.levels] + JITTER
+    root: np.ndarray = cholesky(covariance, lower=True)
+    return root
