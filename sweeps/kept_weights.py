@@ -6,8 +6,9 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sweeps.checkpoint import BEST, LAST, UnreadableCheckpointError, load_checkpoint
 from sweeps.confirmation import CONFIRMATION
@@ -40,6 +41,15 @@ def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: T
                 shutil.rmtree(path, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A trial to compare best/ with: the search's default or its best, with all parameters of its trainer."""
+
+    who: Literal["default", "best"]
+    record: TrialRecord
+    params: Mapping[str, object]
+
+
 def export_best(
     folder: RunFolder,
     best: TrialRecord,
@@ -47,12 +57,12 @@ def export_best(
     params: Mapping[str, object],
     data: str,
     same_config: Sequence[TrialRecord] = (),
-    default: tuple[TrialRecord, Mapping[str, object]] | None = None,
+    beside: Beside | None = None,
 ) -> str | None:
     """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible.
 
-    Where its weights are gone, the first of the `same_config` runs that has some takes its place. `default`, with its
-    parameters, may add what its trainer's `export_default` writes to compare with.
+    Where its weights are gone, the first of the `same_config` runs that has some takes its place. `beside` may add what
+    its trainer's `export_beside` writes to compare with.
     """
     found = (one for one in (best, *same_config) if (folder.checkpoints / one.trial_id / BEST).is_file())
     best = next(found, best)
@@ -70,8 +80,8 @@ def export_best(
     temporary.mkdir()
     try:
         export(Path(temporary))
-        if default is not None:
-            _export_default(folder, *default, trainer_class, data, temporary)
+        if beside is not None:
+            _export_beside(folder, beside, trainer_class, data, temporary)
         shutil.rmtree(folder.best, ignore_errors=True)
         temporary.rename(folder.best)
     finally:
@@ -79,21 +89,14 @@ def export_best(
     return None
 
 
-def _export_default(
-    folder: RunFolder,
-    default: TrialRecord,
-    params: Mapping[str, object],
-    trainer_class: Any,
-    data: str,
-    target: Path,
-) -> None:
-    """Let the default's weights add to best/, where they are there and the trainer knows how."""
-    if not hasattr(trainer_class, "export_default"):
+def _export_beside(folder: RunFolder, beside: Beside, trainer_class: Any, data: str, target: Path) -> None:
+    """Let that trial's weights add to best/, where they are there and the trainer knows how."""
+    if not hasattr(trainer_class, "export_beside"):
         return
     try:
-        checkpoint = load_checkpoint(folder.checkpoints / default.trial_id / BEST)
+        checkpoint = load_checkpoint(folder.checkpoints / beside.record.trial_id / BEST)
     except (FileNotFoundError, UnreadableCheckpointError):
         return
-    trainer = trainer_class(params, data, default.seed)
+    trainer = trainer_class(beside.params, data, beside.record.seed)
     trainer.load_state_dict(checkpoint.state)
-    trainer.export_default(target)
+    trainer.export_beside(target, beside.who)

@@ -19,7 +19,7 @@ from sweeps.diagnosis import note_findings
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal, read_events
 from sweeps.judgement import judgement, recommended
-from sweeps.kept_weights import export_best, tidy_checkpoints
+from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
 from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.proposer import Proposer
@@ -327,7 +327,7 @@ class Session:
             if proven is not None:
                 params = self._describe(proven)["params"]
                 runs = () if judged is None else judged.proven_runs
-                compared = self._default_beside(records, proven)
+                compared = self._beside(records, proven)
                 data = self._request.data
                 notes.append(export_best(self._folder, proven, self._trainer, params, data, runs, compared))
         notes.append(self._recording.close())
@@ -339,14 +339,14 @@ class Session:
             hook(result)
         return result
 
-    def _default_beside(
-        self, records: Sequence[TrialRecord], proven: TrialRecord
-    ) -> tuple[TrialRecord, dict[str, Any]] | None:
-        """The default with its parameters, unless it is itself the best."""
-        default = default_record(records)
-        if default is None or default.identity == proven.identity:
-            return None
-        return default, self._describe(default)["params"]
+    def _beside(self, records: Sequence[TrialRecord], proven: TrialRecord) -> Beside | None:
+        """Whom best/ is to be compared with: the default, or the search's best where the default is what is proven."""
+        default, best = default_record(records), best_record(records)
+        if default is not None and default.identity != proven.identity:
+            return Beside("default", default, self._describe(default)["params"])
+        if best is not None and best.identity != proven.identity:
+            return Beside("best", best, self._describe(best)["params"])
+        return None
 
     def _check_for_a_result(self, records: Sequence[TrialRecord], reason: str) -> None:
         if any(r.best is not None and r.status not in ("diverged", "failed") for r in records):

@@ -261,9 +261,9 @@ class XttsTrainer:
         write_samples(speaker, self.aligned, folder / "samples")
         write_real_samples(self.aligned, folder / "samples")
 
-    def export_default(self, folder: Path) -> None:
-        """Write the same sentences as this model, the space's default config, says them: beside the best's."""
-        write_samples(self.speaker(), self.aligned, folder / "samples", "default")
+    def export_beside(self, folder: Path, who: str) -> None:
+        """Add the same sentences as this model says them, to compare with; `who` it is becomes part of their names."""
+        write_samples(self.speaker(), self.aligned, folder / "samples", who)
 
     def speech_figures(self) -> Mapping[str, object]:
         """The model judged by what it says of the test split, from text alone; see xtts.speech_figures."""

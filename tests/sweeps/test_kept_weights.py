@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweeps.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
-from sweeps.kept_weights import export_best, tidy_checkpoints
+from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
 from sweeps.records import TrialRecord
 from sweeps.run_folder import RunFolder
 from tests.toy_trainer import ToyTrainer
 
 
 class ComparedToy(ToyTrainer):
-    """A toy whose default leaves a word beside the best."""
+    """A toy that leaves a word beside what is exported."""
 
-    def export_default(self, folder: Path) -> None:
-        (folder / "default.txt").write_text("as the default says it", "utf-8")
+    def export_beside(self, folder: Path, who: str) -> None:
+        (folder / f"{who}.txt").write_text(f"as the {who} says it", "utf-8")
 
 
 def ended(trial_id: str, objective: float, origin: str = "sobol") -> TrialRecord:
@@ -37,10 +37,12 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
     folder, best, default = RunFolder(tmp_path), ended("t0002", 0.3), ended("t0001", 0.5, "default")
     with_weights(folder, best, default)
     params = ToyTrainer.default_params()
-    assert export_best(folder, best, ComparedToy, params, "", default=(default, params)) is None
+    assert export_best(folder, best, ComparedToy, params, "", beside=Beside("default", default, params)) is None
     assert (folder.best / "default.txt").read_text("utf-8") == "as the default says it"
     assert export_best(folder, best, ComparedToy, params, "") is None
     assert not (folder.best / "default.txt").exists()
+    assert export_best(folder, default, ComparedToy, params, "", beside=Beside("best", best, params)) is None
+    assert (folder.best / "best.txt").read_text("utf-8") == "as the best says it"
 
 
 def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: Path) -> None:
