@@ -6,16 +6,19 @@ import importlib
 import logging
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.errors import SweepFailed
+from sweeps.guardian import guarded
 from sweeps.plan import Plan
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
+NEEDED = ("gcs_server", "raylet")
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -56,28 +59,57 @@ def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], 
         importlib.import_module("ray.tune")
         thread = threading.Thread(target=meanwhile, daemon=True)
         thread.start()
-        try:
-            if address is None:
-                context = ray.init(
-                    address="local",
-                    num_cpus=max(plan.cores, plan.concurrent),
-                    num_gpus=plan.gpus,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                )
-            else:
-                context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (OSError, RuntimeError, ValueError, ConnectionError) as error:
-            raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
-        thread.join()
-        try:
+        if address is not None:
+            with _started(address=address, log_to_driver=False, logging_level=logging.ERROR):
+                thread.join()
+                yield
+            return
+        folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
+        with (
+            guarded(folder),
+            _started(
+                address="local",
+                num_cpus=max(plan.cores, plan.concurrent),
+                num_gpus=plan.gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=str(folder),
+            ),
+        ):
+            thread.join()
             yield
-        finally:
-            ray.shutdown()
-        if address is None:
-            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)  # logs are kept of what went wrong
+        shutil.rmtree(folder, ignore_errors=True)  # logs are kept of what went wrong
+
+
+@contextmanager
+def _started(**options: object) -> Iterator[None]:
+    """Ray for a while; SweepFailed where it cannot start."""
+    import ray
+
+    try:
+        ray.init(**options)
+    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+        raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def dead_servers() -> list[str]:
+    """Which of the processes that this session's Ray consists of have ended; without them it waits for ever."""
+    from ray._private import worker
+
+    node = worker._global_node
+    dead = () if node is None else node.dead_processes()
+    return [str(kind) for kind, _ in dead if kind in NEEDED]
+
+
+def _temporary_folder() -> str | None:
+    """Where Ray's own folder goes: it holds sockets, whose paths must be short."""
+    return os.environ.get("RAY_TMPDIR") or ("/tmp" if Path("/tmp").is_dir() else None)
 
 
 @contextmanager

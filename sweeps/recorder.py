@@ -15,6 +15,7 @@ from ray.tune import Callback
 
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal
+from sweeps.ray_session import dead_servers
 from sweeps.records import Event, TrialRecord
 from sweeps.scheduler import RungScheduler
 from sweeps.watchdog import Watchdog
@@ -147,6 +148,9 @@ class Recorder(Callback):  # type: ignore[misc]
             if late:
                 self._end_hanging(trials, late)
             self._changed()
+            dead = dead_servers()
+            if dead:
+                raise SweepFailed(f"Ray's {dead[0]} has died; resume the run to go on")
             reason = self._wants_stop()
         except BaseException as error:
             self.fail(error)

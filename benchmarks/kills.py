@@ -1,0 +1,396 @@
+"""Kill -9 at random moments, each time followed by a resume: is anything lost, counted twice or left running?
+
+    python benchmarks/kills.py                   # 50 kills over five sweeps, each against the same uninterrupted one
+    python benchmarks/kills.py --kills 5 --seed 3
+
+Each sweep is the real command line with a toy trainer, one trial at a time, so that it must come out equal to an
+uninterrupted one: the same trials, stopped at the same epochs, the same curves and the same best, bit for bit. Kinds:
+    driver       the command's own process
+    worker       the process that trains; the sweep goes on by itself, and is killed later
+    session      everything at once: driver, workers, all of Ray
+    ray          Ray's own servers; the driver has to notice, end and say so
+    checkpoint   everything at once while a checkpoint is being written
+The trainer notes each epoch that it finishes in a file of its own, which tells what was trained again. Checked after
+every kill: the journal's lines stay, every file can be read, no epoch older than the last one is trained again, and
+nothing of the killed session runs 15 seconds later. Exit code 1 where anything of this is violated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sweeps.checkpoint import BEST, load_checkpoint  # noqa: E402
+from sweeps.journal import read, read_events  # noqa: E402
+from sweeps.records import TrialRecord, best_record  # noqa: E402
+from sweeps.strict_yaml import read_yaml_mapping  # noqa: E402
+from tests.toy_trainer import DEFAULTS, ToyTrainer  # noqa: E402
+
+KINDS = ("driver", "worker", "session", "ray", "checkpoint")
+TRIALS, EPOCHS, SLOW = 10, 9, 0.25
+BALLAST = 2_000_000  # numbers: a checkpoint takes long enough to be hit
+GONE_SECONDS = 15.0
+SESSION_SECONDS = 240.0
+NAME = "killed"
+
+
+class NotingTrainer(ToyTrainer):
+    """Notes each epoch that it finishes in its data folder, and has a state of some megabytes."""
+
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
+        super().__init__({**DEFAULTS, **params}, data, seed)
+        self.ballast = np.random.default_rng(seed).normal(size=BALLAST)
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """One epoch, noted as soon as it is done."""
+        report = super().train_epoch()
+        self.ballast[self.epoch] = self.generator.normal()
+        key = " ".join(str(self.params[name]) for name in ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm"))
+        with (Path(self.data) / "epochs.txt").open("a") as file:
+            file.write(f"{key}|{self.epoch}\n")
+        return report
+
+    def state_dict(self) -> dict[str, object]:
+        """With the ballast."""
+        return {**super().state_dict(), "ballast": self.ballast}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Go on from there."""
+        super().load_state_dict(state)
+        self.ballast = np.array(state["ballast"])
+
+
+@dataclass
+class Tally:
+    """What came of one kind of kill."""
+
+    kills: int = 0
+    half_written: int = 0
+    torn_lines: int = 0
+    epochs_again: int = 0
+    slowest_end: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+
+class Victim:
+    """One sweep that is killed and resumed until nothing of it is left to do."""
+
+    def __init__(self, folder: Path, rng: random.Random, tallies: Mapping[str, Tally]) -> None:
+        self.output = folder
+        self.run = folder / NAME
+        self.journal = self.run / "trials.jsonl"
+        self.noted = folder / "epochs.txt"
+        self._rng = rng
+        self._tallies = tallies
+        self._log = folder / "log.txt"
+        self._kind, self._known = "end", 0  # the newest kill, and how many epochs were noted then
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Begin the sweep, or go on with it."""
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "run_sweep.py"), *self._arguments()],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log.open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+
+    def _arguments(self) -> list[str]:
+        if (self.run / "sweep.yaml").exists():
+            return ["resume", NAME, "--output", str(self.output), "--wandb", "off"]
+        given = {
+            "--space": "safe_weights", "--trainer": "benchmarks.kills:NotingTrainer", "--data": self.output,
+            "--output": self.output, "--name": NAME, "--trials": TRIALS, "--epochs": EPOCHS, "--concurrent": 1,
+            "--confirm-seeds": 0, "--wandb": "off", "--set": f"slow={SLOW}",
+        }  # fmt: skip
+        return [str(part) for pair in given.items() for part in pair]
+
+    def finish(self) -> list[str]:
+        """Let the sweep run to its end; what is wrong with that."""
+        process = self.start()
+        try:
+            code = process.wait(SESSION_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return [f"did not end within {SESSION_SECONDS:.0f} s"]
+        return [] if code == 0 else [f"ended with exit code {code}: {self._last_words()}"]
+
+    def kill(self, kind: str) -> bool:
+        """Start, kill at a random moment, check; False where the sweep came to its end before that."""
+        tally = self._tallies[kind]
+        noted = len(self._notes())
+        process = self.start()
+        whole = self._journal_lines()
+        if not self._wait_for_a_moment(process, noted):
+            if process.returncode != 0:
+                tally.violations.append(f"ended by itself: {self._last_words()}")
+            return False
+        self.check_epochs()
+        if kind == "checkpoint":
+            self._wait_for_a_write()
+        family = family_of(process.pid)
+        if kind == "worker":
+            end_now([pid for pid, name in family.items() if "TrialTrainable" in name])
+            self._remember(kind)
+            time.sleep(self._rng.uniform(0.5, 4.0))
+            family = family_of(process.pid)
+        moment = time.monotonic()
+        if kind == "driver":
+            end_now([process.pid])
+        elif kind == "ray":
+            end_now([pid for pid, name in family.items() if "gcs_server" in name or "raylet/raylet" in name])
+        else:
+            end_now(family)
+        try:
+            code = process.wait(60)
+            if kind == "ray" and code not in (0, 1):
+                tally.violations.append(f"ray: the driver ended with exit code {code}: {self._last_words()}")
+        except subprocess.TimeoutExpired:
+            tally.violations.append("ray: the driver did not end within 60 s")
+            end_now(family_of(process.pid))
+        tally.kills += 1
+        self.check_epochs()
+        self._remember(kind)
+        self._check_files(kind, whole)
+        seconds = wait_until_gone(family, moment)
+        tally.slowest_end = max(tally.slowest_end, seconds)
+        if seconds > GONE_SECONDS:
+            left = [name for pid, name in family.items() if alive(pid)]
+            tally.violations.append(f"{kind}: left running after {seconds:.0f} s: {left}")
+        return True
+
+    def check_epochs(self) -> None:
+        """Of what had been trained at the newest kill, only each trial's last epoch may have been trained again."""
+        notes, tally = self._notes(), self._tallies[self._kind]
+        done = {key: int(epoch) for key, epoch in map(_note, notes[: self._known])}
+        seen: set[str] = set()
+        for key, epoch in map(_note, notes[self._known :]):
+            if key in done and key not in seen:
+                again = max(done[key] - int(epoch) + 1, 0)
+                tally.epochs_again += again
+                if again > 1:
+                    tally.violations.append(f"{self._kind}: {again} finished epochs were trained again")
+            seen.add(key)
+        if seen:
+            self._known = len(notes)
+
+    def _remember(self, kind: str) -> None:
+        self._kind, self._known = kind, len(self._notes())
+
+    def _notes(self) -> list[str]:
+        return self.noted.read_text().splitlines() if self.noted.exists() else []
+
+    def _journal_lines(self) -> bytes:
+        content = self.journal.read_bytes() if self.journal.exists() else b""
+        return content[: content.rfind(b"\n") + 1]
+
+    def _wait_for_a_moment(self, process: subprocess.Popen[bytes], noted: int) -> bool:
+        """A random moment: mostly while it trains, sometimes while it comes up; False where it ended."""
+        coming_up = self._rng.random() < 0.15
+        end = time.monotonic() + (self._rng.uniform(0.5, 4.0) if coming_up else 60.0)
+        while time.monotonic() < end and (coming_up or len(self._notes()) <= noted):
+            if process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        time.sleep(0.0 if coming_up else self._rng.uniform(0.0, 3.0))
+        return process.poll() is None
+
+    def _wait_for_a_write(self) -> None:
+        end = time.monotonic() + 5.0
+        while time.monotonic() < end and not self._half_written():
+            pass
+
+    def _half_written(self) -> list[Path]:
+        return list((self.run / "checkpoints").glob("*/.*.tmp"))
+
+    def _check_files(self, kind: str, whole: bytes) -> None:
+        tally = self._tallies[kind]
+        tally.half_written += bool(self._half_written())
+        now = self.journal.read_bytes() if self.journal.exists() else b""
+        tally.torn_lines += bool(now) and not now.endswith(b"\n")
+        if not now.startswith(whole):
+            tally.violations.append(f"{kind}: lines of the journal were lost")
+        tally.violations += [f"{kind}: {problem}" for problem in unreadable(self.run)]
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace").strip().splitlines()[-1][:300]
+
+
+def main() -> int:
+    """Kill, resume, compare; print a line for each kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50, help="how many (default %(default)s)")
+    parser.add_argument("--per-sweep", type=int, default=10, help="kills of one sweep (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and kinds (default %(default)s)")
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
+        tallies = kills(Path(scratch), options.kills, options.seed, options.per_sweep, progress)
+    print("\n".join(table(tallies)))
+    print(f"{sum(tally.kills for tally in tallies.values())} kills in {time.monotonic() - began:.0f} s")
+    return int(any(tally.violations for tally in tallies.values()))
+
+
+def kills(
+    folder: Path, count: int, seed: int, per_sweep: int = 10, say: Callable[[str], None] = lambda line: None
+) -> dict[str, Tally]:
+    """Kill sweeps `count` times and compare each with an uninterrupted one; what came of it by kind."""
+    rng = random.Random(seed)
+    tallies = {kind: Tally() for kind in (*KINDS, "end")}
+    whole = Victim(make(folder / "whole"), rng, tallies)
+    tallies["end"].violations += whole.finish()
+    kinds = [KINDS[number % len(KINDS)] for number in range(count)]
+    rng.shuffle(kinds)
+    number = 0
+    while kinds:
+        victim = Victim(make(folder / f"sweep{number}"), rng, tallies)
+        number += 1
+        for _ in range(min(per_sweep, len(kinds))):
+            if not victim.kill(kinds[0]):
+                break
+            say(f"killed {kinds.pop(0)}, {len(kinds)} to come")
+        tallies["end"].violations += victim.finish()
+        victim.check_epochs()
+        tallies["end"].violations += differences(victim.run, whole.run)
+        tallies["end"].violations += unreadable(victim.run)
+    return tallies
+
+
+def differences(killed: Path, whole: Path) -> list[str]:
+    """In what a run that was killed differs from the uninterrupted one."""
+    ours, theirs = read(killed / "trials.jsonl"), read(whole / "trials.jsonl")
+    problems = []
+    if [outcome(record) for record in ours] != [outcome(record) for record in theirs]:
+        problems.append("the trials differ from the uninterrupted sweep's")
+    events = [(e["trial_id"], e["epoch"]) for e in read_events(killed / "trials.jsonl") if e["event"] == "report"]
+    problems += [f"{key} was counted {times} times" for key, times in Counter(events).items() if times > 1]
+    best, reference = best_record(ours), best_record(theirs)
+    if best is None or reference is None or best.trial_id != reference.trial_id:
+        return [*problems, "the best differs from the uninterrupted sweep's"]
+    states = [load_checkpoint(run / "checkpoints" / best.trial_id / BEST).state["ballast"] for run in (killed, whole)]
+    if not np.array_equal(*(np.asarray(state) for state in states)):
+        problems.append("the best's weights differ from the uninterrupted sweep's")
+    return problems
+
+
+def outcome(record: TrialRecord) -> tuple[Any, ...]:
+    """What must be the same, wall time aside."""
+    curve = [(report["epoch"], report["objective"], report["loss"]) for report in record.reports]
+    return record.trial_id, record.params, record.origin, record.status, record.epochs, record.rung, curve
+
+
+def unreadable(run: Path) -> list[str]:
+    """Files of a run folder that cannot be read."""
+    problems = []
+    for path in sorted(path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        try:
+            if path.suffix == ".safetensors":
+                load_checkpoint(path)
+            elif path.name == "trials.jsonl":
+                read_events(path)
+            elif path.suffix == ".yaml":
+                read_yaml_mapping(path)
+            elif path.suffix == ".csv":
+                rows = list(csv.DictReader(path.open(newline="")))
+                assert all(None not in row and None not in row.values() for row in rows), "a row is torn"
+            elif path.suffix == ".json" and run / "ray" not in path.parents:
+                json.loads(path.read_text())
+            elif path.suffix == ".db":
+                with sqlite3.connect(path) as database:
+                    assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+                database.close()
+            elif path.suffix == ".html":
+                assert path.read_text().rstrip().endswith("</html>"), "the page is torn"
+        except Exception as error:
+            problems.append(f"{path.relative_to(run)} cannot be read: {type(error).__name__}: {error}")
+    return problems
+
+
+def family_of(pid: int) -> dict[int, str]:
+    """The process and all that descend from it, with their command lines."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()]
+    parents = {int(row[0]): int(row[1]) for row in rows}
+    names = {int(row[0]): row[2][:300] for row in rows if len(row) == 3}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {one: names.get(one, "") for one in found if "sweeps/guardian.py" not in names.get(one, "")}
+
+
+def end_now(pids: Mapping[int, str] | Sequence[int]) -> None:
+    """Kill -9, all at once."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until_gone(pids: Mapping[int, str], since: float) -> float:
+    """Seconds since then until none of the processes was there; a little more than is allowed where they stay."""
+    while any(alive(pid) for pid in pids) and time.monotonic() - since <= GONE_SECONDS:
+        time.sleep(0.05)
+    return time.monotonic() - since
+
+
+def _note(line: str) -> tuple[str, str]:
+    key, _, epoch = line.partition("|")
+    return key, epoch
+
+
+def progress(line: str) -> None:
+    """A line for whoever waits."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def make(folder: Path) -> Path:
+    """A new folder."""
+    folder.mkdir(parents=True)
+    return folder
+
+
+def table(tallies: Mapping[str, Tally]) -> list[str]:
+    """A line for each kind, then each violation."""
+    lines = ["kind         kills  half-written checkpoints  torn lines  epochs trained again  all gone after  problems"]
+    for kind in KINDS:
+        tally = tallies[kind]
+        lines.append(
+            f"{kind:<12} {tally.kills:>5} {tally.half_written:>25} {tally.torn_lines:>11} {tally.epochs_again:>21} "
+            f"{tally.slowest_end:>13.1f} s {len(tally.violations):>11}"
+        )
+    lines.append(f"compared with the uninterrupted sweep: {len(tallies['end'].violations)} violations")
+    return [*lines, *(violation for tally in tallies.values() for violation in tally.violations)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
