@@ -89,13 +89,27 @@ def _started(**options: object) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(**options)
+        with _own_signal_handlers():
+            ray.init(**options)
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keep Ray from putting its SIGTERM handler in place of ours while it starts."""
+    from ray._private import utils
+
+    theirs = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
 
 
 def dead_servers() -> list[str]:

@@ -121,7 +121,9 @@ class Recorder(Callback):  # type: ignore[misc]
 
     @_kept
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial will be tried once more, from its checkpoint."""
+        """The trial will be tried once more, from its checkpoint; what a signal to all processes ends is no failure."""
+        if self._wants_stop() is not None:
+            return
         trial_id = trial.config["trial_id"]
         self.expect(trial_id)
         epoch = self._journal.record(trial_id).epochs
@@ -131,6 +133,8 @@ class Recorder(Callback):  # type: ignore[misc]
     @_kept
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial has failed for good; many that fail alike end the sweep."""
+        if self._wants_stop() is not None:
+            return
         reason = self._reason(trial)
         self._end(trial.config["trial_id"], "failed", reason, None)
         self._changed()
@@ -148,15 +152,14 @@ class Recorder(Callback):  # type: ignore[misc]
             if late:
                 self._end_hanging(trials, late)
             self._changed()
-            dead = dead_servers()
-            if dead:
-                raise SweepFailed(f"Ray's {dead[0]} has died; resume the run to go on")
             reason = self._wants_stop()
+            if reason is None and dead_servers():
+                raise SweepFailed(f"Ray's {dead_servers()[0]} has died; resume the run to go on")
         except BaseException as error:
             self.fail(error)
         if self._error is not None or reason is not None:
             self._stopped = True
-            for trial in trials:
+            for trial in [] if dead_servers() else trials:
                 _kill_worker(trial)
             raise Stopped(reason or "error", self._error)
 

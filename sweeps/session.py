@@ -33,6 +33,7 @@ from sweeps.surroundings import Surroundings
 from sweeps.trainer import Trainer, confirmation_params, rivals
 
 RETRIES = 1
+FEW_TRIALS = 100  # optuna.db takes a twentieth of a second for each: more are not waited for after a Ctrl-C
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -62,6 +63,7 @@ class Session:
         self._page_failed = False
         self._next_files = 0.0
         self._interrupted: str | None = None
+        self._ending = False
         self._searching = searching
         self._candidates: Sequence[str] | None = None
 
@@ -102,7 +104,13 @@ class Session:
             if ended != "interrupted":
                 self._diagnose()
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
-            return self._result(ended, reason)
+            self._ending = True
+            try:
+                if self._interrupted is not None and ended != "interrupted":
+                    raise KeyboardInterrupt
+                return self._result(ended, reason)
+            except KeyboardInterrupt:
+                return self._cut_short()
 
     def _reopen(self, first_event: str) -> None:
         """Close what was decided before the last session ended but not written, and reopen what ran out of budget."""
@@ -139,7 +147,7 @@ class Session:
         meanwhile = None if self._request.space.controls else preload
         with ray_session(self._plan, self._request.address, meanwhile):
             self._catch_signals()  # once more: Ray has put its own handlers in their place
-            return self._tune()
+            return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
 
     def _work_left(self) -> bool:
         records = self._journal.records
@@ -320,7 +328,10 @@ class Session:
         records = self._journal.records
         judged = judgement(records)
         proven = recommended(records, judged)
-        write_end_files(self._folder, self._request, records, self._page)
+        if ended == "interrupted" and len(records) > FEW_TRIALS:
+            write_running_files(self._folder, self._request, records, self._page)
+        else:
+            write_end_files(self._folder, self._request, records, self._page)
         notes: list[str | None] = []
         if ended != "interrupted":
             self._check_for_a_result(records, reason)
@@ -338,6 +349,15 @@ class Session:
         for hook in self._outside.on_end:
             hook(result)
         return result
+
+    def _cut_short(self) -> SweepResult:
+        """Everything is in the journal: what was being made from it can be made again."""
+        records = self._journal.records
+        told = tuple(note for note in [self._recording.close()] if note)
+        correlation = correlation_of(self._request, records)
+        reason = self._interrupted or "interrupted"
+        best, judged = best_record(records), judgement(records)
+        return SweepResult(self._folder, records, best, "interrupted", reason, self._seconds, correlation, told, judged)
 
     def _beside(self, records: Sequence[TrialRecord], proven: TrialRecord) -> Beside | None:
         """Whom best/ is to be compared with: the default, or the search's best where the default is what is proven."""
@@ -378,3 +398,5 @@ class Session:
             self._display.close()
             os._exit(130)
         self._interrupted = f"interrupted by {signal.Signals(number).name}"
+        if self._ending:
+            raise KeyboardInterrupt
