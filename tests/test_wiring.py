@@ -107,6 +107,7 @@ def test_the_page_of_a_run_on_speech_holds_all_of_it(tmp_path: Path, lang: str) 
     assert words["signs"] in page
     assert words["bands_note"] in page
     assert "2c9c" in page
+    assert ("117 آموزش، 15 اعتبارسنجی، 15 آزمون" if lang == "fa" else "117 train, 15 validation, 15 test") in page
 
 
 def test_another_trainers_run_has_coordinates_and_no_story(tmp_path: Path) -> None:

@@ -7,32 +7,33 @@ from typing import Any
 
 from sweeps.report import HealthNote
 
-_HEALTH_FA = {
-    "speech": "گفتار",
-    "splits": "بخش‌ها",
-    "speakers": "گویندگان",
-    "log-mel": "لگاریتم مل",
-    "alignment": "هم‌ترازی",
-    "left out": "کنار گذاشته",
-    "fingerprint": "اثر انگشت داده",
-}
 _MOST_NAMED = 20
+_SPLITS_FA = {"train": "آموزش", "validation": "اعتبارسنجی", "test": "آزمون"}
 
 
 def health_figures(data: Mapping[str, Any], lang: str) -> dict[str, str]:
     """The figures by name; `data` is what preparing the speech came to."""
-    figures = _figures(data)
-    return {_HEALTH_FA[name]: text for name, text in figures.items()} if lang == "fa" else figures
-
-
-def _figures(data: Mapping[str, Any]) -> dict[str, str]:
     speakers: Mapping[str, int] = data["speakers"]
+    named = dict(list(speakers.items())[:_MOST_NAMED])
+    minutes, confidence = f"{60 * data['hours']:.1f}", f"{data['alignment']['mean_confidence']:.2f}"
+    mean, sd = f"{data['mel_mean']:.2f}", f"{data['mel_sd']:.2f}"
+    if lang == "fa":
+        splits = {_SPLITS_FA.get(name, name): count for name, count in data["splits"].items()}
+        return {
+            "گفتار": f"{data['clips']:,} قطعه، {minutes} دقیقه ({data['source']})",
+            "بخش‌ها": _counted(splits, "، "),
+            "گویندگان": _counted(named, "، "),
+            "لگاریتم مل": f"میانگین \u2066{mean}\u2069، انحراف معیار {sd}",
+            "هم‌ترازی": f"میانگین اطمینان {confidence}",
+            "کنار گذاشته": _counted(data["excluded"], "، ") or "هیچ",
+            "اثر انگشت داده": str(data["fingerprint"]),
+        }
     return {
-        "speech": f"{data['clips']:,} clips, {60 * data['hours']:.1f} minutes ({data['source']})",
+        "speech": f"{data['clips']:,} clips, {minutes} minutes ({data['source']})",
         "splits": _counted(data["splits"]),
-        "speakers": _counted(dict(list(speakers.items())[:_MOST_NAMED])),
-        "log-mel": f"mean {data['mel_mean']:.2f}, sd {data['mel_sd']:.2f}",
-        "alignment": f"mean confidence {data['alignment']['mean_confidence']:.2f}",
+        "speakers": _counted(named),
+        "log-mel": f"mean {mean}, sd {sd}",
+        "alignment": f"mean confidence {confidence}",
         "left out": _counted(data["excluded"]) or "nothing",
         "fingerprint": str(data["fingerprint"]),
     }
@@ -49,5 +50,5 @@ def health_notes(data: Mapping[str, Any], lang: str) -> tuple[HealthNote, ...]:
     return (HealthNote(what, tuple(doubtful[:_MOST_NAMED])),)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+def _counted(counts: Mapping[str, int], between: str = ", ") -> str:
+    return between.join(f"{count:,} {name}" for name, count in counts.items())

@@ -10,7 +10,7 @@ from unicodedata import bidirectional
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 PLAIN = re.compile(r"[\w.]*")
 VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
-CODE = re.compile(r"`([^`\n]+)`")
+CODE = re.compile(r"`([^`\n]+)`|(?<![\w-])(--[a-z][\w-]*)")
 
 
 class Html(str):
@@ -35,9 +35,20 @@ def join(*children: Child) -> Html:
 
 
 def marked(text: str) -> Html:
-    """Escaped text in which `backticks` set off code."""
-    parts = CODE.split(text)
-    return join(*(tag("code", part, dir="ltr") if place % 2 else part for place, part in enumerate(parts)))
+    """Escaped text in which `backticks` set off code, and --options are code without them."""
+    parts: list[Child] = []
+    at = 0
+    for found in CODE.finditer(text):
+        parts += [text[at : found.start()], tag("code", found[1] or found[2], dir="ltr")]
+        at = found.end()
+    return join(*parts, text[at:])
+
+
+def sentence(text: str) -> Html:
+    """A sentence in whatever language, in the direction of most of its letters; as `marked`."""
+    kinds = [bidirectional(letter) for letter in text]
+    is_rtl = kinds.count("R") + kinds.count("AL") > kinds.count("L")
+    return tag("bdi", marked(text), dir="rtl" if is_rtl else "ltr")
 
 
 def own(text: object) -> Html:

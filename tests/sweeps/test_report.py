@@ -25,7 +25,7 @@ from sweeps.report import ExtraTable, FindingNote, LossBand, ReportExtras, Sampl
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
 from sweeps.report.data import gather
-from sweeps.report.html import Html, tag
+from sweeps.report.html import Html, sentence, tag
 from sweeps.report.importance import comparison, importances, rank_correlation
 from sweeps.report.picture import png
 from sweeps.report.words import Words, texts
@@ -355,6 +355,15 @@ def test_numbers_in_a_persian_sentence_keep_their_own_direction() -> None:
     said = Words("fa")("interval", level="99", low="-5.2", high="+1.0")
     assert "\u2066-5.2\u2069" in said
     assert Words("en")("interval", level="99", low="-5.2", high="+1.0").isascii()
+
+
+def test_a_sentence_runs_in_the_direction_of_its_language_whatever_word_it_begins_with() -> None:
+    assert str(sentence("val/next و تابع هدف یکسان مرتب نمی‌کنند")).startswith('<bdi dir="rtl">')
+    assert str(sentence("The clip سلام was left out.")).startswith('<bdi dir="ltr">')
+    assert str(sentence("Train longer (--epochs).")) == (
+        '<bdi dir="ltr">Train longer (<code dir="ltr">--epochs</code>).</bdi>'
+    )
+    assert "<code" not in str(sentence("so-called, a--b"))
 
 
 def test_early_stopping_saves_what_the_stopped_trials_had_left() -> None:

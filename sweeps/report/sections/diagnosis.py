@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweeps.report.extras import FindingNote, HealthNote, ReportExtras
-from sweeps.report.html import Html, join, marked, own, tag
+from sweeps.report.html import Html, join, own, sentence, tag
 from sweeps.report.words import Words
 
 SEVERITIES = ("problem", "warning", "note")
@@ -61,10 +61,10 @@ def _finding(words: Words, one: FindingNote) -> Html:
             class_="quiet",
         )
     severity = tag("strong", words(f"severity_{one.severity}"), class_="severity")
-    todo = tag("p", tag("span", words("do_next"), class_="quiet"), " ", tag("bdi", marked(one.next)))
+    todo = tag("p", tag("span", words("do_next"), class_="quiet"), " ", sentence(one.next))
     return tag(
         "li",
-        tag("p", severity, " ", tag("bdi", marked(one.text))),
+        tag("p", severity, " ", sentence(one.text)),
         todo if one.next else None,
         trials,
         class_=one.severity,

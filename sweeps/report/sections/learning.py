@@ -6,7 +6,7 @@ from sweeps.report.charts.curves import loss_chart, objective_chart
 from sweeps.report.charts.plot import simple_table
 from sweeps.report.data import RunData, pairs_at_comparison
 from sweeps.report.extras import ExtraTable, ReportExtras
-from sweeps.report.html import Html, join, own, tag
+from sweeps.report.html import Html, join, own, sentence, tag
 from sweeps.report.importance import rank_correlation
 from sweeps.report.words import Words
 
@@ -16,7 +16,7 @@ def learning(data: RunData, words: Words, extras: ReportExtras) -> Html:
     return tag(
         "section",
         tag("h2", words("learning"), id="learning-title"),
-        tag("p", tag("bdi", extras.objective)) if extras.objective else None,
+        tag("p", sentence(extras.objective)) if extras.objective else None,
         tag(
             "div",
             objective_chart(data, words),
@@ -48,4 +48,4 @@ def _table(table: ExtraTable) -> Html:
 
 
 def _note(text: str) -> Html | None:
-    return tag("p", tag("bdi", text), class_="quiet") if text else None
+    return tag("p", sentence(text), class_="quiet") if text else None
