@@ -115,14 +115,14 @@ ENGLISH: dict[str, Wording] = {
     "best_on_edge": Wording(
         "best on the edge of the range",
         "The best trial has {name} = {value:g}, at the {side} end of the range searched ({low:g} to {high:g}).",
-        "The optimum may lie outside. The limits have their reasons: search the ratios first (--space balance); "
+        "The optimum may lie outside. The limits have their reasons: search the ratios first (`--space balance`); "
         "--allow-unsafe looks beyond, as controls only.",
     ),
     "knobs_act_as_one": Wording(
         "knobs that act as one",
         "Over {trials} trials (epoch {epoch}) {names} act through their {through} alone: it moves the objective "
         "by {acts:.1%}, scaling them {scaling} by {idle:.1%} (p = {p:.2f}).",
-        "Search the {through} and fix the rest (--space balance): the same answer from fewer trials.",
+        "Search the {through} and fix the rest (`--space balance`): the same answer from fewer trials.",
     ),
     "default_as_good": Wording(
         "default as good",
@@ -254,14 +254,14 @@ PERSIAN: dict[str, Wording] = {
     "best_on_edge": Wording(
         "بهترین در لبهٔ بازه",
         "در بهترین آزمایش {name} برابر {value:g} است، یعنی در سرِ {side} بازهٔ جست‌وجو ({low:g} تا {high:g}).",
-        "شاید بهینه بیرون از بازه باشد. حدها دلیل دارند: نخست نسبت‌ها را بجویید (--space balance)؛ با "
+        "شاید بهینه بیرون از بازه باشد. حدها دلیل دارند: نخست نسبت‌ها را بجویید (`--space balance`)؛ با "
         "--allow-unsafe می‌توان فراتر را تنها به‌عنوان شاهد دید.",
     ),
     "knobs_act_as_one": Wording(
         "پیچ‌هایی که یکی هستند",
         "در {trials} آزمایش (دورهٔ {epoch}) {names} تنها از راه {through} اثر دارند: این تابع هدف را {acts:.1%} "
         "جابه‌جا می‌کند و تغییر دادن {scaling} آن‌ها {idle:.1%} (p = {p:.2f}).",
-        "{through} را بجویید و بقیه را ثابت بگذارید (--space balance): همان پاسخ با آزمایش‌های کمتر.",
+        "{through} را بجویید و بقیه را ثابت بگذارید (`--space balance`): همان پاسخ با آزمایش‌های کمتر.",
     ),
     "default_as_good": Wording(
         "پیش‌فرض به همان خوبی است",
