@@ -157,9 +157,8 @@ def claims(configs: Sequence[Config]) -> list[str]:
         f"config's and the last {old.last_loss / default.last_loss:.0f} x; the error that no weight enters is "
         f"{learning:.3f} x lower. Of this, 35 instead of 2.5 on standardised mel prints "
         f"{weight.first_loss / default.first_loss:.1f} x; everything scaled by 14 prints "
-        f"{scaled.first_loss / default.first_loss:.1f} x and learns the same ({scaled.change}).",
-        f'"2-3x faster": the default comes to 90 % of the way to where the old config ends with {faster} x fewer '
-        "updates (old / default)."
+        f"{scaled.first_loss / default.first_loss:.1f} x and learns the same: {scaled.change}.",
+        f'"2-3x faster": to 90 % of the way to where the old config ends, the default is {faster} as fast, in updates.'
         if faster is not None
         else '"2-3x faster": the old config never gets better than the mean frame, so there is no target.',
     ]
