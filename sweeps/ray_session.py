@@ -91,7 +91,7 @@ def _started(**options: object) -> Iterator[None]:
     try:
         with _own_signal_handlers():
             ray.init(**options)
-    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
     try:
         yield

@@ -145,9 +145,14 @@ class Session:
         from sweeps.ray_session import ray_session
 
         meanwhile = None if self._request.space.controls else preload
-        with ray_session(self._plan, self._request.address, meanwhile):
-            self._catch_signals()  # once more: Ray has put its own handlers in their place
-            return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
+        try:
+            with ray_session(self._plan, self._request.address, meanwhile):
+                self._catch_signals()  # once more: Ray has put its own handlers in their place
+                return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
+        except SweepFailed:
+            if self._interrupted is None:
+                raise
+            return "interrupted", self._interrupted
 
     def _work_left(self) -> bool:
         records = self._journal.records
