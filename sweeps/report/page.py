@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from sweeps.report.words import Words
 
 FOLDER = Path(__file__).resolve().parent
 REFRESH_SECONDS = 30
+BESIDE = ("confirm", "rival")
 NAVIGATION = (
     "learning",
     "landscape",
@@ -88,6 +90,7 @@ def _head(data: RunData, words: Words) -> Html:
 
 
 def _header(data: RunData, words: Words, now: float) -> Html:
+    roles = Counter(record.role for record in data.records)
     state = words.known(f"state_{data.state.word}", data.state.word)
     reason = None
     if data.state.reason and data.state.word not in ("finished", "running"):
@@ -112,9 +115,7 @@ def _header(data: RunData, words: Words, now: float) -> Html:
             " · ",
             words("progress", ended=data.ended, trials=data.request.trials, space=data.request.space.name),
             " · ",
-            [words("progress_beside", runs=beside), " · "]
-            if (beside := len(data.records) - len(data.search))
-            else None,
+            ([words(f"progress_{role}", runs=runs), " · "] for role in BESIDE if (runs := roles[role])),
             words("as_of", moment=moment),
             " ",
             live,

@@ -118,7 +118,14 @@ def test_the_first_screen_answers_which_better_sure_faster_and_at_what_cost(tmp_
     assert "4.3 % lower" in page.text("card-better")
     assert re.search(r"99 % interval: -5\.\d % to -3\.\d %.*3 seeds: 2001, 2002, 2003", page.text("card-sure"))
     assert "1.42× 1.10× to 1.80× over 3 seeds" in page.text("card-faster")
+    assert "no speed-up is shown" not in page.text("card-faster")
     assert re.search(r"GPU-(hours|minutes) .* Early stopping ended \d+ of 20 trials and saved", page.text("card-spent"))
+
+
+def test_a_speed_up_whose_interval_holds_1_is_not_claimed(tmp_path: Path) -> None:
+    verdict = replace(confirmed(BETTER), speed_up=SpeedUpOverSeeds(1.42, 0.9, 2.1, 0.99, 3, 0))
+    page = read(write_run(tmp_path, verdict=verdict, more_events=confirmation_events(BETTER, DEFAULT)))
+    assert "1.42× 0.90× to 2.10× over 3 seeds The interval holds 1: no speed-up is shown" in page.text("card-faster")
 
 
 def test_without_confirmation_nothing_is_claimed(tmp_path: Path) -> None:
@@ -513,7 +520,10 @@ def test_the_pairs_of_a_confirmation_are_shown_seed_by_seed(tmp_path: Path) -> N
     assert "2001 0.5350 0.5120 -4.3 % 2002 0.5390 0.5150 -4.5 % 2003 0.5310 0.5090 -4.1 %" in page.text("pairs")
     assert "finalist t0002" in page.text("pairs")
     assert "c0001 candidate t0002 1002 0.5100 finished" in page.text("confirmation")
-    assert "12 of 12 trials ended" in folder.report.read_text()
+    text = folder.report.read_text()
+    assert "12 of 12 trials ended" in text
+    assert "7 confirmation runs" in text
+    assert "5 runs of rivals" in text
     seeds = [attributes for name, attributes in page.elements if name == "circle" and attributes.get("class") == "seed"]
     assert len(seeds) == 3
 

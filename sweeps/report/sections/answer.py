@@ -193,7 +193,8 @@ def _faster(data: RunData, words: Words) -> Html:
             else words("speed_bounds", censored=speed.censored, seeds=speed.seeds)
         )
         means = tag("p", words("speed_means"), class_="quiet")
-        return join(tag("p", own(value), class_="big"), tag("p", spread), means)
+        unsure = tag("p", words("speed_not_shown")) if speed.low <= 1 <= speed.high else None
+        return join(tag("p", own(value), class_="big"), tag("p", spread), unsure, means)
     if data.targets.undefined is not None:
         why = tag("bdi", f"({data.targets.undefined})", class_="quiet", lang="en")
         return tag("p", words("no_speed"), " ", why)
