@@ -265,7 +265,7 @@ METHODS = (
     FULL_GP,
     "OptunaSearch + ASHA",
     "random at full length",
-    "one epoch, top 5 of 60",
+    "one epoch then top 5 of 60",
     "Sobol at full length",
 )
 

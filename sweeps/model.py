@@ -3,8 +3,8 @@
 Low fidelities mislead, so no rung's value is ever taken as if it were final: how much a rung says about the end is
 learned from the trials that went there (sweeps/surrogate.py), and a stopped trial tells of its end only as much as
 that. A diverged trial stands at the worst end seen, so that its region is avoided; a running one at the end that is
-expected of it. The next config is the one with the largest expected improvement (Jones et al. 1998; its logarithm: Ament et al.
-2023). benchmarks/search_efficiency.py compares this with other samplers.
+expected of it. The next config is the one with the largest expected improvement (Jones et al. 1998; its logarithm:
+Ament et al. 2023). benchmarks/search_efficiency.py compares this with other samplers.
 
 A suggestion depends on the records, the seed and the trial's number alone, so a resumed sweep suggests the same.
 """

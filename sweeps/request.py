@@ -101,7 +101,11 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
         "seed": request.seed,
         "confirm_seeds": request.confirm_seeds,
         "rivals": request.rivals,
-        "search": {"order": ["default", "sobol", "model"], "sobol": request.sobol_cohort, "model": "optuna GPSampler"},
+        "search": {
+            "order": ["default", "sobol", "model"],
+            "sobol": request.sobol_cohort,
+            "model": "gaussian process over rungs and ends",
+        },
         "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
         "plan": plan.as_dict(),
         "versions": _versions(),

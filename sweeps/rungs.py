@@ -1,10 +1,11 @@
 """Asynchronous successive halving as plain rules: who stops at which rung, and how well rungs foretell the end.
 
-Li et al., A System for Massively Parallel Hyperparameter Tuning (2020), in its stopping variant, made careful. A trial
-that reaches a rung goes on if it is among the best 1/eta of those that reached it before, as there. A worse one stops
-only where the rung is known to foretell the end: over the full-length trials the order at the rung must agree with the
-order at the end, and the line from rung to end, with the spread of the trials around it, must leave hardly a chance of
-a new best. Until enough trials have run to the end, nobody stops.
+The rungs, and the decision on each trial as it comes to one, are those of Li et al., A System for Massively Parallel
+Hyperparameter Tuning (2020). Their cutoff, the best 1/eta of those before, stops as many where a rung says nothing of
+the end as where it says all, and hardly anybody once a model suggests only good configs. Here the full-length trials
+draw it: over them the order at the rung must agree with the order at the end, and a trial stops where the line from
+rung to end, with the spread of the trials around it, leaves hardly a chance of a new best. Until enough trials have run
+to the end, nobody stops.
 
 A decision follows from the records in the journal alone, so a resumed sweep decides the same.
 """
@@ -28,8 +29,7 @@ SLIGHT_CHANCE = 0.1  # of a new best, with which a trial may be stopped
 
 @dataclass(frozen=True)
 class Decision:
-    """What happened to a trial at a rung; `cutoff` is None where nothing could stop it: nobody was there before, or
-    what the rung foretells is not known yet."""
+    """What happened to a trial at a rung; `cutoff` is None while it is not known what the rung foretells."""
 
     epoch: int
     value: float
@@ -43,21 +43,13 @@ class Decision:
 
 
 class Rungs:
-    """The values recorded at each rung, at `first`, `first * eta`, ... epochs below the full length."""
+    """The rungs at `first`, `first * eta`, ... epochs below the full length, and which trials came to each of them."""
 
     def __init__(self, epochs: int, first: int, eta: int = 3, objective: Objective = OBJECTIVE) -> None:
         self.eta = eta
         self.epochs: tuple[int, ...] = tuple(_milestones(first, epochs, eta))
         self._objective = objective
-        self._recorded: dict[int, dict[str, float]] = {epoch: {} for epoch in self.epochs}
-
-    def cutoff(self, epoch: int) -> float | None:
-        """The value that the best 1/eta at a rung have; None while nobody was there."""
-        values = list(self._recorded[epoch].values())
-        if not values:
-            return None
-        share = 1 / self.eta if self._objective.mode == "min" else 1 - 1 / self.eta
-        return float(np.percentile(values, 100 * share))
+        self._came: dict[int, set[str]] = {epoch: set() for epoch in self.epochs}
 
     def reach(
         self,
@@ -68,30 +60,26 @@ class Rungs:
         *,
         protected: bool = False,
     ) -> Decision | None:
-        """Record a trial's running best at the highest rung it has reached; None where there is nothing to decide.
+        """Decide on a trial's running best at the highest rung it has reached; None where there is nothing to decide.
 
         `records` are the search's trials so far, of which those of full length say what the rung foretells.
         """
         for rung in reversed(self.epochs):
-            if epoch < rung or trial_id in self._recorded[rung] or not math.isfinite(value):
+            if epoch < rung or trial_id in self._came[rung] or not math.isfinite(value):
                 continue
-            cutoff, hopeless = self.cutoff(rung), hopeless_beyond(records, rung)
-            if cutoff is None or hopeless is None:
-                cutoff = None
-            elif self._objective.better(cutoff, hopeless):
-                cutoff = hopeless
-            self._recorded[rung][trial_id] = value
+            self._came[rung].add(trial_id)
+            cutoff = hopeless_beyond(records, rung)
             worse = cutoff is not None and self._objective.better(cutoff, value)
             return Decision(rung, value, cutoff, stop=worse and not protected)
         return None
 
     def restore(self, records: Iterable[TrialRecord]) -> None:
-        """Fill the rungs with what their events in the journal say."""
+        """Remember who came to a rung already, from their events in the journal."""
         for record in records:
             for event in record.rungs:
-                epoch, value = event.get("epoch"), event.get("value")
-                if epoch in self._recorded and isinstance(epoch, int) and isinstance(value, (int, float)):
-                    self._recorded[epoch][record.trial_id] = float(value)
+                epoch = event.get("epoch")
+                if isinstance(epoch, int) and epoch in self._came:
+                    self._came[epoch].add(record.trial_id)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,9 @@ class Scales:
 
     @property
     def noise_variance(self) -> np.ndarray:
-        """[1 + rungs]."""
-        return np.exp(2 * np.concatenate([[self.noise], self.rung_noise]))
+        """The variance of the noise in each level, [1 + rungs]."""
+        variance: np.ndarray = np.exp(2 * np.concatenate([[self.noise], self.rung_noise]))
+        return variance
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _improbability(scales: Scales, given: Observations, squares: np.ndarray) -> 
 
 
 def _prior(scales: Scales) -> tuple[float, np.ndarray]:
-    """Normal priors for smooth ends with hardly any noise, and rungs that say much; minus their log, and its gradient."""
+    """Minus the log of normal priors (smooth ends with hardly any noise, rungs that say much), and its gradient."""
     flat = np.concatenate(
         [scales.length, [scales.amplitude, scales.noise], scales.slope, scales.own, scales.rung_noise]
     )

@@ -17,7 +17,7 @@ from tests.sweeps.builders import trial
 FAILED = "Failure # 1 (occurred at 2026-01-01)\n"
 
 
-FORETOLD = [trial(n, [n / 100] * 9) for n in range(1, 6)]  # epoch 3 says all of the end, and 0.01 is the best
+FORETOLD = [trial(n, [0.4 + n / 100] * 9) for n in range(1, 6)]  # epoch 3 says all of the end; 0.41 is the best
 
 
 class Harness:
@@ -51,7 +51,7 @@ def test_it_is_rays_asha() -> None:
 
 def test_the_running_best_is_what_is_compared() -> None:
     harness = Harness()
-    assert harness.report("a", 3, 0.5) == "CONTINUE"
+    assert harness.report("a", 3, 0.4) == "CONTINUE"
     harness.report("b", 2, 0.4)
     assert harness.report("b", 3, 0.9) == "CONTINUE"
     assert harness.scheduler.decisions["b"].value == 0.4
@@ -59,7 +59,7 @@ def test_the_running_best_is_what_is_compared() -> None:
     assert harness.report("c", 3, 0.9) == "STOP"
     ending = harness.scheduler.endings["c"]
     assert (ending.status, ending.rung) == ("stopped", 3)
-    assert ending.reason == "0.8000 at epoch 3, where 0.4333 was needed"
+    assert ending.reason == "0.8000 at epoch 3, where 0.4100 was needed"
 
 
 def test_an_objective_that_is_not_finite_ends_the_trial_at_once_and_enters_no_rung() -> None:

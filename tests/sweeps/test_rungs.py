@@ -1,4 +1,4 @@
-"""Rungs: the rule against Ray's own, and what foretells the end."""
+"""Rungs: who is stopped, and what foretells the end."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ import random
 
 import numpy as np
 import pytest
-from ray.tune.schedulers.async_hyperband import AsyncHyperBandScheduler
 
 from sweeps.budget import Budget
 from sweeps.records import TrialRecord, records_from_events
 from sweeps.rungs import FEWEST_FOR_A_CORRELATION, Rungs, hopeless_beyond, rung_correlation
 from tests.sweeps.builders import trial, trial_events
-
-
-class RayTrial:
-    """What Ray's scheduler reads of a trial."""
-
-    def __init__(self, number: int) -> None:
-        self.trial_id = str(number)
 
 
 def foretelling(count: int = 6) -> list[TrialRecord]:
@@ -30,51 +22,13 @@ def foretelling(count: int = 6) -> list[TrialRecord]:
     ]
 
 
-def at_rung_three(records: list[TrialRecord]) -> Rungs:
-    rungs = Rungs(9, 3)
-    for record in records:
-        rungs.reach(record.trial_id, 3, record.running_best[3], [])
-    return rungs
-
-
-def test_who_is_among_the_best_third_goes_on_as_in_rays_asha() -> None:
-    for seed in range(20):
-        chance = random.Random(seed)
-        epochs, first = 27, chance.choice([1, 3, 9])
-        asha = AsyncHyperBandScheduler(
-            "epoch", "objective", "min", max_t=epochs, grace_period=first, reduction_factor=3
-        )
-        rungs = Rungs(epochs, first)
-        # A rung that says everything of the end: whatever is not the best is hopeless, so Ray's rule alone is left.
-        sure = [trial(n, [50.0 + n] * epochs) for n in range(5)] + [trial(5, [-50.0] * epochs)]
-        alive = list(range(12))
-        for number in alive:
-            asha.on_trial_add(None, RayTrial(number))
-        at = dict.fromkeys(alive, 0)
-        stops = 0
-        while alive:
-            number = chance.choice(alive)
-            at[number] += 1
-            value = chance.random()
-            theirs = asha.on_trial_result(None, RayTrial(number), {"epoch": at[number], "objective": value})
-            ours = rungs.reach(str(number), at[number], value, sure)
-            if at[number] == epochs:
-                alive.remove(number)
-                continue
-            assert (theirs == "STOP") == (ours is not None and ours.stop)
-            if theirs == "STOP":
-                stops += 1
-                alive.remove(number)
-        assert stops > 0
-
-
 def test_nobody_stops_before_enough_trials_have_shown_what_the_rung_foretells() -> None:
     known = foretelling()
     for count in range(FEWEST_FOR_A_CORRELATION):
-        decision = at_rung_three(known).reach("late", 3, 9.0, known[:count])
+        decision = Rungs(9, 3).reach("late", 3, 9.0, known[:count])
         assert decision is not None
         assert (decision.stop, decision.cutoff) == (False, None)
-    decision = at_rung_three(known).reach("late", 3, 9.0, known)
+    decision = Rungs(9, 3).reach("late", 3, 9.0, known)
     assert decision is not None
     assert decision.stop
 
@@ -83,22 +37,23 @@ def test_nobody_stops_where_the_order_at_the_rung_says_nothing_of_the_end() -> N
     ends = [0.1, 0.5, 0.3, 0.6, 0.2, 0.4]
     misled = [trial(n, [0.9, 0.9, 0.6 + 0.01 * (n % 3), *[end] * 6]) for n, end in enumerate(ends, 1)]
     assert (rung_correlation(misled, 3).value or 0.0) < 0.5
-    decision = at_rung_three(misled).reach("late", 3, 9.0, misled)
+    decision = Rungs(9, 3).reach("late", 3, 9.0, misled)
     assert decision is not None
     assert not decision.stop
 
 
-def test_a_trial_that_may_still_become_the_best_goes_on_though_it_is_not_among_the_best_third() -> None:
-    at_three = [0.3, 0.34, 0.38, 0.42, 0.46, 0.5]
-    loose = [trial(n, [0.9, 0.8, v, *[v - 0.2 + 0.04 * (-1) ** n] * 6]) for n, v in enumerate(at_three, 1)]
-    rungs = at_rung_three(loose)
-    third, limit = rungs.cutoff(3), hopeless_beyond(loose, 3)
-    assert third is not None
-    assert limit is not None
-    assert third < limit
-    decisions = [at_rung_three(loose).reach("late", 3, value, loose) for value in (limit - 0.001, limit + 0.001)]
-    assert [decision.stop for decision in decisions if decision] == [False, True]
-    assert [decision.cutoff for decision in decisions if decision] == [limit, limit]
+def test_the_looser_a_rung_foretells_the_end_the_worse_a_trial_may_stand_there_and_go_on() -> None:
+    limits = []
+    for off in (0.001, 0.01, 0.02):
+        values = [0.3, 0.34, 0.38, 0.42, 0.46, 0.5]
+        known = [trial(n, [0.9, 0.8, v, *[v - 0.2 + off * (-1) ** n] * 6]) for n, v in enumerate(values, 1)]
+        limit = hopeless_beyond(known, 3)
+        assert limit is not None
+        decisions = [Rungs(9, 3).reach("late", 3, value, known) for value in (limit - 0.001, limit + 0.001)]
+        assert [decision.stop for decision in decisions if decision] == [False, True]
+        assert [decision.cutoff for decision in decisions if decision] == [limit, limit]
+        limits.append(limit)
+    assert 0.3 < limits[0] < limits[1] < limits[2]
 
 
 def test_the_first_rung_stands_at_a_third_of_the_full_length() -> None:
@@ -107,28 +62,20 @@ def test_the_first_rung_stands_at_a_third_of_the_full_length() -> None:
     assert Rungs(27, 1).epochs == (1, 3, 9)
 
 
-def test_the_first_at_a_rung_always_goes_on() -> None:
-    decision = Rungs(9, 3).reach("a", 3, 99.0, foretelling())
-    assert decision is not None
-    assert (decision.stop, decision.cutoff) == (False, None)
-
-
-def test_a_protected_trial_is_recorded_but_never_stopped() -> None:
+def test_a_protected_trial_is_never_stopped() -> None:
     known = foretelling()
-    rungs = at_rung_three(known)
-    before = rungs.cutoff(3)
-    decision = rungs.reach("default", 3, 0.9, known, protected=True)
+    decision = Rungs(9, 3).reach("default", 3, 0.9, known, protected=True)
     assert decision is not None
+    assert decision.cutoff is not None
+    assert decision.cutoff < 0.9
     assert not decision.stop
-    assert rungs.cutoff(3) != before
 
 
-def test_nan_never_enters_a_rung() -> None:
+def test_what_is_not_finite_comes_to_no_rung() -> None:
     rungs = Rungs(9, 3)
-    rungs.reach("a", 3, 0.5, [])
-    assert rungs.reach("b", 3, math.nan, []) is None
-    assert rungs.reach("c", 3, math.inf, []) is None
-    assert rungs.cutoff(3) == 0.5
+    assert rungs.reach("b", 3, math.nan, foretelling()) is None
+    assert rungs.reach("b", 3, math.inf, foretelling()) is None
+    assert rungs.reach("b", 3, 0.5, foretelling()) is not None
 
 
 def test_a_trial_is_decided_on_once_at_each_rung() -> None:
@@ -138,21 +85,12 @@ def test_a_trial_is_decided_on_once_at_each_rung() -> None:
     assert rungs.reach("a", 4, 0.4, []) is None
 
 
-def test_rungs_that_were_restored_decide_as_before() -> None:
-    values = {"t0001": 0.5, "t0002": 0.3, "t0003": 0.7}
-    before, events = Rungs(9, 3), []
-    for number, (trial_id, value) in enumerate(values.items(), 1):
-        decision = before.reach(trial_id, 3, value, [])
-        assert decision is not None
-        outcome = {"epoch": 3, "value": value, "cutoff": decision.cutoff, "decision": "go"}
-        events += [
-            trial_events(number, [value], None)[0],
-            {"event": "rung", "trial_id": trial_id, "time": 1.0} | outcome,
-        ]
+def test_rungs_that_were_restored_decide_on_nobody_twice() -> None:
+    event = {"event": "rung", "trial_id": "t0002", "time": 1.0, "epoch": 3, "value": 0.3, "decision": "go"}
     after = Rungs(9, 3)
-    after.restore(records_from_events(events))
-    assert after.cutoff(3) == before.cutoff(3)
-    assert after.reach("t0002", 5, 0.2, []) is None
+    after.restore(records_from_events([trial_events(2, [0.3], None)[0], event]))
+    assert after.reach("t0002", 5, 0.2, foretelling()) is None
+    assert after.reach("t0003", 5, 0.2, foretelling()) is not None
 
 
 def test_the_correlation_counts_full_length_trials_only() -> None:

@@ -1,0 +1,2 @@
+def report_on_curves(folders):
+    return []
