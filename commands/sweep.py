@@ -38,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
     for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
         say(line)
     if options.dry_run:
+        from sweeps.disk_use import disk_estimate, state_bytes
+
+        say(f"disk         {disk_estimate(request, plan, state_bytes(trainer, request.shared_params))}")
         return _dry_run(options, request, plan, say)
     result = sweep.run(request, **surroundings(options, recording))
     return close(result, options.json, options.lang)

@@ -16,6 +16,7 @@ from sweeps.confirmation import CONFIRMATION, RIVAL, Confirmation, confirmation_
 from sweeps.confirmation import ROLE as CONFIRM
 from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.diagnosis import note_findings
+from sweeps.disk_use import disk_estimate, state_bytes
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal, read_events
 from sweeps.judgement import judgement, recommended
@@ -81,9 +82,10 @@ class Session:
             self._journal = journal
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
-            if self._folder.free_bytes() < NEARLY_FULL_BYTES:
+            needed = disk_estimate(self._request, self._plan, state_bytes(self._trainer, self._request.shared_params))
+            if self._folder.free_bytes() < needed.total + NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
-                self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk")
+                self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
             self._candidates = confirmed_candidates(read_events(self._folder.trials_jsonl))
             journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
             self._reopen(first_event)

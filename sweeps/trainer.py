@@ -17,7 +17,8 @@ class Trainer(Protocol):
     `confirmation_params()` (classmethod; what the judged runs of a confirmation get beside their config, for instance
     the split to evaluate on), `rivals()` (classmethod; methods that need no sweep, by name: what each adds to the
     default's config), `judged_figures()` (taken once of a judged run after its last epoch: by name a mapping with
-    `mean`, lower is better, `label` and what else belongs to it), `export_best(folder)`,
+    `mean`, lower is better, `label` and what else belongs to it), `checkpoint_bytes(params)` (classmethod; the size of
+    a checkpoint), `export_best(folder)`,
     `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to compare with) and
     `set_threads(n)`.
     """

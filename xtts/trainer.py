@@ -174,6 +174,14 @@ class XttsTrainer:
         return {name: {"weighting": name} for name in WEIGHTINGS if name != "fixed"}
 
     @classmethod
+    def checkpoint_bytes(cls, params: Mapping[str, object]) -> int:
+        """The size of a checkpoint, to a percent: parameters and the optimiser's two moments, built without memory."""
+        settings = Settings.of(params)
+        with torch.device("meta"):
+            model = build_model(settings, _USUAL_SYMBOLS, seed=0)
+        return 3 * sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+    @classmethod
     def check_params(cls, params: Mapping[str, object]) -> None:
         """SpeechError where a value makes no sense, before anything is started."""
         Settings.of(params)
@@ -378,6 +386,7 @@ class XttsTrainer:
         return None
 
 
+_USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest
 _STEP_COLUMNS = ("loss", "mel", "kl", "gradient")
 
 
