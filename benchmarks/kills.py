@@ -208,7 +208,7 @@ class Victim:
     def _wait_for_a_moment(self, process: subprocess.Popen[bytes], noted: int) -> bool:
         """A random moment: mostly while it trains, sometimes while it comes up; False where it ended."""
         coming_up = self._rng.random() < 0.15
-        end = time.monotonic() + (self._rng.uniform(0.5, 4.0) if coming_up else 60.0)
+        end = time.monotonic() + (self._rng.uniform(0.5, 4.0) if coming_up else SESSION_SECONDS)
         while time.monotonic() < end and (coming_up or len(self._notes()) <= noted):
             if process.poll() is not None:
                 return False

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from sweeps.atomic_file import write_failure
 from sweeps.errors import RequestError
-from sweeps.records import Event, TrialRecord, add_event, records_from_events
+from sweeps.records import Event, TrialRecord, add_event, event_problem, records_from_events
 
 
 def read_events(path: Path) -> list[Event]:
@@ -111,7 +111,10 @@ def _parse(content: bytes, path: Path) -> tuple[list[Event], int]:
             event = json.loads(line)
             if not isinstance(event, dict) or not isinstance(event.get("event"), str):
                 raise ValueError("it is no event")
-        except ValueError as error:
+            problem = event_problem(event)
+            if problem is not None:
+                raise ValueError(problem)
+        except (ValueError, RecursionError) as error:
             raise RequestError(f"{path}, line {number}: is damaged ({error}); remove that line to go on") from error
         events.append(event)
         whole += len(line)

@@ -59,27 +59,30 @@ def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], 
         importlib.import_module("ray.tune")
         thread = threading.Thread(target=meanwhile, daemon=True)
         thread.start()
-        if address is not None:
-            with _started(address=address, log_to_driver=False, logging_level=logging.ERROR):
+        try:
+            if address is not None:
+                with _started(address=address, log_to_driver=False, logging_level=logging.ERROR):
+                    thread.join()
+                    yield
+                return
+            folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
+            with (
+                guarded(folder),
+                _started(
+                    address="local",
+                    num_cpus=max(plan.cores, plan.concurrent),
+                    num_gpus=plan.gpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _temp_dir=str(folder),
+                ),
+            ):
                 thread.join()
                 yield
-            return
-        folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
-        with (
-            guarded(folder),
-            _started(
-                address="local",
-                num_cpus=max(plan.cores, plan.concurrent),
-                num_gpus=plan.gpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=str(folder),
-            ),
-        ):
-            thread.join()
-            yield
+        finally:
+            thread.join()  # an import that is cut off by the end of the process tells so at length
         shutil.rmtree(folder, ignore_errors=True)  # logs are kept of what went wrong
 
 

@@ -136,7 +136,7 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
         return request, plan_from_mapping(content["plan"])
     except KeyError as error:
         raise RequestError(f"{where}: has no {error.args[0]}; it was not written by a sweep") from error
-    except (TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise RequestError(f"{where}: {error}; it was not written by a sweep") from error
 
 

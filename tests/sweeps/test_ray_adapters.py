@@ -120,6 +120,14 @@ def test_a_watchdog_gives_a_trainer_that_comes_up_its_own_time() -> None:
         (f"{FAILED}ValueError: old\nFailure # 2 (occurred at b)\nKeyError: 'new'\n", "KeyError: 'new'"),
         (f"{FAILED}The actor died unexpectedly before finishing this task.\n\tpid: 3\n", "the worker process died"),
         (f"{FAILED}torch.OutOfMemoryError: CUDA out of memory.\n", "torch.OutOfMemoryError: CUDA out of memory."),
+        (f"{FAILED}  File \"a.py\", line 3, in grow\n    x = [0] * n\nMemoryError\n", "MemoryError"),
+        (
+            f"{FAILED}torch.AcceleratorError: CUDA error: unspecified launch failure\n"
+            "CUDA kernel errors might be asynchronously reported at some other API call.\n",
+            "torch.AcceleratorError: CUDA error: unspecified launch failure",
+        ),
+        (f"{FAILED}Task was killed due to the node running low on memory.\n",
+         "the worker was killed because memory ran out"),
         ("", "the worker failed without a message"),
     ],
 )  # fmt: skip
