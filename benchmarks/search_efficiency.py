@@ -30,9 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
-from recorded_curves import report_on_curves  # noqa: E402
-from search_functions import EPOCHS, LEVELS, SearchFunction, given_function  # noqa: E402
-from search_methods import (  # noqa: E402
+
+from benchmarks.recorded_curves import report_on_curves  # noqa: E402
+from benchmarks.search_functions import EPOCHS, LEVELS, SearchFunction, given_function  # noqa: E402
+from benchmarks.search_methods import (  # noqa: E402
     FULL_GP,
     FULL_LENGTH_ONLY,
     METHODS,
@@ -42,7 +43,6 @@ from search_methods import (  # noqa: E402
     drive,
     make_method,
 )
-
 from sweeps.atomic_file import write_atomically  # noqa: E402
 
 CAP = 60 * EPOCHS
@@ -79,7 +79,7 @@ def _run(name: str, function: SearchFunction, seed: int) -> dict[str, object]:
     started = time.process_time()
     method = make_method(name, function, seed, SLOTS)
     course = drive(method, function, seed, slots=SLOTS, cap=CAP)
-    stopped = method.stopped() if isinstance(method, Sweep) else 0
+    stopped = sum(record.status == "stopped" for record in method.records) if isinstance(method, Sweep) else 0
     method.close()
     return {
         "reached": course.reached,
@@ -110,8 +110,9 @@ def ratio_interval(ours: np.ndarray, theirs: np.ndarray) -> list[float]:
 
     def ratio(rows: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
-            found: np.ndarray = np.median(rows[..., 0], axis=1) / np.median(rows[..., 1], axis=1)
-        return np.nan_to_num(found, nan=1.0, posinf=math.inf)
+            found = np.median(rows[..., 0], axis=1) / np.median(rows[..., 1], axis=1)
+        found[np.isnan(found)] = 1.0  # both missed
+        return np.asarray(found)
 
     return median_interval(np.stack([ours, theirs], axis=1), ratio)
 

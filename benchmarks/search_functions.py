@@ -14,7 +14,7 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -76,18 +76,29 @@ def hartmann3(bias: float, noise: float) -> Curve:
     """Multi-fidelity Hartmann-3 over the unit cube; minimum -3.86278 at full length."""
 
     def value(config: Mapping[str, float], epoch: int, seed: int) -> float:
-        point = np.array([config["x0"], config["x1"], config["x2"]])
         short = 1 - math.log(epoch) / math.log(EPOCHS)
-        near = np.exp(-(WIDTHS * (point - CENTRES) ** 2).sum(axis=1))
-        return float(-((WEIGHTS - bias * short**2) * near).sum()) + noise * short * noise_of(config, epoch, seed)
+        near = _near(config["x0"], config["x1"], config["x2"])
+        clean = -float((WEIGHTS - bias * short**2) @ near)
+        return clean + noise * short * noise_of(config, epoch, seed) if noise and short > 0 else clean
 
     return value
 
 
+@lru_cache(maxsize=1 << 16)
+def _near(*point: float) -> np.ndarray:
+    near: np.ndarray = np.exp(-(WIDTHS * (np.array(point) - CENTRES) ** 2).sum(axis=1))
+    return near
+
+
 def noise_of(config: Mapping[str, float], epoch: int, seed: int) -> float:
     """A standard normal number, the same for the same config, epoch and seed."""
-    key = repr((sorted(config.items()), epoch, seed)).encode()
-    return float(np.random.default_rng(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")).normal())
+    return float(_noise_by_epoch(repr(sorted(config.items())), seed)[epoch - 1])
+
+
+@lru_cache(maxsize=1 << 12)
+def _noise_by_epoch(config: str, seed: int) -> np.ndarray:
+    digest = hashlib.blake2b(f"{config} {seed}".encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big")).normal(size=EPOCHS)
 
 
 LEVELS = {

@@ -22,18 +22,18 @@ import numpy as np
 import optuna
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
-from search_functions import EPOCHS, SearchFunction
 
+from benchmarks.search_functions import EPOCHS, SearchFunction
 from sweeps.journal import Journal
 from sweeps.limits import NO_LIMITS
 from sweeps.proposer import Proposer, cohort_size
 from sweeps.recorder import Recorder
-from sweeps.records import best_record
+from sweeps.records import TrialRecord, best_record
 from sweeps.request import ETA
 from sweeps.rungs import Rungs
 from sweeps.scheduler import RungScheduler
 from sweeps.searcher import SweepSearcher
-from sweeps.space import space_from_mapping
+from sweeps.space import Space, space_from_mapping
 from sweeps.watchdog import Watchdog
 
 Config = Mapping[str, float]
@@ -74,16 +74,7 @@ class Method(Protocol):
 class Sweep:
     """The sweep itself: its searcher, scheduler, recorder and journal, as sweeps/session.py puts them together."""
 
-    def __init__(self, function: SearchFunction, seed: int, slots: int, epochs: int = EPOCHS) -> None:
-        space = space_from_mapping(
-            {
-                "parameters": {
-                    name: {"distribution": "uniform", "min": low, "max": high, "default": (low + high) / 2}
-                    for name, (low, high) in function.bounds.items()
-                }
-            },
-            "test function",
-        )
+    def __init__(self, space: Space, seed: int, slots: int, *, trials: int = MOST_TRIALS, epochs: int = EPOCHS) -> None:
         self._open = ExitStack()
         memory = Path("/dev/shm")
         folder = self._open.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
@@ -105,12 +96,12 @@ class Sweep:
         )
         self._searcher = SweepSearcher(
             journal,
-            Proposer(space, NO_LIMITS, seed=seed, cohort=cohort_size(MOST_TRIALS)),
+            Proposer(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials)),
             limits=NO_LIMITS,
             fixed={},
             controls=False,
             seed=seed,
-            trials=MOST_TRIALS,
+            trials=trials,
             concurrent=slots,
             describe=lambda record: {"trial_id": record.trial_id, "params": record.params},
             handed_out=self._recorder.expect,
@@ -122,7 +113,8 @@ class Sweep:
     def next_job(self) -> Job | None:
         ray_id = f"ray{next(self._numbers)}"
         config = self._searcher.suggest(ray_id)
-        assert isinstance(config, dict)
+        if not isinstance(config, dict):
+            return None
         trial = SimpleNamespace(trial_id=ray_id, config=config, error_file=None)
         self._ray_trials[config["trial_id"]] = trial
         self._scheduler.on_trial_add(None, trial)
@@ -143,9 +135,10 @@ class Sweep:
         best = best_record(record for record in self._journal.records if record.status is not None)
         return None if best is None else {name: float(str(value)) for name, value in best.params.items()}
 
-    def stopped(self) -> int:
-        """How many trials were stopped at a rung."""
-        return sum(record.status == "stopped" for record in self._journal.records)
+    @property
+    def records(self) -> list[TrialRecord]:
+        """What the journal knows."""
+        return self._journal.records
 
     def close(self) -> None:
         self._open.close()
@@ -270,10 +263,19 @@ METHODS = (
 )
 
 
+def space_of(function: SearchFunction) -> Space:
+    """The function's bounds as a search space, its middle as the default."""
+    parameters = {
+        name: {"distribution": "uniform", "min": low, "max": high, "default": (low + high) / 2}
+        for name, (low, high) in function.bounds.items()
+    }
+    return space_from_mapping({"parameters": parameters}, function.name)
+
+
 def make_method(name: str, function: SearchFunction, seed: int, slots: int) -> Method:
     """A method at its start."""
     if name == SWEEP:
-        return Sweep(function, seed, slots)
+        return Sweep(space_of(function), seed, slots)
     if name == FULL_GP:
         return FullLength(function, optuna.samplers.GPSampler(seed=seed))
     if name == "random at full length":

@@ -32,17 +32,17 @@ def curve_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
 def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
     """The standard deviation of the noise by epoch, from how far each value stands off the line of its neighbours.
 
-    The median over the curves, because a few of them may bend; epochs that fewer than three curves tell of are left
-    out. The first and the last epoch are given their neighbour's.
+    A bend that the curves share is none, and neither is one that only a few of them have; epochs that fewer than three
+    curves tell of are left out. The first and the last epoch are given their neighbour's.
     """
     curves = [values_by_epoch(record) for record in records]
     last = max((epoch for curve in curves for epoch in curve), default=0)
     table = np.full((len(curves), last + 1), np.nan)
     for row, curve in zip(table, curves, strict=True):
         row[list(curve)] = list(curve.values())
-    bends = np.abs(table[:, 2:] - 2 * table[:, 1:-1] + table[:, :-2]) / math.sqrt(6)
+    bends = (table[:, 2:] - 2 * table[:, 1:-1] + table[:, :-2]) / math.sqrt(6)
     noise = {
-        epoch: 1.4826 * float(np.median(bend[np.isfinite(bend)]))
+        epoch: _spread(bend[np.isfinite(bend)])
         for epoch, bend in enumerate(bends.T, 1)
         if np.isfinite(bend).sum() >= FEWEST_CURVES
     }
@@ -60,6 +60,11 @@ def values_by_epoch(record: TrialRecord) -> dict[int, float]:
         if value is not None and isinstance(epoch, int):
             found[epoch] = value
     return found
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation by the median absolute deviation, which outliers do not move."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _end(record: TrialRecord, noise: Mapping[int, float]) -> float:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
 
+DIVERGED = "constraints:diverged"  # where Trial.set_constraint("diverged", ...) keeps it; feasible at 0
+
 
 def direction() -> StudyDirection:
     """Optuna's word for the objective's mode."""
@@ -73,7 +75,10 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
 
 
 def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
-    """A trial as Optuna knows it: stopped is pruned with its values by epoch, diverged and failed are failed."""
+    """A trial as Optuna knows it: stopped is pruned with its values by epoch, failed is failed.
+
+    Diverged is pruned and infeasible: its constraint `diverged` is above 0, its reason the attribute `stop_reason`.
+    """
     from optuna.trial import FrozenTrial, TrialState
 
     state = {
@@ -81,6 +86,7 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         "finished": TrialState.COMPLETE,
         "stopped": TrialState.PRUNED,
         "budget": TrialState.PRUNED,
+        "diverged": TrialState.PRUNED,
     }.get(record.status, TrialState.FAIL)
     if state == TrialState.COMPLETE and record.objective is None:
         state = TrialState.FAIL
@@ -106,7 +112,7 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         params=values,
         distributions={name: known[name] for name in values},
         user_attrs=dict(attributes),
-        system_attrs={},
+        system_attrs={DIVERGED: float(record.status == "diverged")} if state.is_finished() else {},
         intermediate_values={epoch: value for epoch, value in by_epoch.items() if value is not None},
     )
 
