@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from xtts.batches import Item, SpeechBatches
 from xtts.mel import MELS, PATCH_FRAMES
-from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, with_true_history
+from xtts.model.codec import to_patches
+from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, run_whole, with_text_of, with_true_history
 from xtts.model.gaussian import kl_divergence
 from xtts.model.xtts import Batch, Xtts, valid_masks
 
@@ -29,10 +31,11 @@ class Errors:
     total: NDArray[np.float64]
     values: NDArray[np.float64]
 
-    def mean(self, clips: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """Mean over horizons of each horizon's mean error; for each row of `clips` [..., clips] that resamples them."""
-        total = self.total.sum(0) if clips is None else self.total[clips].sum(-2)
-        values = self.values.sum(0) if clips is None else self.values[clips].sum(-2)
+    def mean(self, counts: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Mean over horizons of each horizon's mean error; for each row of `counts` [..., clips], which says how often
+        each clip is drawn."""
+        total = self.total.sum(0) if counts is None else counts @ self.total
+        values = self.values.sum(0) if counts is None else counts @ self.values
         # A horizon that no clip is long enough for is left out; one with an error that is not a number never is.
         return np.asarray(np.mean(total / np.maximum(values, 1.0), axis=-1, where=values > 0))
 
@@ -59,8 +62,9 @@ class Evaluator:
         self._sd = sd
         clips = evenly_spread(batches.speech.indices(split), _MOST_CLIPS)
         fixed = batches.fixed(clips, clips, _FRAME_BUDGET)
-        whole = batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, _FRAME_BUDGET)
-        self._whole = [batches.collate(items).to(device, dtype) for items in whole]
+        # One batch: each of its many steps costs the same however few clips take it.
+        whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch]
+        self._whole = batches.collate(whole).to(device, dtype)
         self._own = [batches.collate(items).to(device, dtype) for items in fixed]
         self._swapped = [
             batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
@@ -80,17 +84,15 @@ class Evaluator:
     @torch.no_grad()
     def evaluate(self, model: Xtts) -> Evaluation:
         """All figures of one epoch."""
-        horizons, sums = [], []
-        for batch in self._own:
+        horizons, swapped, sums = [], [], []
+        for batch, other in zip(self._own, self._swapped, strict=True):
             history = with_true_history(model, batch)
             horizons.append(_horizon_errors(model, history, batch))
             sums.append(_sums(model, history, batch))
+            swapped.append(_horizon_errors(model, with_text_of(model, other, history), other))
         own = self.read(torch.cat(horizons, dim=1))
-        swapped = [_horizon_errors(model, with_true_history(model, batch), batch) for batch in self._swapped]
         text_use, low, high = difference_interval(self.read(torch.cat(swapped, dim=1)), own)
-        free, free_values = (
-            torch.stack([_free_sums(model, batch) for batch in self._whole]).double().sum(0).cpu().tolist()
-        )
+        free, free_values = _free_sums(model, self._whole).double().cpu().tolist()
         ahead, mel, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
         return Evaluation(
             objective=float(own.mean()),
@@ -114,8 +116,9 @@ def _horizon_errors(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
 
 def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
     """Sums over valid values: errors one patch ahead and on the posterior's path, KL, and the number of values [4]."""
-    ahead, values = _patch_errors(model.decoder(history.prior.mean, history.hidden), history.patches, batch)
-    rebuilt, _ = _patch_errors(model.decoder(history.posterior.mean, history.hidden), history.patches, batch)
+    both = model.decoder(torch.stack([history.prior.mean, history.posterior.mean]), history.hidden)
+    ahead, values = _patch_errors(both[0], history.patches, batch)
+    rebuilt, _ = _patch_errors(both[1], history.patches, batch)
     _, patch_real = valid_masks(batch, PATCH_FRAMES)
     kl = (kl_divergence(history.posterior, history.prior) * patch_real).sum()
     return torch.stack([ahead.sum(), rebuilt.sum(), kl, values.sum()])
@@ -123,17 +126,26 @@ def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
 
 def _free_sums(model: Xtts, batch: Batch) -> Tensor:
     """Sums of the errors of whole clips run freely, and of values [2]."""
-    history = with_true_history(model, batch)
-    error, values = _patch_errors(run_freely(model, history, history.patches.shape[1]), history.patches, batch)
+    error, values = _patch_errors(run_whole(model, batch), to_patches(batch.mel, PATCH_FRAMES), batch)
     return torch.stack([error.sum(), values.sum()])
 
 
 def difference_interval(errors: Errors, base: Errors) -> tuple[float, float, float]:
     """errors minus base of the same clips, with a 95 % bootstrap interval over clips."""
-    resampled = np.random.default_rng(0).integers(0, len(base.total), (_RESAMPLES, len(base.total)))
-    differences = errors.mean(resampled) - base.mean(resampled)
+    drawn = resampled_counts(len(base.total))
+    differences = errors.mean(drawn) - base.mean(drawn)
     low, high = np.quantile(differences, [0.025, 0.975])
     return float(errors.mean() - base.mean()), float(low), float(high)
+
+
+@lru_cache(maxsize=4)
+def resampled_counts(clips: int) -> NDArray[np.float64]:
+    """How often each clip is drawn in each bootstrap sample [samples, clips]; always the same."""
+    drawn = np.random.default_rng(0).integers(0, clips, (_RESAMPLES, clips))
+    counts = np.zeros((_RESAMPLES, clips))
+    np.add.at(counts, (np.arange(_RESAMPLES)[:, None], drawn), 1.0)
+    counts.flags.writeable = False
+    return counts
 
 
 def _patch_errors(predicted: Tensor, patches: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

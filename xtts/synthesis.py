@@ -19,7 +19,7 @@ from xtts.batches import Item, SpeechBatches, places_in_tokens
 from xtts.corpus.prepared import TRAIN
 from xtts.errors import SpeechError
 from xtts.mel import MELS, PATCH_FRAMES, mel_to_audio
-from xtts.model.free_running import run_freely, with_true_history
+from xtts.model.free_running import run_whole
 from xtts.model.shape import Shape
 from xtts.model.xtts import Batch, Xtts
 from xtts.text import Vocabulary
@@ -94,8 +94,8 @@ class Speaker:
             reference=prompt[None] if len(prompt) else torch.zeros(1, 1, MELS * PATCH_FRAMES),
             reference_count=torch.tensor([len(prompt)]),
         ).to(parameter.device, parameter.dtype)
-        # The silent clip only lends its shape: a start at place 0 sees nothing of it but the voice.
-        patches = run_freely(self.model, with_true_history(self.model, batch), every=batch.mel.shape[1])
+        # The silent clip only lends its shape.
+        patches = run_whole(self.model, batch)
         frames: NDArray[np.float32] = patches[0].unflatten(-1, (PATCH_FRAMES, MELS)).flatten(0, 1).float().cpu().numpy()
         return frames * np.float32(self.mel_sd) + np.float32(self.mel_mean)
 

@@ -256,7 +256,8 @@ def test_an_error_that_is_not_finite_is_never_left_out():
 def test_a_resampled_mean_is_the_mean_of_the_clips_drawn():
     errors = made_errors(5, 0)
     drawn = np.array([[0, 0, 3, 4, 1], [2, 2, 2, 2, 2]])
-    for row, mean in zip(drawn, errors.mean(drawn), strict=True):
+    counts = np.array([[2.0, 1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 5.0, 0.0, 0.0]])
+    for row, mean in zip(drawn, errors.mean(counts), strict=True):
         assert mean == pytest.approx(Errors(errors.total[row], errors.values[row]).mean())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -21,22 +20,29 @@ def rotate(states: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """Turn each pair of halves of states [..., places, head_width] by its place."""
     cosine, sine = table[0].to(states), table[1].to(states)
     first, second = states.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    turned = (torch.addcmul(first * cosine, second, sine, value=-1.0), torch.addcmul(first * sine, second, cosine))
+    return torch.cat(turned, dim=-1)
 
 
 @dataclass
 class Rollout:
     """Keys and values of one layer while several continuations of each clip run at once, one step after the other.
 
-    All continuations of a clip see the same true history; each then sees only its own steps.
+    The true history of a clip comes first, the same for all its continuations; then, step by step, what each adds.
     """
 
-    history_keys: Tensor
-    """[batch, heads, places, head_width]"""
-    history_values: Tensor
-    own_keys: Tensor
-    """[batch, heads, starts, longest, head_width], filled step by step."""
-    own_values: Tensor
+    keys: Tensor
+    """[batch, heads, places + longest * starts, head_width], filled up to `taken`."""
+    values: Tensor
+    taken: int
+    """Places that are filled."""
+
+    def add(self, keys: Tensor, values: Tensor) -> None:
+        """One more step of every continuation: keys and values [batch, heads, starts, head_width]."""
+        after = self.taken + keys.shape[2]
+        self.keys[:, :, self.taken : after] = keys
+        self.values[:, :, self.taken : after] = values
+        self.taken = after
 
 
 class SelfAttention(nn.Module):
@@ -48,12 +54,12 @@ class SelfAttention(nn.Module):
         self.into = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def _project(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[batch, places, width] -> three of [batch, heads, places, head_width]."""
+    def _project(self, states: Tensor, table: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """[batch, places, width] -> rotated queries and keys, and values, each [batch, heads, places, head_width]."""
         batch, places, width = states.shape
-        into = self.into(states).view(batch, places, 3, self.heads, width // self.heads)
-        query, key, value = into.permute(2, 0, 3, 1, 4).unbind(0)
-        return query, key, value
+        into = self.into(states).view(batch, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key = rotate(into[:2], table).unbind(0)
+        return query, key, into[2]
 
     def forward(
         self, states: Tensor, table: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool
@@ -62,27 +68,20 @@ class SelfAttention(nn.Module):
 
         mask [batch, 1, 1, places] is True where a place may be looked at.
         """
-        query, key, value = self._project(states)
-        query, key = rotate(query, table), rotate(key, table)
+        query, key, value = self._project(states, table)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
         return self.out(mixed.transpose(1, 2).flatten(2)), key, value
 
-    def step(self, states: Tensor, table: tuple[Tensor, Tensor], rollout: Rollout, seen: Tensor, taken: int) -> Tensor:
+    def step(self, states: Tensor, table: tuple[Tensor, Tensor], rollout: Rollout, seen: Tensor | None) -> Tensor:
         """One more step of every continuation: states [batch, starts, width] -> the same shape.
 
-        seen [starts, places] says how much of the true history each start may look at; `taken` own steps came before.
+        seen [starts, places + longest * starts] is 0 where a start may look and -inf elsewhere; None: everywhere.
         """
-        query, key, value = self._project(states)
-        query, key = rotate(query, table), rotate(key, table)
-        rollout.own_keys[:, :, :, taken] = key
-        rollout.own_values[:, :, :, taken] = value
-        own_keys = rollout.own_keys[:, :, :, : taken + 1]
-        own_values = rollout.own_values[:, :, :, : taken + 1]
-        history = (query @ rollout.history_keys.transpose(2, 3)).masked_fill(~seen, -math.inf)
-        own = (query[:, :, :, None] * own_keys).sum(-1)
-        weights = (torch.cat([history, own], dim=-1) / math.sqrt(query.shape[-1])).float().softmax(-1).to(query)
-        places = history.shape[-1]
-        mixed = weights[..., :places] @ rollout.history_values + (weights[..., places:, None] * own_values).sum(-2)
+        query, key, value = self._project(states, table)
+        rollout.add(key, value)
+        keys, values = rollout.keys[:, :, : rollout.taken], rollout.values[:, :, : rollout.taken]
+        mask = None if seen is None else seen[:, : rollout.taken].to(query.dtype)
+        mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
@@ -109,7 +108,7 @@ class Block(nn.Module):
         mixed, keys, values = self.attention(self.before_attention(states), table, mask, causal)
         return self._feed(states + mixed), keys, values
 
-    def step(self, states: Tensor, table: tuple[Tensor, Tensor], rollout: Rollout, seen: Tensor, taken: int) -> Tensor:
+    def step(self, states: Tensor, table: tuple[Tensor, Tensor], rollout: Rollout, seen: Tensor | None) -> Tensor:
         """One step of a rollout: states [batch, starts, width] -> the same shape."""
-        mixed = self.attention.step(self.before_attention(states), table, rollout, seen, taken)
+        mixed = self.attention.step(self.before_attention(states), table, rollout, seen)
         return self._feed(states + mixed)

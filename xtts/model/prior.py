@@ -65,32 +65,34 @@ class Prior(nn.Module):
         hidden, prior = self._finish(states[:, self.voice_latents :])
         return hidden, prior, Remembered(tuple(layers))
 
-    def begin(self, remembered: Remembered, starts: int, longest: int) -> list[Rollout]:
-        """Room for `starts` continuations of every clip, `longest` steps each."""
+    def begin(self, remembered: Remembered, places: int, first: Tensor, longest: int) -> list[Rollout]:
+        """Continuations that have taken their first step: `first` [starts] says where its keys and values stand.
+
+        `places` of the true history are seen by any; there is room for `longest` steps in all.
+        """
         rollouts = []
         for keys, values in remembered.layers:
-            room = (*keys.shape[:2], starts, longest, keys.shape[-1])
-            rollouts.append(Rollout(keys, values, keys.new_empty(room), values.new_empty(room)))
+            room = (*keys.shape[:2], places + longest * len(first), keys.shape[-1])
+            rollout = Rollout(keys.new_empty(room), values.new_empty(room), 0)
+            rollout.add(keys[:, :, :places], values[:, :, :places])
+            rollout.add(keys[:, :, first], values[:, :, first])
+            rollouts.append(rollout)
         return rollouts
 
     def step(
         self,
         rollouts: list[Rollout],
         before: Tensor,
-        known: Tensor,
         text: Tensor,
-        places: Tensor,
-        seen: Tensor,
-        taken: int,
+        table: tuple[Tensor, Tensor],
+        seen: Tensor | None,
     ) -> tuple[Tensor, Gaussian]:
-        """One step of every continuation.
+        """One more step of every continuation.
 
-        before [batch, starts, latent] is the latent before the place, known [starts] whether there is one, text
-        [batch, starts, width], places [starts] the patch numbers, seen [starts, voice latents + patches] the history
-        that may be looked at -> hidden states [batch, starts, width] and the prior.
+        before [batch, starts, latent] is the latent before the place, text [batch, starts, width], table the rotary
+        places, seen what each may look at -> hidden states [batch, starts, width] and the prior.
         """
-        states = self._inputs(before, known.expand(before.shape[:-1]), text)
-        table = rotary_table(places + self.voice_latents, self.head_width)
+        states = self.history(before) + text
         for block, rollout in zip(self.blocks, rollouts, strict=True):
-            states = cast(Block, block).step(states, table, rollout, seen, taken)
+            states = cast(Block, block).step(states, table, rollout, seen)
         return self._finish(states)

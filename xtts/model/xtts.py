@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from xtts.model.codec import Decoder, Posterior, to_patches
 from xtts.model.gaussian import kl_divergence
@@ -78,8 +79,10 @@ class Xtts(nn.Module):
     def text_at_patches(self, batch: Batch) -> Tensor:
         """The states of the tokens at both steps of each patch, with their places: [batch, patches, width]."""
         states = self.text(batch.tokens, batch.token_count)
-        index = batch.step_token[..., None].expand(-1, -1, states.shape[-1])
-        steps = torch.cat([torch.gather(states, 1, index), batch.step_place.to(states)], dim=-1)
+        clip = torch.arange(len(states), device=states.device)[:, None] * states.shape[1]
+        # Whole rows at once: a gather would read value by value, and its gradient has no fixed order on a GPU.
+        at_steps = F.embedding(batch.step_token + clip, states.flatten(0, 1))
+        steps = torch.cat([at_steps, batch.step_place.to(states)], dim=-1)
         out: Tensor = self.aligned(to_patches(steps, 2))
         return out
 
@@ -94,9 +97,9 @@ class Xtts(nn.Module):
         error = (self.decoder(latents, hidden) - patches).abs()
         frame_real, patch_real = valid_masks(batch, self.frames_per_patch)
         values = frame_real.sum() * self.mels
-        value_real = frame_real.unflatten(1, (-1, self.frames_per_patch)).repeat_interleave(self.mels, dim=-1)
+        by_frame = error.unflatten(-1, (self.frames_per_patch, self.mels)).sum(-1)
         return {
-            "mel": (error * value_real).sum() / values,
+            "mel": (by_frame * frame_real.unflatten(1, (-1, self.frames_per_patch))).sum() / values,
             "kl": (kl_divergence(q, p) * patch_real).sum() / values,
         }
 
