@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -108,7 +109,8 @@ def _own_signal_handlers() -> Iterator[None]:
     from ray._private import utils
 
     theirs = utils.set_sigterm_handler
-    utils.set_sigterm_handler = lambda handler: None
+    ours = signal.getsignal(signal.SIGTERM)
+    utils.set_sigterm_handler = lambda handler: theirs(ours)  # set again: Ray's own libraries install one, too
     try:
         yield
     finally:
