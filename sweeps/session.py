@@ -208,6 +208,7 @@ class Session:
             self._budget.epochs,
             protected=self._protected,
             running_best=lambda trial_id: journal.record(trial_id).objective,
+            records=lambda: searched(journal.records),
             apart=lambda trial_id: journal.record(trial_id).role in (CONFIRM, RIVAL),
         )
         recorder = Recorder(
