@@ -21,6 +21,7 @@ from xtts.batches import Item, SpeechBatches, stream_seed
 from xtts.corpus.prepared import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.evaluation import Evaluation, Evaluator
+from xtts.flat_parameters import FlatParameters
 from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
@@ -141,9 +142,9 @@ class XttsTrainer:
         self._train = self._batches.speech.indices(TRAIN)
         self._budget = settings.batch_frames or _frame_budget(settings.model, self._batches, self._train)
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
-        self._parameters = list(self.model.parameters())
+        self.parameters = FlatParameters(self.model)
         self._optimiser = torch.optim.AdamW(
-            self._parameters,
+            [self.parameters.flat],
             lr=settings.learning_rate,
             betas=(0.9, 0.98),
             eps=settings.adam_epsilon,
@@ -157,6 +158,9 @@ class XttsTrainer:
         self._updates = 0
         self._frames = 0
         self._seconds = 0.0
+        self._seconds_data = 0.0
+        """Of this epoch: waiting for batches, and below for evaluations; wall time of this process."""
+        self._seconds_validation = 0.0
 
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
@@ -202,6 +206,7 @@ class XttsTrainer:
         batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
         clock = _Clock(self._device)
         early = self._early_evaluations(len(batches))
+        self._seconds_data = self._seconds_validation = 0.0
         record = torch.zeros(len(batches), len(_STEP_COLUMNS), device=self._device, dtype=torch.float32)
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
         frames, waiting = self._frames, []
@@ -210,7 +215,9 @@ class XttsTrainer:
             self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
             if index + 1 in early:
                 clock.pause()
+                begun = time.perf_counter()
                 waiting.append((self._updates, self._frames, clock.mark(), self._evaluator.objective(self.model)))
+                self._seconds_validation += time.perf_counter() - begun
                 clock.resume()
         clock.pause()
         steps = record.double().cpu().numpy()
@@ -221,6 +228,7 @@ class XttsTrainer:
             "epoch": self._epoch,
             "updates": self._updates,
             "seconds": self._seconds,
+            "seconds_data": self._seconds_data,
             "audio_seconds": _seconds_of(self._frames),
             "frames_per_batch": (self._frames - frames) / len(batches),
             "padding_fraction": self._batches.padding(batches),
@@ -228,7 +236,9 @@ class XttsTrainer:
         }
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
+        begun = time.perf_counter()
         figures = self._evaluator.evaluate(self.model)
+        metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
         if not math.isfinite(figures.objective):
             return metrics | {
                 "objective": math.nan,
@@ -291,7 +301,9 @@ class XttsTrainer:
 
     def _step(self, items: list[Item], generator: torch.Generator, record: Tensor) -> None:
         settings = self.settings
+        begun = time.perf_counter()
         batch = self._batches.collate(items).to(self._device, self._dtype)
+        self._seconds_data += time.perf_counter() - begun
         noise = self._noise(batch, generator)
         rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates))
         for group in self._optimiser.param_groups:
@@ -302,11 +314,8 @@ class XttsTrainer:
         mel = losses["mel"].clamp(max=settings.loss_value_clip) if settings.loss_value_clip else losses["mel"]
         weights = self._weighting.weights(losses)
         total = weights.mel * mel + weights.kl * losses["kl"]
-        self._optimiser.zero_grad(set_to_none=True)
         self._weighting.backward(total)
-        norm = torch.nn.utils.get_total_norm([one.grad for one in self._parameters if one.grad is not None])
-        if settings.gradient_clip_norm:
-            torch.nn.utils.clip_grads_with_norm_(self._parameters, settings.gradient_clip_norm, norm)
+        norm = self.parameters.collect_gradients(settings.gradient_clip_norm)
         self._optimiser.step()
         self._updates += 1
         record.copy_(torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]))
@@ -380,6 +389,8 @@ class XttsTrainer:
             value = steps[row, _STEP_COLUMNS.index(term)]
             step = self._updates - len(steps) + row + 1
             return {"step": step, "term": term, "value": "nan" if math.isnan(value) else "inf"}
+        if bool(self.parameters.flat.isfinite().all()):
+            return None
         for name, parameter in self.model.named_parameters():
             if not bool(parameter.isfinite().all()):
                 return {"step": self._updates, "term": f"parameter {name}", "value": "nan or inf"}

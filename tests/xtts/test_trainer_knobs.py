@@ -95,9 +95,9 @@ def test_a_clip_that_acts_shortens_the_gradient_to_its_norm(learnable):
     # Reported is the norm before clipping.
     assert metrics["train/grad_norm_p50"] == pytest.approx(norm, rel=1e-6)
     assert metrics["train/clip_fraction"] == 1.0
-    for one, other in zip(free.model.parameters(), clipped.model.parameters(), strict=True):
-        if one.grad is not None:
-            torch.testing.assert_close(other.grad, one.grad / 3, atol=1e-9, rtol=1e-4)
+    whole, third = free.parameters.flat.grad, clipped.parameters.flat.grad
+    assert whole is not None
+    torch.testing.assert_close(third, whole / 3, atol=1e-9, rtol=1e-4)
 
 
 def test_a_clip_that_never_acts_changes_nothing(after):
@@ -169,7 +169,6 @@ def test_a_value_clip_that_is_always_reached_stops_the_mel_from_teaching(learnab
     assert metrics["train/mel"] > 0.5
     for name, value in trainer.model.named_parameters():
         if name.startswith("decoder."):
-            assert value.grad is None or not value.grad.any()
             assert torch.equal(value, before[name]), name
     assert not torch.equal(trainer.model.prior.out.weight, before["prior.out.weight"])
     # The printed total holds the clipped value, as the trainers that had this clip printed it.

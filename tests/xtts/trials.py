@@ -17,8 +17,9 @@ def parameters(trainer: XttsTrainer) -> torch.Tensor:
 
 def gradient_norm(trainer: XttsTrainer) -> float:
     """Of the last step, after clipping."""
-    gradients = [one.grad for one in trainer.model.parameters() if one.grad is not None]
-    return float(torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients])))
+    gradient = trainer.parameters.flat.grad
+    assert gradient is not None
+    return float(torch.linalg.vector_norm(gradient))
 
 
 @dataclass
@@ -47,7 +48,7 @@ def watch(trainer: XttsTrainer) -> Watched:
 
 def comparable(metrics: dict[str, object]) -> dict[str, object]:
     """Metrics without wall time."""
-    kept = {name: value for name, value in metrics.items() if name != "seconds"}
+    kept = {name: value for name, value in metrics.items() if not name.startswith("seconds")}
     if "evaluations" in kept:
         kept["evaluations"] = [
             {name: value for name, value in one.items() if name != "seconds"}
