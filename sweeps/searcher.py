@@ -20,9 +20,9 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
     Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets;
-    `handed_out` hears its id. `rivals` (what each adds to the default's config, by name) follow the search's trials.
-    `confirmation(records)`, where something is to be confirmed, is asked once all these have ended, or at once where
-    `searching` is off.
+    `handed_out` hears its id. `has_room` says whether the budget holds one more trial. `rivals` (what each adds to the
+    default's config, by name) follow the search's trials. `confirmation(records)`, where something is to be confirmed,
+    is asked once all these have ended, or at once where `searching` is off.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         handed_out: Callable[[str], None],
         on_error: Callable[[BaseException], None],
         searching: bool = True,
+        has_room: Callable[[], bool] = lambda: True,
         rivals: Mapping[str, Mapping[str, object]] | None = None,
         confirmation: Callable[[Sequence[TrialRecord]], Confirmation | None] | None = None,
     ) -> None:
@@ -57,6 +58,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self._on_error = on_error
         self._waits_for_trials = searching
         self._searching = searching
+        self._has_room = has_room
         self._rivals = rivals or {}
         self._plan_confirmation = confirmation
         self._confirmation: Confirmation | None = None
@@ -104,7 +106,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED, slot=slot)
             return self._journal.record(record.trial_id)
         if self._searching:
-            started = self._next_trial(slot) or self._next_rival(slot)
+            started = (self._next_trial(slot) if self._has_room() else None) or self._next_rival(slot)
             if started is not None:
                 return started
             self._searching = False

@@ -31,6 +31,7 @@ from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
 from sweeps.run_record import SweepResult, searched
 from sweeps.rungs import Rungs
 from sweeps.surroundings import Surroundings
+from sweeps.time_kept import room_for_a_trial
 from sweeps.trainer import Trainer, confirmation_params, rivals
 
 RETRIES = 1
@@ -232,6 +233,7 @@ class Session:
             handed_out=recorder.expect,
             on_error=recorder.fail,
             searching=self._searching,
+            has_room=self._has_room,
             rivals=self._rivals,
             confirmation=self._confirmation if request.confirm_seeds else None,
         )
@@ -259,7 +261,21 @@ class Session:
             return "budget", stopped.reason
         if not self._searching:
             return "finished", "all confirmation runs are done"
-        return "finished", f"all {len(searched(journal.records))} trials are done"
+        done = len(searched(journal.records))
+        if done < request.trials and not self._has_room():
+            return "finished", f"{done} of {request.trials} trials are done; the time left was kept to confirm the best"
+        return "finished", f"all {done} trials are done"
+
+    def _has_room(self) -> bool:
+        """Whether one more trial would leave time to confirm the best."""
+        seconds, records = self._budget.seconds, self._journal.records
+        return room_for_a_trial(
+            records,
+            seconds_left=None if seconds is None else seconds - self._seconds,
+            epochs=self._budget.epochs,
+            confirm_runs=self._confirm_runs(records),
+            concurrent=self._plan.concurrent,
+        )
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:
         return {

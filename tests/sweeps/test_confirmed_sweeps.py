@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +239,26 @@ def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict
 
 def _places_of_figures(record: TrialRecord) -> list[int]:
     return [place for place, report in enumerate(record.reports) if "figures" in report]
+
+
+def test_a_search_without_room_for_another_trial_goes_over_to_its_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def three_fit(records: Sequence[TrialRecord], *, confirm_runs: int, **given: Any) -> bool:
+        asked.append((confirm_runs, given["epochs"]))
+        return len([record for record in records if record.role == "trial"]) < 3
+
+    monkeypatch.setattr("sweeps.session.room_for_a_trial", three_fit)
+    result = run(request(tmp_path, trials=9, seconds=3600.0, confirm_seeds=3, set_params={"best_mel": 1.0}))
+    assert len([record for record in result.records if record.role == "trial"]) == 3
+    assert (9, EPOCHS) in asked
+    assert result.ended == "finished"
+    assert result.reason == "3 of 9 trials are done; the time left was kept to confirm the best"
+    assert result.verdict is not None
+    assert len(result.verdict.pairs) == 3
+    monkeypatch.undo()
+    more = resume(result.folder.path, trials=5, budget_seconds=7200.0)
+    assert len([record for record in more.records if record.role == "trial"]) == 5
+    assert more.verdict == result.verdict
