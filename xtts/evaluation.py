@@ -18,7 +18,7 @@ from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, run_whole
 from xtts.model.gaussian import kl_divergence
 from xtts.model.xtts import Batch, Xtts, valid_masks
 
-_FRAME_BUDGET = 8000
+_FRAME_BUDGETS = {"cpu": 3000, "cuda": 8000}  # a CPU loses more to padding than to one more batch
 _MOST_CLIPS = 128  # evenly spread over a larger validation set
 _MOST_WHOLE = 16  # of them run freely from end to end, one patch after the other
 _RESAMPLES = 1000
@@ -61,7 +61,7 @@ class Evaluator:
         """`sd` is what one unit of the batches' mel is divided by to come to sd units: 1 where it is standardised."""
         self._sd = sd
         clips = evenly_spread(batches.speech.indices(split), _MOST_CLIPS)
-        fixed = batches.fixed(clips, clips, _FRAME_BUDGET)
+        fixed = batches.fixed(clips, clips, _FRAME_BUDGETS.get(device.type, 8000))
         # One batch: each of its many steps costs the same however few clips take it.
         whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch]
         self._whole = batches.collate(whole).to(device, dtype)
