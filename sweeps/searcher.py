@@ -3,6 +3,7 @@ after the search the runs that confirm it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -117,7 +118,9 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         number = len(records) + 1
         if number > self._trials:
             return None
+        begun = time.perf_counter()
         proposal = self._proposer.propose(number, records)
+        seconds = round(time.perf_counter() - begun, 4)
         if proposal is None:
             return None
         config = proposal.config
@@ -131,6 +134,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             params=config.params,
             origin=proposal.origin,
             slot=slot,
+            seconds_search=seconds,
             **({"coordinates": config.coordinates} if config.coordinates else {}),
             **({"label": config.label} if config.label else {}),
         )

@@ -64,7 +64,9 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         if value is not None and self._epoch == self._judged_at and judged_figures is not None:
             report["figures"] = judged_figures()
         if value is not None:
+            begun = time.perf_counter()
             self._save(report, value)
+            report["seconds_checkpoint"] = round(time.perf_counter() - begun, 4)
         return self._result(report)
 
     def cleanup(self) -> None:
