@@ -6,13 +6,15 @@
 Each sweep is the real command line with a toy trainer, one trial at a time, so that it must come out equal to an
 uninterrupted one: the same trials, stopped at the same epochs, the same curves and the same best, bit for bit. Kinds:
     driver       the command's own process
-    worker       the process that trains; the sweep goes on by itself, and is killed later
+    worker       the process that trains; the session goes on by itself, and the next kill meets it
     session      everything at once: driver, workers, all of Ray
     ray          Ray's own servers; the driver has to notice, end and say so
     checkpoint   everything at once while a checkpoint is being written
-The trainer notes each epoch that it finishes in a file of its own, which tells what was trained again. Checked after
-every kill: the journal's lines stay, every file can be read, no epoch older than the last one is trained again, and
-nothing of the killed session runs 15 seconds later. Exit code 1 where anything of this is violated.
+A session is killed once it has reported an epoch and trained for a seeded part of what is left to train; one in ten is
+killed while it comes up. The trainer notes each epoch that it finishes in a file of its own, which tells what was
+trained again. Checked after every kill: the journal's lines stay, every file can be read, no epoch older than the last
+one is trained again, and nothing of the killed session runs 15 seconds later. What is violated is printed at once, and
+the figures so far are in `--results` after every kill. Exit code 1 where anything is violated.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sweeps.atomic_file import write_atomically  # noqa: E402
 from sweeps.checkpoint import BEST, load_checkpoint  # noqa: E402
 from sweeps.journal import read, read_events  # noqa: E402
 from sweeps.records import TrialRecord, best_record  # noqa: E402
@@ -46,11 +49,13 @@ from sweeps.strict_yaml import read_yaml_mapping  # noqa: E402
 from tests.toy_trainer import DEFAULTS, ToyTrainer  # noqa: E402
 
 KINDS = ("driver", "worker", "session", "ray", "checkpoint")
-TRIALS, EPOCHS, SLOW = 10, 9, 0.25
+COMING_UP = 0.1  # of the sessions are killed before they train
+TRIALS, EPOCHS, SLOW = 10, 9, 0.1
 BALLAST = 2_000_000  # numbers: a checkpoint takes long enough to be hit
 GONE_SECONDS = 15.0
 SESSION_SECONDS = 240.0
 NAME = "killed"
+REPORT = b'"event": "report"'
 
 
 class NotingTrainer(ToyTrainer):
@@ -84,6 +89,7 @@ class Tally:
     """What came of one kind of kill."""
 
     kills: int = 0
+    coming_up: int = 0
     half_written: int = 0
     torn_lines: int = 0
     epochs_again: int = 0
@@ -94,18 +100,93 @@ class Tally:
 class Victim:
     """One sweep that is killed and resumed until nothing of it is left to do."""
 
-    def __init__(self, folder: Path, rng: random.Random, tallies: Mapping[str, Tally]) -> None:
+    def __init__(
+        self, folder: Path, rng: random.Random, tallies: Mapping[str, Tally], say: Callable[[str], None]
+    ) -> None:
         self.output = folder
         self.run = folder / NAME
         self.journal = self.run / "trials.jsonl"
         self.noted = folder / "epochs.txt"
         self._rng = rng
         self._tallies = tallies
+        self._say = say
         self._log = folder / "log.txt"
         self._kind, self._known = "end", 0  # the newest kill, and how many epochs were noted then
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reported = 0  # before the session that runs
 
-    def start(self) -> subprocess.Popen[bytes]:
+    @property
+    def running(self) -> bool:
+        """Whether a session is left that the next kill can meet."""
+        return self._process is not None
+
+    def violated(self, kind: str, *problems: str) -> None:
+        """Say and keep what should not have happened."""
+        for problem in problems:
+            self._tallies[kind].violations.append(f"{self.output.name}, {kind}: {problem}")
+            self._say(f"VIOLATION {self._tallies[kind].violations[-1]}")
+
+    def finish(self) -> None:
+        """Let the sweep run to its end, and look at what it leaves."""
+        process = self._process or self._start()
+        self._process = None
+        try:
+            code = process.wait(SESSION_SECONDS)
+            if code != 0:
+                self.violated("end", f"ended with exit code {code}: {self._last_words()}")
+        except subprocess.TimeoutExpired:
+            end_now(family_of(process.pid))
+            self.violated("end", f"did not end within {SESSION_SECONDS:.0f} s: {self._last_words()}")
+        self._check_epochs()
+        self.violated("end", *unreadable(self.run))
+
+    def kill(self, kind: str, part: float, of: int) -> bool:
+        """Go on, kill after that part of what is left of so many reports, check; False where the sweep ended before."""
+        tally = self._tallies[kind]
+        coming_up = self._process is None and self._rng.random() < COMING_UP
+        process = self._process or self._start()
+        whole = self._journal_lines()
+        if not (self._while_it_comes_up(process) if coming_up else self._while_it_trains(process, part, of)):
+            self._process = None
+            if process.returncode != 0:
+                self.violated(kind, f"ended by itself with {process.returncode}: {self._last_words()}")
+            return False
+        self._check_epochs()
+        family = family_of(process.pid)
+        if kind == "checkpoint":
+            self._wait_for_a_write()
+        moment = time.monotonic()
+        if kind == "driver":
+            end_now([process.pid])
+        elif kind == "worker":
+            family = {pid: name for pid, name in family.items() if "TrialTrainable" in name}
+            end_now(family)
+        elif kind == "ray":
+            end_now([pid for pid, name in family.items() if "gcs_server" in name or "raylet/raylet" in name])
+        else:
+            end_now(family)
+        self._process = process if kind == "worker" else None
+        if kind != "worker":
+            self._wait_for_the_end(process, kind)
+        tally.kills += 1
+        tally.coming_up += coming_up
+        self._remember(kind)
+        self._check_files(kind, whole)
+        seconds = wait_until_gone(family, moment)
+        tally.slowest_end = max(tally.slowest_end, seconds)
+        if seconds > GONE_SECONDS:
+            left = [name for pid, name in family.items() if alive(pid)]
+            self.violated(kind, f"left running after {seconds:.0f} s: {left}")
+        return True
+
+    @property
+    def reports(self) -> int:
+        """Epochs that the journal holds."""
+        return self._journal_lines().count(REPORT)
+
+    def _start(self) -> subprocess.Popen[bytes]:
         """Begin the sweep, or go on with it."""
+        self._reported = self.reports
         return subprocess.Popen(
             [sys.executable, str(ROOT / "run_sweep.py"), *self._arguments()],
             cwd=ROOT,
@@ -126,61 +207,7 @@ class Victim:
         }  # fmt: skip
         return [str(part) for pair in given.items() for part in pair]
 
-    def finish(self) -> list[str]:
-        """Let the sweep run to its end; what is wrong with that."""
-        process = self.start()
-        try:
-            code = process.wait(SESSION_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return [f"did not end within {SESSION_SECONDS:.0f} s"]
-        return [] if code == 0 else [f"ended with exit code {code}: {self._last_words()}"]
-
-    def kill(self, kind: str) -> bool:
-        """Start, kill at a random moment, check; False where the sweep came to its end before that."""
-        tally = self._tallies[kind]
-        noted = len(self._notes())
-        process = self.start()
-        whole = self._journal_lines()
-        if not self._wait_for_a_moment(process, noted):
-            if process.returncode != 0:
-                tally.violations.append(f"ended by itself: {self._last_words()}")
-            return False
-        self.check_epochs()
-        if kind == "checkpoint":
-            self._wait_for_a_write()
-        family = family_of(process.pid)
-        if kind == "worker":
-            end_now([pid for pid, name in family.items() if "TrialTrainable" in name])
-            self._remember(kind)
-            time.sleep(self._rng.uniform(0.5, 4.0))
-            family = family_of(process.pid)
-        moment = time.monotonic()
-        if kind == "driver":
-            end_now([process.pid])
-        elif kind == "ray":
-            end_now([pid for pid, name in family.items() if "gcs_server" in name or "raylet/raylet" in name])
-        else:
-            end_now(family)
-        try:
-            code = process.wait(60)
-            if kind == "ray" and code not in (0, 1):
-                tally.violations.append(f"ray: the driver ended with exit code {code}: {self._last_words()}")
-        except subprocess.TimeoutExpired:
-            tally.violations.append("ray: the driver did not end within 60 s")
-            end_now(family_of(process.pid))
-        tally.kills += 1
-        self.check_epochs()
-        self._remember(kind)
-        self._check_files(kind, whole)
-        seconds = wait_until_gone(family, moment)
-        tally.slowest_end = max(tally.slowest_end, seconds)
-        if seconds > GONE_SECONDS:
-            left = [name for pid, name in family.items() if alive(pid)]
-            tally.violations.append(f"{kind}: left running after {seconds:.0f} s: {left}")
-        return True
-
-    def check_epochs(self) -> None:
+    def _check_epochs(self) -> None:
         """Of what had been trained at the newest kill, only each trial's last epoch may have been trained again."""
         notes, tally = self._notes(), self._tallies[self._kind]
         done = {key: int(epoch) for key, epoch in map(_note, notes[: self._known])}
@@ -190,7 +217,7 @@ class Victim:
                 again = max(done[key] - int(epoch) + 1, 0)
                 tally.epochs_again += again
                 if again > 1:
-                    tally.violations.append(f"{self._kind}: {again} finished epochs were trained again")
+                    self.violated(self._kind, f"{again} finished epochs were trained again")
             seen.add(key)
         if seen:
             self._known = len(notes)
@@ -205,16 +232,34 @@ class Victim:
         content = self.journal.read_bytes() if self.journal.exists() else b""
         return content[: content.rfind(b"\n") + 1]
 
-    def _wait_for_a_moment(self, process: subprocess.Popen[bytes], noted: int) -> bool:
-        """A random moment: mostly while it trains, sometimes while it comes up; False where it ended."""
-        coming_up = self._rng.random() < 0.15
-        end = time.monotonic() + (self._rng.uniform(0.5, 4.0) if coming_up else SESSION_SECONDS)
-        while time.monotonic() < end and (coming_up or len(self._notes()) <= noted):
-            if process.poll() is not None:
-                return False
-            time.sleep(0.02)
-        time.sleep(0.0 if coming_up else self._rng.uniform(0.0, 3.0))
+    def _while_it_comes_up(self, process: subprocess.Popen[bytes]) -> bool:
+        time.sleep(self._rng.uniform(0.5, 4.0))
         return process.poll() is None
+
+    def _while_it_trains(self, process: subprocess.Popen[bytes], part: float, of: int) -> bool:
+        """Wait until that part of what is left has been trained, with a report at least; False where it ended."""
+        before = self.reports
+        due = max(self._reported, before) + 1 + int(part * max(of - before, 0))
+        end = time.monotonic() + SESSION_SECONDS
+        while process.poll() is None and time.monotonic() < end:
+            if self.reports >= due:
+                time.sleep(self._rng.uniform(0.0, 2 * SLOW))
+                return process.poll() is None
+            time.sleep(0.01)
+        if process.poll() is None:
+            end_now(family_of(process.pid))
+            process.wait()
+        return False
+
+    def _wait_for_the_end(self, process: subprocess.Popen[bytes], kind: str) -> None:
+        try:
+            code = process.wait(60)
+            if kind == "ray" and code not in (0, 1):
+                self.violated(kind, f"the driver ended with exit code {code}: {self._last_words()}")
+        except subprocess.TimeoutExpired:
+            self.violated(kind, "the driver did not end within 60 s")
+            end_now(family_of(process.pid))
+            process.wait()
 
     def _wait_for_a_write(self) -> None:
         end = time.monotonic() + 5.0
@@ -230,11 +275,11 @@ class Victim:
         now = self.journal.read_bytes() if self.journal.exists() else b""
         tally.torn_lines += bool(now) and not now.endswith(b"\n")
         if not now.startswith(whole):
-            tally.violations.append(f"{kind}: lines of the journal were lost")
-        tally.violations += [f"{kind}: {problem}" for problem in unreadable(self.run)]
+            self.violated(kind, "lines of the journal were lost")
+        self.violated(kind, *unreadable(self.run))
 
     def _last_words(self) -> str:
-        return self._log.read_text(errors="replace").strip().splitlines()[-1][:300]
+        return " / ".join(self._log.read_text(errors="replace").strip().splitlines()[-3:])[-600:]
 
 
 def main() -> int:
@@ -243,38 +288,63 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="how many (default %(default)s)")
     parser.add_argument("--per-sweep", type=int, default=10, help="kills of one sweep (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and kinds (default %(default)s)")
+    parser.add_argument("--results", type=Path, default=Path("kills.json"), help="default %(default)s")
     options = parser.parse_args()
     began = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)
+
+    def keep(tallies: Mapping[str, Tally]) -> None:
+        write_atomically(
+            options.results, json.dumps({kind: asdict(tally) for kind, tally in tallies.items()}, indent=1)
+        )
+
     with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
-        tallies = kills(Path(scratch), options.kills, options.seed, options.per_sweep, progress)
+        tallies = kills(Path(scratch), options.kills, options.seed, options.per_sweep, say, keep)
     print("\n".join(table(tallies)))
     print(f"{sum(tally.kills for tally in tallies.values())} kills in {time.monotonic() - began:.0f} s")
     return int(any(tally.violations for tally in tallies.values()))
 
 
 def kills(
-    folder: Path, count: int, seed: int, per_sweep: int = 10, say: Callable[[str], None] = lambda line: None
-) -> dict[str, Tally]:
+    folder: Path,
+    count: int,
+    seed: int,
+    per_sweep: int = 10,
+    say: Callable[[str], None] = lambda line: None,
+    keep: Callable[[Mapping[str, Tally]], None] = lambda tallies: None,
+) -> Mapping[str, Tally]:
     """Kill sweeps `count` times and compare each with an uninterrupted one; what came of it by kind."""
     rng = random.Random(seed)
     tallies = {kind: Tally() for kind in (*KINDS, "end")}
-    whole = Victim(make(folder / "whole"), rng, tallies)
-    tallies["end"].violations += whole.finish()
-    kinds = [KINDS[number % len(KINDS)] for number in range(count)]
-    rng.shuffle(kinds)
+    whole = Victim(make(folder / "whole"), rng, tallies, say)
+    whole.finish()
+    reports = whole.reports
+    say(f"the uninterrupted sweep has trained {reports} epochs")
+    due = [KINDS[number % len(KINDS)] for number in range(count)]
+    rng.shuffle(due)
     number = 0
-    while kinds:
-        victim = Victim(make(folder / f"sweep{number}"), rng, tallies)
+    while due:
         number += 1
-        for _ in range(min(per_sweep, len(kinds))):
-            if not victim.kill(kinds[0]):
+        victim = Victim(make(folder / f"sweep{number}"), rng, tallies, say)
+        for left in range(min(per_sweep, len(due)), 0, -1):
+            kind = next_kind(due, victim.running)
+            if kind is None or not victim.kill(kind, rng.uniform(0.0, min(2.0 / (left + 1), 0.9)), reports):
                 break
-            say(f"killed {kinds.pop(0)}, {len(kinds)} to come")
-        tallies["end"].violations += victim.finish()
-        victim.check_epochs()
-        tallies["end"].violations += differences(victim.run, whole.run)
-        tallies["end"].violations += unreadable(victim.run)
+            due.remove(kind)
+            say(f"killed {kind} at {victim.reports} of {reports} epochs, {len(due)} to come")
+            keep(tallies)
+        victim.finish()
+        victim.violated("end", *differences(victim.run, whole.run))
+        say(f"{victim.output.name} has come to its end")
+        keep(tallies)
     return tallies
+
+
+def next_kind(due: Sequence[str], running: bool) -> str | None:
+    """The next kind; no second worker in one session, because a trial that loses two has failed by right."""
+    return next((kind for kind in due if not (running and kind == "worker")), None)
 
 
 def differences(killed: Path, whole: Path) -> list[str]:
@@ -368,11 +438,6 @@ def _note(line: str) -> tuple[str, str]:
     return key, epoch
 
 
-def progress(line: str) -> None:
-    """A line for whoever waits."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def make(folder: Path) -> Path:
     """A new folder."""
     folder.mkdir(parents=True)
@@ -381,12 +446,15 @@ def make(folder: Path) -> Path:
 
 def table(tallies: Mapping[str, Tally]) -> list[str]:
     """A line for each kind, then each violation."""
-    lines = ["kind         kills  half-written checkpoints  torn lines  epochs trained again  all gone after  problems"]
+    lines = [
+        "kind         kills  while coming up  half-written checkpoints  torn lines  epochs trained again  "
+        "all gone after  problems"
+    ]
     for kind in KINDS:
         tally = tallies[kind]
         lines.append(
-            f"{kind:<12} {tally.kills:>5} {tally.half_written:>25} {tally.torn_lines:>11} {tally.epochs_again:>21} "
-            f"{tally.slowest_end:>13.1f} s {len(tally.violations):>11}"
+            f"{kind:<12} {tally.kills:>5} {tally.coming_up:>16} {tally.half_written:>25} {tally.torn_lines:>11} "
+            f"{tally.epochs_again:>21} {tally.slowest_end:>13.1f} s {len(tally.violations):>9}"
         )
     lines.append(f"compared with the uninterrupted sweep: {len(tallies['end'].violations)} violations")
     return [*lines, *(violation for tally in tallies.values() for violation in tally.violations)]

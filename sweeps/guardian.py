@@ -59,8 +59,8 @@ def processes_in(folder: Path) -> set[int]:
     return found
 
 
-def clear(folder: Path) -> None:
-    """End the processes in the folder and remove it."""
+def end_processes_in(folder: Path) -> None:
+    """Kill the processes in the folder, and wait for them."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and (left := processes_in(folder)):
         for pid in left:
@@ -69,10 +69,10 @@ def clear(folder: Path) -> None:
             except OSError:
                 continue
         time.sleep(0.1)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     os.read(0, 1)
     time.sleep(GRACE_SECONDS)
-    clear(Path(sys.argv[1]))
+    end_processes_in(Path(sys.argv[1]))
+    shutil.rmtree(sys.argv[1], ignore_errors=True)

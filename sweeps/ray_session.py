@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.errors import SweepFailed
-from sweeps.guardian import guarded
+from sweeps.guardian import end_processes_in, guarded
 from sweeps.plan import Plan
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
@@ -36,8 +36,15 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], None] | None = None) -> Iterator[None]:
+def ray_session(
+    plan: Plan,
+    address: str | None = None,
+    meanwhile: Callable[[], None] | None = None,
+    patient: Callable[[], bool] = lambda: True,
+) -> Iterator[None]:
     """Ray for one sweep. One that is running in this process is used as it is, and left running.
+
+    Where a busy machine is too slow for Ray's half a minute it is started again, as long as `patient` says so.
 
     `meanwhile` runs in a thread while Ray's processes start. It may import what this thread does not: two threads that
     import one package at once can see it half done, so Ray Tune is imported before and the thread awaited after.
@@ -70,6 +77,7 @@ def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], 
             with (
                 guarded(folder),
                 _started(
+                    again=lambda: patient() and _cleared(folder),
                     address="local",
                     num_cpus=max(plan.cores, plan.concurrent),
                     num_gpus=plan.gpus,
@@ -88,19 +96,28 @@ def ray_session(plan: Plan, address: str | None = None, meanwhile: Callable[[], 
 
 
 @contextmanager
-def _started(**options: object) -> Iterator[None]:
-    """Ray for a while; SweepFailed where it cannot start."""
+def _started(again: Callable[[], bool] = lambda: False, **options: object) -> Iterator[None]:
+    """Ray for a while; SweepFailed where it cannot start. `again` is asked after each start that took too long."""
     import ray
 
-    try:
-        with _own_signal_handlers():
-            ray.init(**options)
-    except Exception as error:  # Ray raises plain ones, too
-        raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+    for last in (False, False, True):
+        try:
+            with _own_signal_handlers():
+                ray.init(**options)
+            break
+        except Exception as error:  # Ray raises plain ones, too
+            if last or "timed out" not in str(error) or not again():
+                raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _cleared(folder: Path) -> bool:
+    """End what a start that failed has left; Ray itself lets it run until this process ends."""
+    end_processes_in(folder)
+    return True
 
 
 @contextmanager

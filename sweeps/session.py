@@ -149,7 +149,7 @@ class Session:
 
         meanwhile = None if self._request.space.controls else preload
         try:
-            with ray_session(self._plan, self._request.address, meanwhile):
+            with ray_session(self._plan, self._request.address, meanwhile, lambda: self._interrupted is None):
                 self._catch_signals()  # once more: Ray has put its own handlers in their place
                 return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
         except SweepFailed:
