@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from sweeps.plan import Plan
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
 NEEDED = ("gcs_server", "raylet")
+SERVERLESS_SECONDS = 8.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -108,10 +111,31 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
         except Exception as error:  # Ray raises plain ones, too
             if last or "timed out" not in str(error) or not again():
                 raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+    ended = threading.Event()
+    threading.Thread(target=_end_with_the_servers, args=(ended,), daemon=True).start()
     try:
         yield
     finally:
-        ray.shutdown()
+        if dead_servers():  # Ray's own end would wait for them, here and when the process ends
+            end_processes_in(Path(str(options.get("_temp_dir", os.devnull))))
+            atexit.unregister(ray.shutdown)
+        else:
+            ray.shutdown()
+        ended.set()
+
+
+def _end_with_the_servers(ended: threading.Event) -> None:
+    """End this process where one of Ray's calls waits in vain for dead servers; all that counts is on disk."""
+    while not ended.wait(1.0):
+        dead = dead_servers()
+        if dead and not ended.wait(SERVERLESS_SECONDS):
+            print(f"run_sweep.py: {servers_died(dead)}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+
+def servers_died(dead: Sequence[str]) -> str:
+    """What it means for people."""
+    return f"Ray's {dead[0]} has died; resume the run to go on"
 
 
 def _cleared(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from ray.tune import Callback
 
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal
-from sweeps.ray_session import dead_servers
+from sweeps.ray_session import dead_servers, servers_died
 from sweeps.records import Event, TrialRecord
 from sweeps.scheduler import RungScheduler
 from sweeps.watchdog import Watchdog
@@ -33,6 +33,10 @@ class Stopped(Exception):  # noqa: N818 - no error of its own
         super().__init__(reason)
         self.reason = reason
         self.error = error
+
+
+class ServersDied(BaseException):
+    """Ends Ray's loop without Ray's tidying up, which follows an Exception and would wait for the servers."""
 
 
 def _kept(method: Callable[..., None]) -> Callable[..., None]:
@@ -146,6 +150,9 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """End the loop where something asks for it; end workers that hang."""
+        if dead := dead_servers():
+            self._stopped = True
+            raise ServersDied(servers_died(dead))
         reason = None
         try:
             late = set(self._watchdog.late(time.monotonic()))
@@ -153,13 +160,11 @@ class Recorder(Callback):  # type: ignore[misc]
                 self._end_hanging(trials, late)
             self._changed()
             reason = self._wants_stop()
-            if reason is None and dead_servers():
-                raise SweepFailed(f"Ray's {dead_servers()[0]} has died; resume the run to go on")
         except BaseException as error:
             self.fail(error)
         if self._error is not None or reason is not None:
             self._stopped = True
-            for trial in [] if dead_servers() else trials:
+            for trial in trials:
                 _kill_worker(trial)
             raise Stopped(reason or "error", self._error)
 

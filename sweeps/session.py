@@ -196,7 +196,7 @@ class Session:
     def _tune(self) -> tuple[str, str]:
         from ray import tune
 
-        from sweeps.recorder import Recorder, Stopped
+        from sweeps.recorder import Recorder, ServersDied, Stopped
         from sweeps.scheduler import RungScheduler
         from sweeps.searcher import SweepSearcher
         from sweeps.trainable import TrialTrainable
@@ -253,6 +253,8 @@ class Session:
                 raise_on_failed_trial=False,
                 verbose=0,
             )
+        except ServersDied as died:
+            raise SweepFailed(str(died)) from None
         except Stopped as stopped:
             if stopped.error is not None:
                 raise stopped.error from None
