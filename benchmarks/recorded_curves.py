@@ -18,7 +18,7 @@ from sweeps.budget import Budget
 from sweeps.errors import RequestError
 from sweeps.journal import read
 from sweeps.records import TrialRecord, add_event, best_record
-from sweeps.rungs import Rungs, rung_correlation
+from sweeps.rungs import FEWEST_FOR_A_CORRELATION, Rungs, rung_correlation
 
 TRIALS = 16
 SLOTS = 2
@@ -95,7 +95,11 @@ def report_on_curves(folders: Sequence[Path]) -> list[str]:
         worse += losses[-1] > 1
         saved += 1 - careful.epochs / free.epochs
         stopped += careful.stopped
-    lines = [f"{name}: {len(records)} unstopped trials, {_foretold(records)}" for name, records in runs.items()]
+    lines = [
+        f"{name}: {len(records)} unstopped trials, {_foretold(records)}"
+        for name, records in runs.items()
+        if len(records) >= FEWEST_FOR_A_CORRELATION
+    ]
     return [
         *lines,
         f"sd of a config's end over seeds: {spread:.5f}",
