@@ -359,7 +359,7 @@ def differences(killed: Path, whole: Path) -> list[str]:
     if best is None or reference is None or best.trial_id != reference.trial_id:
         return [*problems, "the best differs from the uninterrupted sweep's"]
     states = [load_checkpoint(run / "checkpoints" / best.trial_id / BEST).state["ballast"] for run in (killed, whole)]
-    if not np.array_equal(*(np.asarray(state) for state in states)):
+    if not np.array_equal(np.asarray(states[0]), np.asarray(states[1])):
         problems.append("the best's weights differ from the uninterrupted sweep's")
     return problems
 

@@ -118,7 +118,7 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
     finally:
         if dead_servers():  # Ray's own end would wait for them, here and when the process ends
             end_processes_in(Path(str(options.get("_temp_dir", os.devnull))))
-            atexit.unregister(ray.shutdown)
+            atexit.register(_leave_at_once)
         else:
             ray.shutdown()
         ended.set()
@@ -131,6 +131,12 @@ def _end_with_the_servers(ended: threading.Event) -> None:
         if dead and not ended.wait(SERVERLESS_SECONDS):
             print(f"run_sweep.py: {servers_died(dead)}", file=sys.stderr, flush=True)
             os._exit(1)
+
+
+def _leave_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def servers_died(dead: Sequence[str]) -> str:
