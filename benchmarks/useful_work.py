@@ -1,0 +1,84 @@
+"""How much arithmetic an epoch of training needs, by torch's FLOP counter, and what the machine could do."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+
+from xtts.batches import Item
+from xtts.trainer import XttsTrainer
+
+_ATTENTION = {
+    # torch's counter knows the GPU's kernels of attention; the CPU's take the same arguments.
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+}
+
+
+@dataclass(frozen=True)
+class EpochWork:
+    """Of one epoch of training, validation not counted."""
+
+    total: float
+    """FLOPs over the padded batches"""
+    useful: float
+    """FLOPs over valid positions only"""
+    step_rate: float
+    """FLOPs a second that the steps alone came to, padding counted"""
+    useful_step_rate: float
+    """The same over valid positions"""
+
+
+def epoch_work(trainer: XttsTrainer, sampled: int = 6) -> EpochWork:
+    """Counted on an epoch's batches; the valid share on `sampled` of them, each clip of which is counted alone too,
+    where nothing is padding. Times the steps beside it. The trial is of no use afterwards."""
+    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
+    chosen = np.linspace(0, len(batches) - 1, min(sampled, len(batches))).astype(int).tolist()
+    totals = {index: flops(trainer, [batches[index]]) for index in chosen}
+    alone = sum(flops(trainer, [[item] for item in batches[index]]) for index in chosen)
+    share = alone / sum(totals.values())
+    total = sum(totals.get(index) or flops(trainer, [items]) for index, items in enumerate(batches))
+    seconds = step_seconds(trainer, [batches[index] for index in chosen])
+    rate = sum(totals.values()) / seconds
+    return EpochWork(total, total * share, rate, rate * share)
+
+
+def flops(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> float:
+    """Of one training step on each of the batches."""
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        _steps(trainer, batches)
+    return float(counter.get_total_flops())
+
+
+def step_seconds(trainer: XttsTrainer, batches: Sequence[list[Item]], repeats: int = 3) -> float:
+    """Least wall time of one training step on each of the batches."""
+    times = []
+    for _ in range(1 + repeats):
+        begun = time.perf_counter()
+        _steps(trainer, batches)
+        times.append(time.perf_counter() - begun)
+    return min(times[1:])
+
+
+def _steps(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> None:
+    record, noise = torch.zeros(4), torch.Generator().manual_seed(0)
+    for items in batches:
+        trainer._step(items, noise, record)
+
+
+def matrix_rate(size: int = 2048, repeats: int = 5) -> float:
+    """FLOPs a second of a square float32 product, on as many threads as torch has: the median of some."""
+    left, right = torch.randn(2, size, size).unbind(0)
+    left @ right
+    rates = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        left @ right
+        rates.append(2.0 * size**3 / (time.perf_counter() - begun))
+    return statistics.median(rates)
