@@ -1,4 +1,4 @@
-"""A model's parameters as one vector, so that norm, clipping and optimiser take one operation each instead of hundreds."""
+"""A model's parameters as one vector: norm, clipping and optimiser take one operation each instead of hundreds."""
 
 from __future__ import annotations
 

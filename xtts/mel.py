@@ -1,11 +1,15 @@
 """Samples to natural-log mel frames and back: the one place that knows the front end's numbers."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
-import scipy.sparse
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 SAMPLE_RATE = 22_050
 N_FFT = 1024
@@ -24,6 +28,8 @@ def log_mel(samples: FloatArray) -> FloatArray:
     As librosa's melspectrogram (power 1, centred frames, zeros beyond the edges). librosa transforms in float64, so
     this does too: a float32 transform is off by 3e-4 in quiet bands.
     """
+    import scipy.fft  # here, because a trial's worker needs the numbers above and no transform
+
     padded = np.pad(samples, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
     spectrum = scipy.fft.rfft(frames * _window(), axis=-1)
@@ -64,6 +70,8 @@ def _window() -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _sparse_filters() -> scipy.sparse.csr_array:
+    import scipy.sparse
+
     return scipy.sparse.csr_array(mel_filters())
 
 

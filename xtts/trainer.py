@@ -27,7 +27,6 @@ from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.preparation import PreparedData, open_data, prepare_data
 from xtts.samples import write_real_samples, write_samples
-from xtts.speech_figures import judged_figures, speech_figures
 from xtts.synthesis import Speaker
 from xtts.weighting import WEIGHTINGS, weighting_named
 
@@ -285,11 +284,15 @@ class XttsTrainer:
 
     def speech_figures(self) -> Mapping[str, object]:
         """The model judged by what it says of the test split, from text alone; see xtts.speech_figures."""
+        from xtts.speech_figures import speech_figures  # here, because few trials are judged by it
+
         return speech_figures(self.speaker(), self.aligned)
 
     def judged_figures(self) -> Mapping[str, object]:
         """What is said of the test split, as errors with labels and intervals over clips; nothing where the model says
         no numbers."""
+        from xtts.speech_figures import judged_figures
+
         try:
             return judged_figures(self.speech_figures())
         except SpeechError:

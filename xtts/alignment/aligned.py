@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from xtts.alignment.durations import DurationPredictor
-from xtts.alignment.training import Aligned, train_aligner
 from xtts.corpus.prepared import PreparedSpeech, Progress
 from xtts.corpus.sealed_file import DamagedFileError, read_sealed, write_sealed
 from xtts.errors import SpeechError
+
+if TYPE_CHECKING:
+    from xtts.alignment.training import Aligned
 
 _VERSION = 1
 _DOUBTFUL_CONFIDENCE = 0.5
@@ -64,6 +67,13 @@ class AlignedSpeech:
             raise SpeechError(
                 f"the alignment in {folder} is gone or damaged ({error}): run the command again"
             ) from error
+
+
+def train_aligner(speech: PreparedSpeech, progress: Progress) -> Aligned:
+    """Learn the alignment; what that needs is imported here, because a trial's worker never does."""
+    from xtts.alignment import training
+
+    return training.train_aligner(speech, progress)
 
 
 def align_speech(speech: PreparedSpeech, progress: Progress) -> AlignedSpeech:

@@ -158,6 +158,7 @@ def _read_on_all_cores(
     """
     cores = usable_cores()
     tasks = iter([missing[at : at + _FILES_PER_TASK] for at in range(0, len(missing), _FILES_PER_TASK)])
+    log_mel(np.zeros(0, np.float32))  # imports what it needs before many threads ask for it at once
     pool = ThreadPoolExecutor(cores, thread_name_prefix="features")
 
     def read(places: npt.NDArray[np.int64]) -> list[_Read]:

@@ -74,9 +74,7 @@ def run_whole(model: Xtts, batch: Batch) -> Tensor:
     return _continued(model, text, prior.mean, hidden, remembered, text.shape[1])
 
 
-def _continued(
-    model: Xtts, text: Tensor, means: Tensor, hidden: Tensor, remembered: Remembered, every: int
-) -> Tensor:
+def _continued(model: Xtts, text: Tensor, means: Tensor, hidden: Tensor, remembered: Remembered, every: int) -> Tensor:
     """Continuations from every `every`-th place of text [batch, patches, width]; means, hidden and what is remembered
     are of a pass with true history, which has taken the first step of each."""
     patches, voice_latents, device = text.shape[1], model.prior.voice_latents, text.device
