@@ -5,6 +5,7 @@ Heavy packages are imported where a command needs them, so that --help answers a
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,4 +46,5 @@ def _exit_code(error: Exception) -> int | None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C before and after a session, too
     raise SystemExit(main())

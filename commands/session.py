@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from commands.terminal import display, printer
@@ -44,20 +45,29 @@ def page(lang: str = "en") -> Any:
 
 
 def close(result: SweepResult, as_json: bool, lang: str) -> int:
-    """Say what came out, with the page written once more; the exit code."""
-    from sweeps.closing import closing_lines, result_as_dict
-    from sweeps.run_record import read_run
-    from wiring import closing_findings, write_page
+    """Say what came out, with the page written once more; the exit code. A Ctrl-C cuts short the page alone."""
+    from dataclasses import replace
 
+    from sweeps.closing import closing_lines, result_as_dict
+
+    findings: Sequence[str] = []
+    try:
+        if result.ended != "interrupted":
+            findings = _last_page(result, lang)
+    except KeyboardInterrupt:
+        result = replace(result, ended="interrupted", reason="interrupted")
     say = printer(as_json)
     if as_json:
         print(json.dumps(result_as_dict(result), ensure_ascii=False))
-    if result.ended != "interrupted":
-        # Once more, now that best/ holds samples to listen to.
-        write_page(result.folder, lang)
-        findings = closing_findings(read_run(result.folder.path), lang)
-    else:
-        findings = []
     for line in closing_lines(result, lang, findings):
         say(line)
     return 130 if result.ended == "interrupted" else 0
+
+
+def _last_page(result: SweepResult, lang: str) -> Sequence[str]:
+    """Write the page again, now that best/ holds samples to listen to; what is found in the run."""
+    from sweeps.run_record import read_run
+    from wiring import closing_findings, write_page
+
+    write_page(result.folder, lang)
+    return closing_findings(read_run(result.folder.path), lang)
