@@ -9,15 +9,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from xtts.batches import Item
 from xtts.trainer import XttsTrainer
 
-_ATTENTION = {
-    # torch's counter knows the GPU's kernels of attention; the CPU's take the same arguments.
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+Shape = Sequence[int]
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *given: object, **named: object) -> int:
+    del given, named
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _attention_backward(grad: Shape, query: Shape, key: Shape, value: Shape, *given: object, **named: object) -> int:
+    del given, named
+    return int(sdpa_backward_flop_count(grad, query, key, value))
+
+
+_CPU_ATTENTION = {
+    # torch's counter has the formulas and knows the GPU's kernels of attention; the CPU's take the same arguments.
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
 
 
@@ -51,7 +64,7 @@ def epoch_work(trainer: XttsTrainer, sampled: int = 6) -> EpochWork:
 
 def flops(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> float:
     """Of one training step on each of the batches."""
-    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
         _steps(trainer, batches)
     return float(counter.get_total_flops())
 

@@ -1,0 +1,114 @@
+"""What an epoch, an evaluation and a worker cost, counted in operations, copies, syncs, imports and processes.
+
+Bounds stand a little above what was counted when they were set: whoever breaks one has added work, and says why here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.xtts.conftest import Learnable, learnable, mini_preset  # noqa: F401 - fixtures
+from xtts.trainer import XttsTrainer
+
+ROOT = Path(__file__).resolve().parent.parent
+SYNC, COPY = "aten._local_scalar_dense", "aten._to_copy"
+STEP_OPERATIONS = 870
+EVALUATION_OPERATIONS, STEP_OF_A_WHOLE_CLIP = 1700, 60  # of the one layer that the tests' model has
+EPOCH_SYNCS = 3
+STEP_COPIES = 13
+
+
+class Counted(TorchDispatchMode):
+    """How often each operation was called, whatever thread ran it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls[str(func._overloadpacket)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def trainer(learnable: Learnable) -> XttsTrainer:  # noqa: F811
+    """A trial after its first epoch, so that nothing that is done once is counted."""
+    made = learnable.trainer()
+    made.train_epoch()
+    return made
+
+
+def counted_epoch(trainer: XttsTrainer) -> tuple[Counter[str], int]:
+    before = trainer._updates
+    with Counted() as counted:
+        trainer.train_epoch()
+    return counted.calls, trainer._updates - before
+
+
+def test_a_training_step_takes_no_more_operations_than_it_did(trainer):
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    with Counted() as counted:
+        trainer._step(items, torch.Generator(), torch.zeros(4))
+    assert 200 < sum(counted.calls.values()) <= STEP_OPERATIONS, counted.calls.most_common(12)
+
+
+def test_an_evaluation_takes_no_more_operations_than_it_did(trainer):
+    with Counted() as counted:
+        trainer._evaluator.evaluate(trainer.model)
+    patches = trainer._evaluator._whole.mel.shape[1] // 4
+    most = EVALUATION_OPERATIONS + STEP_OF_A_WHOLE_CLIP * patches
+    assert sum(counted.calls.values()) <= most, counted.calls.most_common(12)
+
+
+def test_the_device_is_waited_for_a_few_times_an_epoch_and_never_in_a_step(trainer):
+    """Each wait would idle a GPU; a NaN is found in the epoch's record, not step by step."""
+    calls, steps = counted_epoch(trainer)
+    assert steps > 3
+    assert calls[SYNC] <= EPOCH_SYNCS
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    with Counted() as counted:
+        trainer._step(items, torch.Generator(), torch.zeros(4))
+    assert counted.calls[SYNC] == 0
+
+
+def test_a_step_copies_no_more_tensors_than_it_did(trainer):
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    with Counted() as counted:
+        trainer._step(items, torch.Generator(), torch.zeros(4))
+    copies = sum(counted.calls[name] for name in (COPY, "aten.copy_", "aten.clone"))
+    assert copies <= STEP_COPIES, counted.calls.most_common(12)
+
+
+def test_norm_clipping_and_optimiser_take_one_operation_each(trainer):
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    with Counted() as counted:
+        trainer._step(items, torch.Generator(), torch.zeros(4))
+    assert counted.calls["aten.linalg_vector_norm"] == 1
+    assert counted.calls["aten._fused_adamw_"] == 1
+    (states,) = trainer._optimiser.state.values()
+    assert states["exp_avg"].numel() == sum(parameter.numel() for parameter in trainer.model.parameters())
+
+
+def test_a_worker_imports_torch_and_the_trainer_and_nothing_that_only_preparing_needs():
+    program = "import sys, xtts.trainer; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "torch" in loaded
+    heavy = {"numba", "scipy", "librosa", "soundfile", "soxr", "pandas", "optuna", "ray", "wandb", "matplotlib"}
+    assert not loaded & heavy
+
+
+def test_help_imports_nothing_heavy():
+    program = "import sys, run_sweep; run_sweep.sweep_parser(); print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"torch", "numpy", "ray", "optuna", "wandb", "scipy", "yaml", "rich"}
+    assert len(done.stdout.split()) < 200
