@@ -399,7 +399,7 @@ def unreadable(run: Path) -> list[str]:
 
 def family_of(pid: int) -> dict[int, str]:
     """The process and all that descend from it, with their command lines."""
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listing.splitlines()]
     parents = {int(row[0]): int(row[1]) for row in rows}
     names = {int(row[0]): row[2][:300] for row in rows if len(row) == 3}
