@@ -1,4 +1,4 @@
-"""Sweeps in processes of their own that are killed and interrupted."""
+"""A sweep in a process of its own that is interrupted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweeps.journal import read, read_events
-from sweeps.records import TrialRecord
 
 pytestmark = pytest.mark.slow
 
@@ -86,40 +84,11 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def outcome(record: TrialRecord) -> tuple[Any, ...]:
-    curve = [(report["epoch"], report["objective"], report["loss"]) for report in record.reports]
-    return record.trial_id, record.params, record.origin, record.status, record.epochs, record.rung, curve
-
-
 def workers_among(pids: set[int]) -> set[int]:
     """Without Ray's two agents, which notice a killed driver only after a minute and hold nothing until then."""
     listing = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     agents = {int(line.split()[0]) for line in listing.splitlines() if "Agent" in line}
     return pids - agents
-
-
-def test_a_sweep_that_is_killed_and_resumed_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole, killed = start(tmp_path, "whole", slow=0.05), start(tmp_path, "killed", slow=0.05)
-    journal = tmp_path / "killed" / "trials.jsonl"
-    wait_for_reports(journal, 11)
-    family = workers_among(processes_of(killed.pid))
-    killed.kill()
-    killed.communicate()
-    before = read(journal)
-    assert before[-1].status is None
-    assert all_gone(family, 20.0)
-    with journal.open("ab") as file:
-        file.write(b'{"event": "report", "trial_id": "t00')
-    finish(whole)
-    assert "torn" in finish(start(tmp_path, "killed", "resume"))
-    after = read(journal)
-    assert [outcome(record) for record in after] == [
-        outcome(record) for record in read(tmp_path / "whole" / "trials.jsonl")
-    ]
-    for record, earlier in zip(after, before, strict=False):
-        assert record.reports[: len(earlier.reports)] == earlier.reports
-    epochs = [(event["trial_id"], event["epoch"]) for event in read_events(journal) if event["event"] == "report"]
-    assert len(epochs) == len(set(epochs))
 
 
 def test_an_interrupted_sweep_ends_soon_with_its_state_saved_and_nothing_left_running(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -18,13 +21,53 @@ from sweeps.journal import read, read_events
 from sweeps.plan import Machine, make_plan
 from sweeps.ray_session import ray_session
 from sweeps.records import TrialRecord
+from sweeps.request import SweepRequest
 from sweeps.space import load_space, space_from_mapping
 from sweeps.sweep import SweepResult, read_run, resume, run
 from sweeps.watchdog import Watchdog
 from tests.sweeps.builders import LIMITS, toy_request
-from tests.toy_trainer import ToyTrainer
+from tests.toy_trainer import DEFAULTS, ToyTrainer
 
 pytestmark = pytest.mark.slow
+GPU_LOST = """CUDA error: unspecified launch failure
+CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be incorrect.
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
+"""
+
+
+class Unlucky(ToyTrainer):
+    """Meets an `accident` in its second epoch where the mel weight is above 4, and notes the processes it trains in."""
+
+    @classmethod
+    def default_params(cls) -> Mapping[str, object]:
+        """All the parameters it knows."""
+        return {**DEFAULTS, "accident": "none"}
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """One epoch, for which a clip is read."""
+        (Path(self.data) / "clip").read_text()
+        if self.epoch == 1 and self._number("mel_loss_weight") > 4.0:
+            with (Path(self.data) / "processes").open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            if self.params["accident"] == "memory":
+                np.ones(1 << 57)
+            if self.params["accident"] == "gpu":
+                raise RuntimeError(GPU_LOST)
+            if self.params["accident"] == "data":
+                shutil.rmtree(self.data)
+                self.epoch = 0
+                return self.train_epoch()
+        return super().train_epoch()
+
+
+def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepRequest:
+    """A request for a sweep of which one trial meets an accident."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "clip").write_text("speech")
+    trainer = f"{__name__}:Unlucky"
+    given = {"trainer": trainer, "data": str(data), "epochs": 4, "set_params": {"accident": accident}}
+    return toy_request(tmp_path, **given | changes)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,6 +162,56 @@ def test_a_trial_that_breaks_once_goes_on_from_its_checkpoint(tmp_path: Path, ac
     assert retried["epoch"] == 2
     reasons = {"raise": "ValueError: the toy broke once", "kill": "worker process died", "hang": "no sign of life"}
     assert reasons[accident.split("_")[0]] in str(retried["reason"])
+
+
+@pytest.mark.parametrize(
+    ("accident", "reason"), [("memory", "MemoryError: Unable to allocate"), ("gpu", "RuntimeError: CUDA error: unspec")]
+)
+def test_a_trial_without_memory_or_gpu_is_retried_once_in_a_new_process_from_its_checkpoint_and_then_failed(
+    tmp_path: Path, accident: str, reason: str
+) -> None:
+    result = run(unlucky(tmp_path, accident, trials=3))
+    (failed,) = [record for record in result.records if record.status == "failed"]
+    assert (failed.epochs, failed.retries) == (1, 1)
+    assert reason in failed.stop_reason
+    (retried,) = [event for event in read_events(result.folder.trials_jsonl) if event["event"] == "trial_retried"]
+    assert (retried["epoch"], reason in str(retried["reason"])) == (1, True)
+    first, second = (tmp_path / "data" / "processes").read_text().split()
+    assert first != second
+    assert [curve(r) == undisturbed(r, r.epochs) for r in result.records if r.status != "failed"] == [True, True]
+
+
+def test_a_sweep_whose_data_vanish_ends_with_the_reason_and_goes_on_once_they_are_back(tmp_path: Path) -> None:
+    with pytest.raises(SweepFailed, match=r"failed the same way: FileNotFoundError: .*clip"):
+        run(unlucky(tmp_path, "data", trials=8))
+    known = read(tmp_path / "toy" / "trials.jsonl")
+    assert [record.status for record in known[:2]] == ["finished", "finished"]
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "clip").write_text("speech")
+    more = resume(tmp_path / "toy")
+    assert [record for record in more.records[: len(known)] if record.status != "failed"][:2] == known[:2]
+    assert len(more.records) == 8
+    assert {record.status for record in more.records[len(known) :]} <= {"finished", "stopped"}
+
+
+def test_a_clock_that_is_set_back_changes_nothing_but_the_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = time.time, [0]
+
+    def set_back() -> float:
+        calls[0] += 1
+        return real() - (86_400.0 if calls[0] > 200 else 0.0)
+
+    monkeypatch.setattr(time, "time", set_back)
+    result = run(toy_request(tmp_path, trials=4, epochs=6, seconds=600.0, set_params={"slow": 0.1}))
+    times = [float(str(event["time"])) for event in read_events(result.folder.trials_jsonl)]
+    assert min(times) < max(times) - 80_000
+    assert result.ended == "finished"
+    assert all(curve(record) == undisturbed(record, record.epochs) for record in result.records)
+    assert 0 < result.seconds < 300
+    assert result.folder.report.exists()
 
 
 def test_a_sweep_whose_trials_all_fail_alike_stops_early_and_says_why(tmp_path: Path) -> None:
