@@ -128,8 +128,7 @@ class Victim:
 
     def finish(self) -> None:
         """Let the sweep run to its end, and look at what it leaves."""
-        process = self._process or self._start()
-        self._process = None
+        process = self._process = self._process or self._start()
         try:
             code = process.wait(SESSION_SECONDS)
             if code != 0:
@@ -137,14 +136,22 @@ class Victim:
         except subprocess.TimeoutExpired:
             end_now(family_of(process.pid))
             self.violated("end", f"did not end within {SESSION_SECONDS:.0f} s: {self._last_words()}")
+        self._process = None
         self._check_epochs()
         self.violated("end", *unreadable(self.run))
+
+    def stop(self) -> None:
+        """End what runs, without a word on it."""
+        if self._process is not None:
+            end_now(family_of(self._process.pid))
+            self._process.wait()
+            self._process = None
 
     def kill(self, kind: str, part: float, of: int) -> bool:
         """Go on, kill after that part of what is left of so many reports, check; False where the sweep ended before."""
         tally = self._tallies[kind]
         coming_up = not self.running and kind in ("driver", "session") and self._rng.random() < COMING_UP
-        process = self._process or self._start()
+        process = self._process = self._process or self._start()
         whole = self._journal_lines()
         if not (self._while_it_comes_up(process) if coming_up else self._while_it_trains(process, part, of)):
             self._process = None
@@ -267,7 +274,10 @@ class Victim:
             pass
 
     def _half_written(self) -> list[Path]:
-        return list((self.run / "checkpoints").glob("*/.*.tmp"))
+        try:
+            return list((self.run / "checkpoints").glob("*/.*.tmp"))
+        except FileNotFoundError:  # a folder was tidied away meanwhile
+            return []
 
     def _check_files(self, kind: str, whole: bytes) -> None:
         tally = self._tallies[kind]
@@ -276,7 +286,8 @@ class Victim:
         tally.torn_lines += bool(now) and not now.endswith(b"\n")
         if not now.startswith(whole):
             self.violated(kind, "lines of the journal were lost")
-        self.violated(kind, *unreadable(self.run))
+        if not self.running:  # of a living one, files may go while they are looked at
+            self.violated(kind, *unreadable(self.run))
 
     def _last_words(self) -> str:
         return " / ".join(self._log.read_text(errors="replace").strip().splitlines()[-3:])[-600:]
@@ -300,7 +311,7 @@ def main() -> int:
             options.results, json.dumps({kind: asdict(tally) for kind, tally in tallies.items()}, indent=1)
         )
 
-    with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as scratch:
         tallies = kills(Path(scratch), options.kills, options.seed, options.per_sweep, say, keep)
     print("\n".join(table(tallies)))
     print(f"{sum(tally.kills for tally in tallies.values())} kills in {time.monotonic() - began:.0f} s")
@@ -328,14 +339,17 @@ def kills(
     while due:
         number += 1
         victim = Victim(make(folder / f"sweep{number}"), rng, tallies, say)
-        for left in range(min(per_sweep, len(due)), 0, -1):
-            kind = next_kind(due, victim.running)
-            if kind is None or not victim.kill(kind, rng.uniform(0.0, min(2.0 / (left + 1), 0.9)), reports):
-                break
-            due.remove(kind)
-            say(f"killed {kind} at {victim.reports} of {reports} epochs, {len(due)} to come")
-            keep(tallies)
-        victim.finish()
+        try:
+            for left in range(min(per_sweep, len(due)), 0, -1):
+                kind = next_kind(due, victim.running)
+                if kind is None or not victim.kill(kind, rng.uniform(0.0, min(2.0 / (left + 1), 0.9)), reports):
+                    break
+                due.remove(kind)
+                say(f"killed {kind} at {victim.reports} of {reports} epochs, {len(due)} to come")
+                keep(tallies)
+            victim.finish()
+        finally:
+            victim.stop()
         victim.violated("end", *differences(victim.run, whole.run))
         say(f"{victim.output.name} has come to its end")
         keep(tallies)
