@@ -20,6 +20,7 @@ the figures so far are in `--results` after every kill. Exit code 1 where anythi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -51,7 +52,7 @@ from tests.toy_trainer import DEFAULTS, ToyTrainer  # noqa: E402
 KINDS = ("driver", "worker", "session", "ray", "checkpoint")
 COMING_UP = 0.25  # of the sessions that a driver or session kill starts are hit before they train
 TRIALS, EPOCHS, SLOW = 10, 9, 0.1
-BALLAST = 2_000_000  # numbers: a checkpoint takes long enough to be hit
+BALLAST = 4_000_000  # numbers: a checkpoint takes long enough to be hit
 GONE_SECONDS = 15.0
 SESSION_SECONDS = 240.0
 NAME = "killed"
@@ -161,7 +162,9 @@ class Victim:
         self._check_epochs()
         family = family_of(process.pid)
         if kind == "checkpoint":
+            trainers = [pid for pid, name in family.items() if "TrialTrainable" in name]
             self._wait_for_a_write()
+            end_now(trainers)
         moment = time.monotonic()
         if kind == "driver":
             end_now([process.pid])
@@ -269,9 +272,16 @@ class Victim:
             process.wait()
 
     def _wait_for_a_write(self) -> None:
+        """Look closely at the trial that runs: a write takes some hundredths of a second."""
         end = time.monotonic() + 5.0
-        while time.monotonic() < end and not self._half_written():
-            pass
+        while time.monotonic() < end:
+            folders = [entry for entry in os.scandir(self.run / "checkpoints") if entry.is_dir()]
+            newest = max(folders, key=lambda entry: entry.name, default=None)
+            looked = time.monotonic()
+            while newest is not None and time.monotonic() < looked + 0.5:
+                with contextlib.suppress(FileNotFoundError):
+                    if any(name.endswith(".tmp") for name in os.listdir(newest.path)):
+                        return
 
     def _half_written(self) -> list[Path]:
         try:
