@@ -284,7 +284,7 @@ def hostile(output: Path) -> tuple[RunFolder, ReportExtras]:
             "loss": 1.0,
             "updates": evil,
         }
-        for epoch in (1, 2, evil)
+        for epoch in (1, 2, 3)
     ]
     ended = {"event": "trial_ended", "trial_id": evil, "time": 2.0, "status": evil, "stop_reason": evil}
     written = [*lines[:-1], started, *reports, ended, lines[-1]]
