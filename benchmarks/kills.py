@@ -114,6 +114,7 @@ class Victim:
         self._log = folder / "log.txt"
         self._kind, self._known = "end", 0  # the newest kill, and how many epochs were noted then
         self._process: subprocess.Popen[bytes] | None = None
+        self._leftovers: set[str] = set()  # half-written checkpoints of earlier kills
         self._reported = 0  # before the session that runs
 
     @property
@@ -275,12 +276,11 @@ class Victim:
         """Look closely at the trial that runs: a write takes some hundredths of a second."""
         end = time.monotonic() + 5.0
         while time.monotonic() < end:
-            folders = [entry for entry in os.scandir(self.run / "checkpoints") if entry.is_dir()]
-            newest = max(folders, key=lambda entry: entry.name, default=None)
+            newest = max((self.run / "checkpoints").iterdir(), default=None)
             looked = time.monotonic()
             while newest is not None and time.monotonic() < looked + 0.5:
-                with contextlib.suppress(FileNotFoundError):
-                    if any(name.endswith(".tmp") for name in os.listdir(newest.path)):
+                with contextlib.suppress(FileNotFoundError), os.scandir(newest) as entries:
+                    if any(entry.name.endswith(".tmp") and entry.name not in self._leftovers for entry in entries):
                         return
 
     def _half_written(self) -> list[Path]:
@@ -291,7 +291,9 @@ class Victim:
 
     def _check_files(self, kind: str, whole: bytes) -> None:
         tally = self._tallies[kind]
-        tally.half_written += bool(self._half_written())
+        half_written = {path.name for path in self._half_written()}
+        tally.half_written += bool(half_written - self._leftovers)
+        self._leftovers |= half_written
         now = self.journal.read_bytes() if self.journal.exists() else b""
         tally.torn_lines += bool(now) and not now.endswith(b"\n")
         if not now.startswith(whole):
