@@ -141,6 +141,8 @@ class Victim:
         self._process = None
         self._check_epochs()
         self.violated("end", *unreadable(self.run))
+        left = sorted(path.name for path in self._half_written())
+        self.violated("end", *(f"{name} was left in a trial's folder" for name in left))
 
     def stop(self) -> None:
         """End what runs, without a word on it."""

@@ -36,6 +36,9 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         """Start, or go on with, the config's trial."""
         self._trainer = None
         self._start(config)
+        # What stays for good is not searched for garbage between two trials: that took a third of a second.
+        gc.collect()
+        gc.freeze()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start the next trial in the same process."""
@@ -76,6 +79,8 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     def _start(self, config: Mapping[str, Any]) -> None:
         self._folder = Path(config["checkpoints"]) / config["trial_id"]
         self._about = {"trial_id": config["trial_id"], "identity": identity(config["params"]), "seed": config["seed"]}
+        for half_written in self._folder.glob(".*.tmp"):  # by a worker that was killed
+            half_written.unlink(missing_ok=True)
         trainer_class = load_trainer(config["trainer"])
         os.environ["OMP_NUM_THREADS"] = str(config["threads"])
         torch = sys.modules.get("torch")
