@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=16, help="of our sweep (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=9, help="full length of its trials (default %(default)s)")
     parser.add_argument("--model", default="tiny")
+    parser.add_argument("--concurrent", type=int, help="trials side by side in ours (default: as it plans itself)")
     parser.add_argument("--sample-trials", type=int, default=4, help="of each other side (default %(default)s)")
     parser.add_argument("--sample-epochs", type=int, default=3, help="of those trials (default %(default)s)")
     parser.add_argument("--sides", default="floor,optuna,stock", help="which others to run (default %(default)s)")
@@ -109,6 +110,7 @@ def own_sweep(options: argparse.Namespace, scratch: Path) -> Sweep:
     command += ["--wandb", "offline", "--confirm-seeds", "0", "--model", options.model]
     command += ["--trials", str(options.trials), "--epochs", str(options.epochs)]
     command += ["--data", options.data] if options.data else []
+    command += ["--concurrent", str(options.concurrent)] if options.concurrent else []
     features = feature_seconds(options.data)
     begun = time.time()
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)

@@ -93,8 +93,19 @@ def test_norm_clipping_and_optimiser_take_one_operation_each(trainer):
         trainer._step(items, torch.Generator(), torch.zeros(4))
     assert counted.calls["aten.linalg_vector_norm"] == 1
     assert counted.calls["aten._fused_adamw_"] == 1
-    (states,) = trainer._optimiser.state.values()
-    assert states["exp_avg"].numel() == sum(parameter.numel() for parameter in trainer.model.parameters())
+    assert trainer.parameters.flat.numel() == sum(parameter.numel() for parameter in trainer.model.parameters())
+
+
+def test_a_trial_imports_nothing_of_the_compiler(learnable):  # noqa: F811
+    """torch.optim does, as soon as an optimiser is made: 800 modules."""
+    program = (
+        "import sys\nfrom xtts.model.shape import PRESETS\nfrom tests.xtts.conftest import MINI\n"
+        "PRESETS['mini'] = MINI\nfrom xtts.trainer import XttsTrainer\n"
+        f"XttsTrainer({dict(learnable.defaults)!r}, {learnable.prepared.data!r}, 1).train_epoch()\n"
+        "print(*sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not {"torch._dynamo", "sympy"} & set(done.stdout.split())
 
 
 def test_a_worker_imports_torch_and_the_trainer_and_nothing_that_only_preparing_needs():

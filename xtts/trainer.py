@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xtts.adamw import AdamW
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.batches import Item, SpeechBatches, stream_seed
 from xtts.corpus.prepared import TEST, TRAIN, VALIDATION
@@ -142,13 +142,11 @@ class XttsTrainer:
         self._budget = settings.batch_frames or _frame_budget(settings.model, self._batches, self._train)
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
         self.parameters = FlatParameters(self.model)
-        self._optimiser = torch.optim.AdamW(
-            [self.parameters.flat],
-            lr=settings.learning_rate,
+        self._optimiser = AdamW(
+            self.parameters.flat,
             betas=(0.9, 0.98),
-            eps=settings.adam_epsilon,
+            epsilon=settings.adam_epsilon,
             weight_decay=settings.weight_decay,
-            fused=True,
         )
         self._weighting = weighting_named(
             settings.weighting, settings.mel_loss_weight, settings.kl_loss_weight, self._device, self._dtype
@@ -265,8 +263,7 @@ class XttsTrainer:
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Go on from what state_dict gave."""
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        # The optimiser keeps the very tensors it is given, and would write into the state.
-        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))  # type: ignore[arg-type]
+        self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
@@ -309,8 +306,6 @@ class XttsTrainer:
         self._seconds_data += time.perf_counter() - begun
         noise = self._noise(batch, generator)
         rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates))
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         half = self._device.type == "cuda" and settings.precision == "auto"
         with torch.autocast("cuda", torch.bfloat16, enabled=half), self._weighting.watching(self.model):
             losses = self.model.losses(batch, noise)
@@ -319,7 +314,7 @@ class XttsTrainer:
         total = weights.mel * mel + weights.kl * losses["kl"]
         self._weighting.backward(total)
         norm = self.parameters.collect_gradients(settings.gradient_clip_norm)
-        self._optimiser.step()
+        self._optimiser.step(rate)
         self._updates += 1
         record.copy_(torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]))
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from xtts.adamw import AdamW
 from xtts.flat_parameters import FlatParameters
 
 
@@ -64,3 +65,30 @@ def test_weights_that_are_loaded_reach_the_vector():
         nn.init.constant_(parameter, 3.0)
     model.load_state_dict(other.state_dict())
     assert (flat.flat == 3.0).all()
+
+
+def test_an_update_is_torchs_own_to_the_bit():
+    torch.manual_seed(0)
+    ours, theirs = (nn.Parameter(torch.linspace(-1.0, 1.0, 1003)) for _ in range(2))
+    optimiser = AdamW(ours, betas=(0.9, 0.98), epsilon=1e-8, weight_decay=0.1)
+    reference = torch.optim.AdamW([theirs], lr=1.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.1, fused=True)
+    for step in range(1, 6):
+        ours.grad = theirs.grad = torch.randn(1003)
+        reference.param_groups[0]["lr"] = 0.01 * step
+        reference.step()
+        optimiser.step(0.01 * step)
+        assert torch.equal(ours, theirs)
+
+
+def test_an_optimiser_goes_on_from_its_state_and_leaves_that_alone():
+    first, second = (nn.Parameter(torch.ones(7)) for _ in range(2))
+    one, other = (AdamW(given, betas=(0.9, 0.98), epsilon=1e-8, weight_decay=0.1) for given in (first, second))
+    first.grad = second.grad = torch.arange(7.0)
+    one.step(0.1)
+    state = one.state_dict()
+    other.load_state_dict(state)
+    second.data.copy_(first.data)
+    one.step(0.1)
+    assert not torch.equal(one.state_dict()["mean"], other.state_dict()["mean"])
+    other.step(0.1)
+    assert torch.equal(first, second)
