@@ -22,6 +22,7 @@ from sweeps.plan import Machine, make_plan
 from sweeps.ray_session import ray_session
 from sweeps.records import TrialRecord
 from sweeps.request import SweepRequest
+from sweeps.run_folder import RunFolder
 from sweeps.space import load_space, space_from_mapping
 from sweeps.sweep import SweepResult, read_run, resume, run
 from sweeps.watchdog import Watchdog
@@ -301,3 +302,30 @@ def test_a_run_is_not_started_twice(tmp_path: Path) -> None:
         run(request)
     with result.folder.locked(), pytest.raises(RequestError, match="is in use by process"):
         resume(result.folder.path)
+
+
+def test_what_a_report_costs_does_not_grow_with_the_number_of_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "toy" / "trials.jsonl"
+    sync, read_bytes = os.fsync, Path.read_bytes
+    syncs, reads, pages = [0], [0], [0]
+
+    def counted_sync(file: int) -> None:
+        syncs[0] += 1
+        sync(file)
+
+    def counted_read(path: Path) -> bytes:
+        reads[0] += path == journal
+        return read_bytes(path)
+
+    def page(folder: RunFolder) -> None:
+        pages[0] += 1
+
+    monkeypatch.setattr(os, "fsync", counted_sync)
+    monkeypatch.setattr(Path, "read_bytes", counted_read)
+    result = run(toy_request(tmp_path, trials=60, epochs=3, concurrent=2, cohort=60), report=page)
+    assert len(result.records) == 60
+    assert reads[0] <= 5
+    assert syncs[0] == len(read_events(journal))
+    assert pages[0] <= 3 + result.seconds
