@@ -24,6 +24,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search_functions import EPOCHS, SearchFunction
+from sweeps.budget import Budget
 from sweeps.journal import Journal
 from sweeps.limits import NO_LIMITS
 from sweeps.proposer import Proposer, cohort_size
@@ -80,7 +81,7 @@ class Sweep:
         folder = self._open.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
         self._journal = journal = self._open.enter_context(Journal(Path(folder) / "trials.jsonl"))
         self._scheduler = RungScheduler(
-            Rungs(epochs, -(-epochs // 3), ETA),
+            Rungs(epochs, Budget(trials, epochs).first_rung, ETA),
             epochs,
             protected=lambda trial_id: journal.record(trial_id).origin == "default",
             running_best=lambda trial_id: journal.record(trial_id).objective,
@@ -93,6 +94,7 @@ class Sweep:
             wants_stop=lambda: None,
             changed=lambda: None,
             ended=lambda record: None,
+            again=lambda record: None,
         )
         self._searcher = SweepSearcher(
             journal,

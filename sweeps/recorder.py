@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
 FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
 LONGEST_REASON = 300
+SAME_DEATH_SECONDS = 1.0  # no worker comes up, and fails again, as fast as that
 
 
 class Stopped(Exception):  # noqa: N818 - no error of its own
@@ -58,7 +60,8 @@ def _kept(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class Recorder(Callback):  # type: ignore[misc]
-    """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end.
+    """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end, `again` of a trial
+    that is to be handed out once more.
 
     `wants_stop` is asked in every step of Ray's loop, and a reason that it gives ends the loop.
     """
@@ -72,6 +75,7 @@ class Recorder(Callback):  # type: ignore[misc]
         wants_stop: Callable[[], str | None],
         changed: Callable[[], None],
         ended: Callable[[TrialRecord], None],
+        again: Callable[[TrialRecord], None],
     ) -> None:
         self._journal = journal
         self._scheduler = scheduler
@@ -79,6 +83,9 @@ class Recorder(Callback):  # type: ignore[misc]
         self._wants_stop = wants_stop
         self._changed = changed
         self._ended = ended
+        self._again = again
+        self._retried: dict[str, float] = {}
+        self._handed_again: set[str] = set()
         self._error: BaseException | None = None
         self._stopped = False
         self._hung: dict[str, float] = {}
@@ -95,7 +102,10 @@ class Recorder(Callback):  # type: ignore[misc]
     @_kept
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker has begun with the trial."""
-        self._watchdog.started(trial.config["trial_id"], time.monotonic())
+        trial_id = trial.config["trial_id"]
+        self._watchdog.started(trial_id, time.monotonic())
+        if trial_id in self._handed_again:
+            trial.max_failures = 0  # its retry was spent under the trial that Ray gave up
 
     @_kept
     def on_trial_result(
@@ -132,15 +142,26 @@ class Recorder(Callback):  # type: ignore[misc]
         self.expect(trial_id)
         epoch = self._journal.record(trial_id).epochs
         self._journal.append("trial_retried", trial_id, epoch=epoch, reason=self._reason(trial))
+        self._retried[trial_id] = time.monotonic()
         self._changed()
 
     @_kept
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial has failed for good; many that fail alike end the sweep."""
+        """The trial has failed for good; many that fail alike end the sweep.
+
+        A worker that dies between two trials fails the next one twice: Ray counts the reset that got no answer, then
+        the death. The trial that Ray gives up then is handed out again, as another one to Ray.
+        """
         if self._wants_stop() is not None:
             return
+        trial_id = trial.config["trial_id"]
+        since_retry = time.monotonic() - self._retried.pop(trial_id, -math.inf)
+        if since_retry < SAME_DEATH_SECONDS and trial_id not in self._handed_again:
+            self._handed_again.add(trial_id)
+            self._again(self._journal.record(trial_id))
+            return
         reason = self._reason(trial)
-        self._end(trial.config["trial_id"], "failed", reason, None)
+        self._end(trial_id, "failed", reason, None)
         self._changed()
         kind = re.sub(r"\d+|0x[0-9a-f]+", "#", reason)
         self._failures[kind] += 1

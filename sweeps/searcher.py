@@ -85,6 +85,10 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self._handed_out(record.trial_id)
         return self._describe(record)
 
+    def hand_out_again(self, record: TrialRecord) -> None:
+        """Suggest a trial that Ray has given up once more, before any new one."""
+        self._open.append(record)
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the model learns from the journal."""
 

@@ -194,6 +194,16 @@ class Session:
                 return
 
     def _tune(self) -> tuple[str, str]:
+        """Ray's loop, and another one where it ended before a trial that it gave up was handed out again."""
+        while True:
+            before = [record.retries for record in self._journal.records]
+            ended, reason = self._tune_once()
+            left = [record for record in self._journal.records if record.status is None]
+            left = [record for record in left if self._searching or confirms(record)]
+            if ended != "finished" or not left or before == [record.retries for record in self._journal.records]:
+                return ended, reason
+
+    def _tune_once(self) -> tuple[str, str]:
         from ray import tune
 
         from sweeps.recorder import Recorder, ServersDied, Stopped
@@ -219,6 +229,7 @@ class Session:
             wants_stop=self._wants_stop,
             changed=self._changed,
             ended=self._tidy,
+            again=lambda record: searcher.hand_out_again(record),
         )
         searcher = SweepSearcher(
             journal,

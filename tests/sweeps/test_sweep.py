@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,6 +60,17 @@ class Unlucky(ToyTrainer):
                 self.epoch = 0
                 return self.train_epoch()
         return super().train_epoch()
+
+
+class DiesWhileItComesUp(ToyTrainer):
+    """Its process dies once, where the mel weight is above 4, before the trainer is there."""
+
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
+        super().__init__(params, data, seed)
+        marker = Path(data) / "died"
+        if self._number("mel_loss_weight") > 4.0 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepRequest:
@@ -180,6 +192,15 @@ def test_a_trial_without_memory_or_gpu_is_retried_once_in_a_new_process_from_its
     first, second = (tmp_path / "data" / "processes").read_text().split()
     assert first != second
     assert [curve(r) == undisturbed(r, r.epochs) for r in result.records if r.status != "failed"] == [True, True]
+
+
+@pytest.mark.parametrize("trials", [3, 6])
+def test_a_worker_that_dies_between_two_trials_costs_the_next_one_a_single_retry(tmp_path: Path, trials: int) -> None:
+    result = run(toy_request(tmp_path, trials=trials, trainer=f"{__name__}:DiesWhileItComesUp"))
+    assert (tmp_path / "died").exists()
+    assert [record.status for record in result.records if record.status != "stopped"][:3] == ["finished"] * 3
+    assert not any(record.status in (None, "failed") for record in result.records)
+    assert sum(record.retries for record in result.records) == 1
 
 
 def test_a_sweep_whose_data_vanish_ends_with_the_reason_and_goes_on_once_they_are_back(tmp_path: Path) -> None:
