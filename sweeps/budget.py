@@ -33,8 +33,8 @@ class Budget:
     def first_rung(self) -> int:
         """The epoch at which trials are first compared: a third of the full length.
 
-        From a ninth on, coming within 1 % of the optimum costs a twentieth less where early epochs are good, but a sixth
-        more where they are noisy (benchmarks/search_efficiency.py).
+        From a ninth on, coming within 1 % of the optimum costs a twentieth less where early epochs are good, and a
+        sixth more where they are noisy (benchmarks/search_efficiency.py).
         """
         return -(-self.epochs // 3)
 
