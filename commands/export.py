@@ -53,9 +53,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _version() -> str:
+    """The installed version, or the commit of a clone that was not installed."""
     from importlib.metadata import PackageNotFoundError, version
+
+    from sweeps.request import git_commit
 
     try:
         return version("xtts-sweep")
     except PackageNotFoundError:
-        return "unknown"
+        return git_commit() or "unknown"
