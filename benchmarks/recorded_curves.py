@@ -111,7 +111,10 @@ def report_on_curves(folders: Sequence[Path]) -> list[str]:
 
 def _foretold(records: Sequence[TrialRecord]) -> str:
     length = max(record.epochs for record in records)
-    return str(rung_correlation(records, Budget(1, length).first_rung))
+    found = rung_correlation(records, Budget(1, length).first_rung)
+    if found.value is None:
+        return f"the rank correlation of epoch {found.rung} with the end is not known"
+    return f"epoch {found.rung} against the end: rank correlation {found.value:+.2f} over {found.trials} trials"
 
 
 def _full_curves(folder: Path) -> list[TrialRecord]:

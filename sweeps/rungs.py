@@ -90,12 +90,6 @@ class RungCorrelation:
     trials: int
     value: float | None
 
-    def __str__(self) -> str:
-        where = f"epoch {self.rung} against the end"
-        if self.value is None:
-            return f"{where}: {self.trials} full-length trials are too few for a rank correlation"
-        return f"{where}: rank correlation {self.value:+.2f} over {self.trials} full-length trials"
-
 
 def rung_correlation(records: Sequence[TrialRecord], rung: int) -> RungCorrelation:
     """How well the order at `rung` foretold the order at the end."""
