@@ -14,8 +14,8 @@ from torch import Tensor
 from xtts.batches import Item, SpeechBatches
 from xtts.mel import MELS, PATCH_FRAMES
 from xtts.model.codec import to_patches
-from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, run_whole, with_text_of, with_true_history
-from xtts.model.gaussian import kl_divergence
+from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, run_whole, with_true_history
+from xtts.model.gaussian import Gaussian, kl_divergence
 from xtts.model.xtts import Batch, Xtts, valid_masks
 
 _FRAME_BUDGETS = {"cpu": 3000, "cuda": 8000}  # a CPU loses more to padding than to one more batch
@@ -63,8 +63,9 @@ class Evaluator:
         clips = evenly_spread(batches.speech.indices(split), _MOST_CLIPS)
         fixed = batches.fixed(clips, clips, _FRAME_BUDGETS.get(device.type, 8000))
         # One batch: each of its many steps costs the same however few clips take it.
-        whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch]
+        whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch][::-1]
         self._whole = batches.collate(whole).to(device, dtype)
+        self._whole_patches = batches.patches[[item.clip for item in whole]].tolist()
         self._own = [batches.collate(items).to(device, dtype) for items in fixed]
         self._swapped = [
             batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
@@ -74,7 +75,8 @@ class Evaluator:
     @torch.no_grad()
     def objective(self, model: Xtts) -> Tensor:
         """Errors on the model's own prior, 1 to 8 patches ahead, left on the device without a sync [2, clips, 8]."""
-        return torch.cat([_horizon_errors(model, with_true_history(model, batch), batch) for batch in self._own], dim=1)
+        found = [_horizon_errors(model, with_true_history(model, batch), batch)[0] for batch in self._own]
+        return torch.cat(found, dim=1)
 
     def read(self, collected: Tensor) -> Errors:
         """What `objective` left on the device."""
@@ -86,13 +88,14 @@ class Evaluator:
         """All figures of one epoch."""
         horizons, swapped, sums = [], [], []
         for batch, other in zip(self._own, self._swapped, strict=True):
-            history = with_true_history(model, batch)
-            horizons.append(_horizon_errors(model, history, batch))
+            history = with_true_history(model, batch, other)
+            errors, errors_swapped = _horizon_errors(model, history, batch)
+            horizons.append(errors)
+            swapped.append(errors_swapped)
             sums.append(_sums(model, history, batch))
-            swapped.append(_horizon_errors(model, with_text_of(model, other, history), other))
         own = self.read(torch.cat(horizons, dim=1))
         text_use, low, high = difference_interval(self.read(torch.cat(swapped, dim=1)), own)
-        free, free_values = _free_sums(model, self._whole).double().cpu().tolist()
+        free, free_values = _free_sums(model, self._whole, self._whole_patches).double().cpu().tolist()
         ahead, mel, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
         return Evaluation(
             objective=float(own.mean()),
@@ -107,26 +110,32 @@ class Evaluator:
 
 
 def _horizon_errors(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
-    """Sums of errors and numbers of values by clip and horizon [2, batch, 8]."""
-    error, values = _patch_errors(run_freely(model, history), history.patches, batch)
-    both = torch.nn.functional.pad(torch.stack([error, values]), (0, -error.shape[1] % HORIZONS))
-    out: Tensor = both.unflatten(2, (-1, HORIZONS)).sum(2)
+    """Sums of errors and numbers of values by clip and horizon, for each text [texts, 2, batch, 8]."""
+    predicted = run_freely(model, history).unflatten(0, (-1, len(history.patches)))
+    error, values = _patch_errors(predicted, history.patches, batch)
+    both = torch.stack([error, values.expand_as(error)], dim=1)
+    padded = torch.nn.functional.pad(both, (0, -error.shape[-1] % HORIZONS))
+    out: Tensor = padded.unflatten(-1, (-1, HORIZONS)).sum(-2)
     return out
 
 
 def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
-    """Sums over valid values: errors one patch ahead and on the posterior's path, KL, and the number of values [4]."""
-    both = model.decoder(torch.stack([history.prior.mean, history.posterior.mean]), history.hidden)
+    """Sums over valid values: errors one patch ahead and on the posterior's path, KL, and the number of values [4].
+
+    Of the clips with their first text.
+    """
+    prior = Gaussian(*(one[: len(history.patches)] for one in history.prior))
+    both = model.decoder(torch.stack([prior.mean, history.posterior.mean]), history.hidden[: len(prior.mean)])
     ahead, values = _patch_errors(both[0], history.patches, batch)
     rebuilt, _ = _patch_errors(both[1], history.patches, batch)
     _, patch_real = valid_masks(batch, PATCH_FRAMES)
-    kl = (kl_divergence(history.posterior, history.prior) * patch_real).sum()
+    kl = (kl_divergence(history.posterior, prior) * patch_real).sum()
     return torch.stack([ahead.sum(), rebuilt.sum(), kl, values.sum()])
 
 
-def _free_sums(model: Xtts, batch: Batch) -> Tensor:
-    """Sums of the errors of whole clips run freely, and of values [2]."""
-    error, values = _patch_errors(run_whole(model, batch), to_patches(batch.mel, PATCH_FRAMES), batch)
+def _free_sums(model: Xtts, batch: Batch, patches: Sequence[int]) -> Tensor:
+    """Sums of the errors of whole clips of so many patches, longest first, run freely, and of values [2]."""
+    error, values = _patch_errors(run_whole(model, batch, patches), to_patches(batch.mel, PATCH_FRAMES), batch)
     return torch.stack([error.sum(), values.sum()])
 
 
@@ -149,7 +158,8 @@ def resampled_counts(clips: int) -> NDArray[np.float64]:
 
 
 def _patch_errors(predicted: Tensor, patches: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Absolute errors summed over the valid values of each patch, and how many those are: each [batch, patches]."""
+    """Absolute errors of predicted [..., batch, patches, values], summed over the valid values of each patch, and how
+    many those are [batch, patches]."""
     frame_real, _ = valid_masks(batch, PATCH_FRAMES)
     by_frame = (predicted.float() - patches).abs().unflatten(-1, (PATCH_FRAMES, MELS)).sum(-1)
     real = frame_real.unflatten(1, (-1, PATCH_FRAMES))

@@ -75,6 +75,16 @@ def prepare_data(
     return PreparedData(f"{speech.folder}{_SEPARATOR}{speech.fingerprint[:16]}", summary, health, aligned)
 
 
+def data_folder(handle: str) -> Path:
+    """The folder that a handle stands for: features, splits and alignment, nothing outside it."""
+    return Path(handle.rpartition(_SEPARATOR)[0])
+
+
+def data_in(handle: str, folder: Path) -> str:
+    """The same handle for a copy of its folder."""
+    return f"{folder}{_SEPARATOR}{handle.rpartition(_SEPARATOR)[2]}"
+
+
 def open_data(handle: str) -> AlignedSpeech:
     """The speech that a handle stands for; SpeechError if it has changed or gone since the handle was made."""
     folder, _, fingerprint = handle.rpartition(_SEPARATOR)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from xtts.adamw import AdamW
 from xtts.alignment.aligned import AlignedSpeech
@@ -22,10 +24,11 @@ from xtts.corpus.prepared import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.evaluation import Evaluation, Evaluator
 from xtts.flat_parameters import FlatParameters
+from xtts.freed_memory import keep_freed_memory
 from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.model.shape import PRESETS, shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
-from xtts.preparation import PreparedData, open_data, prepare_data
+from xtts.preparation import PreparedData, data_folder, data_in, open_data, prepare_data
 from xtts.samples import write_real_samples, write_samples
 from xtts.synthesis import Speaker
 from xtts.weighting import WEIGHTINGS, weighting_named
@@ -134,6 +137,8 @@ class XttsTrainer:
         self.settings = settings = Settings.of(params)
         self.seed = seed
         self._device = _device(settings.device)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self._batches, self._evaluator = _evaluator(
             data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
@@ -178,7 +183,7 @@ class XttsTrainer:
     def checkpoint_bytes(cls, params: Mapping[str, object]) -> int:
         """The size of a checkpoint, to a percent: parameters and the optimiser's two moments, built without memory."""
         settings = Settings.of(params)
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutInitialValues():
             model = build_model(settings, _USUAL_SYMBOLS, seed=0)
         return 3 * sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
@@ -191,6 +196,16 @@ class XttsTrainer:
     def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
         """Features, splits and alignment of a folder of speech, once for all trials; see prepare_data."""
         return prepare_data(data, val_data, **options)
+
+    @classmethod
+    def data_folder(cls, data: str) -> Path:
+        """The folder that a handle stands for: all that trials read is in it."""
+        return data_folder(data)
+
+    @classmethod
+    def data_in(cls, data: str, folder: Path) -> str:
+        """The same handle for a copy of its folder."""
+        return data_in(data, folder)
 
     @property
     def aligned(self) -> AlignedSpeech:
@@ -247,6 +262,18 @@ class XttsTrainer:
         ]
         evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, figures.objective))
         return metrics | self._validation_figures(figures) | {"evaluations": evaluations}
+
+    def updates_per_second(self, seconds: float) -> float:
+        """Train for at least so long on one batch after the other, and say how fast: the model is no trial's then."""
+        batches = self._batches.epoch(self._train, self.seed, 1, self._budget)
+        noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, 1, "noise"))
+        record = torch.zeros(len(_STEP_COLUMNS), device=self._device, dtype=torch.float32)
+        begun, before = time.perf_counter(), self._updates
+        for items in cycle(batches):
+            self._step(items, noise, record)
+            if time.perf_counter() - begun >= seconds:
+                break
+        return (self._updates - before) / (time.perf_counter() - begun)
 
     def state_dict(self) -> dict[str, object]:
         """All that going on bit for bit needs; what is random follows from seed and epoch."""
@@ -393,6 +420,17 @@ class XttsTrainer:
             if not bool(parameter.isfinite().all()):
                 return {"step": self._updates, "term": f"parameter {name}", "value": "nan or inf"}
         return None
+
+
+class WithoutInitialValues(TorchFunctionMode):
+    """Draws no numbers: on the meta device that would import torch's compiler, for values that are not there."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 _USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest

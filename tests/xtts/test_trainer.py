@@ -7,7 +7,9 @@ import math
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -336,6 +338,22 @@ def test_the_order_of_the_rows_in_a_data_folder_does_not_matter(learnable, tmp_p
     assert torch.equal(parameters(one), parameters(other))
 
 
+def test_a_copy_of_the_prepared_data_elsewhere_is_the_same_data(learnable, tmp_path):
+    handle, there = learnable.prepared.data, tmp_path / "node"
+    shutil.copytree(XttsTrainer.data_folder(handle), there)
+    moved = XttsTrainer.data_in(handle, there)
+    assert moved != handle
+    assert XttsTrainer.data_folder(moved) == there
+    one, other = learnable.trainer(), replace(learnable, prepared=replace(learnable.prepared, data=moved)).trainer()
+    assert comparable(one.train_epoch()) == comparable(other.train_epoch())
+    assert torch.equal(parameters(one), parameters(other))
+    for name, trainer in (("here", one), ("gone", other)):
+        (tmp_path / name).mkdir()
+        trainer.export_best(tmp_path / name)
+    for path in filter(Path.is_file, (tmp_path / "here").rglob("*")):
+        assert path.read_bytes() == (tmp_path / "gone" / path.relative_to(tmp_path / "here")).read_bytes(), path.name
+
+
 ELSEWHERE = """
 import hashlib, sys
 from xtts.model.shape import PRESETS, Shape
@@ -405,3 +423,12 @@ def test_data_that_is_no_more_what_it_was_is_refused(learnable: Learnable, damag
     handle = {"changed": f"{folder}#0123456789abcdef", "gone": f"{folder}-gone#{folder.name}", "nonsense": "speech"}
     with pytest.raises(SpeechError):
         XttsTrainer({"model": "mini", "batch_frames": 500}, handle[damage], 1)
+
+
+def test_updates_are_counted_for_about_as_long_as_asked(learnable):
+    trainer = learnable.trainer()
+    begun = time.perf_counter()
+    rate = trainer.updates_per_second(0.2)
+    seconds = time.perf_counter() - begun
+    assert 0.2 <= seconds < 3.0
+    assert trainer.state_dict()["updates"] == pytest.approx(rate * seconds, abs=1.5)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xtts.model.gelu import gelu
+
 
 def rotary_table(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [..., head_width / 2] of rotary position embedding (Su et al. 2021) for places [...]."""
@@ -38,11 +40,15 @@ class Rollout:
     """Places that are filled."""
 
     def add(self, keys: Tensor, values: Tensor) -> None:
-        """One more step of every continuation: keys and values [batch, heads, starts, head_width]."""
-        after = self.taken + keys.shape[2]
-        self.keys[:, :, self.taken : after] = keys
-        self.values[:, :, self.taken : after] = values
+        """One more step of the first clips: keys and values [running, heads, starts, head_width]."""
+        running, after = len(keys), self.taken + keys.shape[2]
+        self.keys[:running, :, self.taken : after] = keys
+        self.values[:running, :, self.taken : after] = values
         self.taken = after
+
+    def of(self, running: int) -> tuple[Tensor, Tensor]:
+        """All keys and values so far of the first `running` clips."""
+        return self.keys[:running, :, : self.taken], self.values[:running, :, : self.taken]
 
 
 class SelfAttention(nn.Module):
@@ -73,13 +79,14 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2)), key, value
 
     def step(self, states: Tensor, table: tuple[Tensor, Tensor], rollout: Rollout, seen: Tensor | None) -> Tensor:
-        """One more step of every continuation: states [batch, starts, width] -> the same shape.
+        """One more step of every continuation: states [running, starts, width] -> the same shape.
 
+        Clips that are done come last in the batch, and are left out here.
         seen [starts, places + longest * starts] is 0 where a start may look and -inf elsewhere; None: everywhere.
         """
         query, key, value = self._project(states, table)
         rollout.add(key, value)
-        keys, values = rollout.keys[:, :, : rollout.taken], rollout.values[:, :, : rollout.taken]
+        keys, values = rollout.of(len(query))
         mask = None if seen is None else seen[:, : rollout.taken].to(query.dtype)
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
@@ -98,7 +105,7 @@ class Block(nn.Module):
         self.feed_out = nn.Linear(4 * width, width)
 
     def _feed(self, states: Tensor) -> Tensor:
-        fed: Tensor = self.feed_out(F.gelu(self.feed_in(self.before_feed(states)), approximate="tanh"))
+        fed: Tensor = self.feed_out(gelu(self.feed_in(self.before_feed(states))))
         return states + fed
 
     def forward(

@@ -22,12 +22,21 @@ class Gaussian(NamedTuple):
 
         In bfloat16 a difference of two log standard deviations would lose most of its digits: float32 at least.
         """
-        mean, log_sd = (raw.float() if raw.dtype == torch.bfloat16 else raw).chunk(2, dim=-1)
+        mean, log_sd = _precise(raw).chunk(2, dim=-1)
         return cls(mean, _LOG_SD_LIMIT * torch.tanh(log_sd / _LOG_SD_LIMIT))
+
+    @staticmethod
+    def mean_from_raw(raw: Tensor) -> Tensor:
+        """The mean that from_raw gives, alone."""
+        return _precise(raw).chunk(2, dim=-1)[0]
 
     def at(self, noise: Tensor) -> Tensor:
         """The sample that standard normal noise [..., latent] stands for."""
         return self.mean + self.log_sd.exp() * noise
+
+
+def _precise(raw: Tensor) -> Tensor:
+    return raw.float() if raw.dtype == torch.bfloat16 else raw
 
 
 def kl_divergence(q: Gaussian, p: Gaussian) -> Tensor:

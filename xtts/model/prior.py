@@ -86,13 +86,14 @@ class Prior(nn.Module):
         text: Tensor,
         table: tuple[Tensor, Tensor],
         seen: Tensor | None,
-    ) -> tuple[Tensor, Gaussian]:
-        """One more step of every continuation.
+    ) -> tuple[Tensor, Tensor]:
+        """One more step of every continuation of the first clips, as many as are given.
 
-        before [batch, starts, latent] is the latent before the place, text [batch, starts, width], table the rotary
-        places, seen what each may look at -> hidden states [batch, starts, width] and the prior.
+        before [running, starts, latent] is the latent before the place, text [running, starts, width], table the rotary
+        places, seen what each may look at -> hidden states [running, starts, width] and the prior's mean.
         """
         states = self.history(before) + text
         for block, rollout in zip(self.blocks, rollouts, strict=True):
             states = cast(Block, block).step(states, table, rollout, seen)
-        return self._finish(states)
+        hidden = self.norm(states)
+        return hidden, Gaussian.mean_from_raw(self.out(hidden))
