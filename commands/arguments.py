@@ -61,6 +61,8 @@ def sweep_parser() -> argparse.ArgumentParser:
     add("--concurrent", type=int, metavar="N", help="trials side by side (default: planned from the machine)")
     add("--name", help="the run's name (default: space and time)")
     _add_output(parser)
+    _add_address(parser)
+    _add_storage(parser)
     _add_wandb(parser)
     _add_lang(parser)
     add("--trainer", default=TRAINER, metavar="MODULE:CLASS", help="somebody's own trainer")
@@ -87,6 +89,9 @@ def command_parser(command: str) -> argparse.ArgumentParser:
         add("--budget", metavar="TIME", help="wall-clock budget of this command")
     if command in ("resume", "confirm"):
         _add_wandb(parser)
+        _add_address(parser)
+    if command in ("resume", "confirm", "report", "export", "publish", "say"):
+        _add_storage(parser)
     if command in ("resume", "confirm", "report"):
         _add_lang(parser)
     if command == "publish":
@@ -130,6 +135,16 @@ def _add_wandb(parser: argparse.ArgumentParser) -> None:
 def _add_lang(parser: argparse.ArgumentParser) -> None:
     help_text = "of the summary and of report.html: English or Persian (default: en)"
     parser.add_argument("--lang", choices=("en", "fa"), default="en", help=help_text)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    help_text = "a Ray cluster to run on: auto (the one on this machine), HOST:PORT or ray://HOST:10001"
+    parser.add_argument("--address", metavar="ADDR", help=help_text)
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
+    help_text = "what all nodes reach: a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER; keeps all to go on elsewhere"
+    parser.add_argument("--storage", metavar="URI", help=help_text)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from commands.found import found_folder
 from commands.session import close, recording_for, surroundings
 
 
 def run(options: argparse.Namespace) -> int:
     """Train what the next look needs, and close with the verdict."""
     from sweeps.budget import parse_duration
-    from sweeps.run_folder import find_run
     from sweeps.sweep import confirm
 
     result = confirm(
-        find_run(Path(options.output), options.name).path,
+        found_folder(options, options.name).path,
         seeds=options.seeds,
         with_rivals=options.rivals,
         budget_seconds=parse_duration(options.budget) if options.budget else None,
+        address=options.address,
+        storage=options.storage,
         **surroundings(options, recording_for(options)),
     )
     return close(result, options.json, options.lang)

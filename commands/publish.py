@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from commands.found import found_folder
 
 
 def run(options: argparse.Namespace) -> int:
     """Upload, and say where it is."""
-    from sweeps.run_folder import find_run
     from wiring import publish_run
 
-    folder = find_run(Path(options.output), options.name)
+    folder = found_folder(options, options.name)
     print("\n".join(publish_run(folder, options.project, options.entity, print)))
     return 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from commands.found import found_folder
+
 
 def run(options: argparse.Namespace) -> int:
     """Write a wav file."""
-    from sweeps.run_folder import RunFolder, check_name, find_run
+    from sweeps.run_folder import RunFolder, check_name
     from xtts.errors import SpeechError
     from xtts.mel import SAMPLE_RATE
     from xtts.samples import write_wav
@@ -17,9 +19,8 @@ def run(options: argparse.Namespace) -> int:
     if len(options.words) > 2:
         raise SpeechError(f"{len(options.words)} words: put the text in quotes, with the run's name before it or none")
     name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
-    folder = RunFolder(Path(options.output) / check_name(name)) if name else find_run(Path(options.output))
-    if not folder.best.is_dir():
-        folder = find_run(Path(options.output), name)
+    known = RunFolder(Path(options.output) / check_name(name)) if name else None  # a train run speaks, too
+    folder = known if known is not None and known.best.is_dir() else found_folder(options, name)
     samples = Speaker.load(folder.best).say(text, options.voice)
     try:
         write_wav(Path(options.file), samples)

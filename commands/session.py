@@ -45,7 +45,7 @@ def page(lang: str = "en") -> Any:
 
 
 def close(result: SweepResult, as_json: bool, lang: str) -> int:
-    """Say what came out, with the page written once more; the exit code. A Ctrl-C cuts short the page alone."""
+    """Say what came out; the exit code. A Ctrl-C leaves out the findings alone."""
     from dataclasses import replace
 
     from sweeps.closing import closing_lines, result_as_dict
@@ -53,7 +53,7 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
     findings: Sequence[str] = []
     try:
         if result.ended != "interrupted":
-            findings = _last_page(result, lang)
+            findings = _findings(result, lang)
     except KeyboardInterrupt:
         result = replace(result, ended="interrupted", reason="interrupted")
     say = printer(as_json)
@@ -64,10 +64,8 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
     return 130 if result.ended == "interrupted" else 0
 
 
-def _last_page(result: SweepResult, lang: str) -> Sequence[str]:
-    """Write the page again, now that best/ holds samples to listen to; what is found in the run."""
+def _findings(result: SweepResult, lang: str) -> Sequence[str]:
     from sweeps.run_record import read_run
-    from wiring import closing_findings, write_page
+    from wiring import closing_findings
 
-    write_page(result.folder, lang)
     return closing_findings(read_run(result.folder.path), lang)

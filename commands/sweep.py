@@ -7,6 +7,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,28 +22,29 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check the request, prepare the speech, search, close."""
-    from dataclasses import replace
-
+    """Check the request, join the cluster if one is given, prepare the speech, search, close."""
     from sweeps import sweep
-    from sweeps.run_folder import unused_folder
+    from sweeps.throughput import measured_plan
+    from xtts.cache_folder import cache_folder
 
     request = _request(options)
     trainer = sweep.check(request)
-    plan = sweep.plan_for(request)
-    folder = unused_folder(request.output, request.name)
-    recording = recording_for(options)
-    prepared = prepare(trainer, options)
-    request = replace(request, data=prepared.data, data_summary=prepared.summary)
     say = printer(options.json)
-    for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
-        say(line)
-    if options.dry_run:
-        from sweeps.disk_use import disk_estimate, state_bytes
+    with sweep.place_of(request, say) as place:
+        plan = sweep.plan_at(place, request)
+        folder = sweep.unused(place, request)
+        recording = recording_for(options)
+        prepared = prepare(trainer, options)
+        request = replace(request, data=prepared.data, data_summary=prepared.summary)
+        plan = measured_plan(plan, request, trainer, cache_folder() / "plans", start=not options.dry_run)
+        for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
+            say(line)
+        if options.dry_run:
+            from sweeps.disk_use import disk_estimate, state_bytes
 
-        say(f"disk         {disk_estimate(request, plan, state_bytes(trainer, request.shared_params))}")
-        return _dry_run(options, request, plan, say)
-    result = sweep.run(request, **surroundings(options, recording))
+            say(f"disk         {disk_estimate(request, plan, state_bytes(trainer, request.shared_params))}")
+            return _dry_run(options, request, plan, say)
+        result = sweep.run(request, place=place, plan=plan, **surroundings(options, recording))
     return close(result, options.json, options.lang)
 
 
@@ -51,6 +53,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
     from sweeps.budget import Budget, parse_duration
     from sweeps.request import SweepRequest
     from sweeps.space import load_space
+    from sweeps.storage import storage_uri
     from sweeps.trainer import known_params, load_trainer
 
     space = load_space(options.space)
@@ -76,6 +79,8 @@ def _request(options: argparse.Namespace) -> SweepRequest:
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         allow_unsafe=options.allow_unsafe,
+        address=options.address,
+        storage=None if options.storage is None else storage_uri(options.storage),
         confirm_seeds=0 if space.controls else options.confirm_seeds,
         rivals=options.rivals,
         command=shlex.join(["python", "run_sweep.py", *options.given]),

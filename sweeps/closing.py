@@ -59,7 +59,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     lines += [line(say["rival"], _rival(record, lang)) for record in rivals]
     lines.append(line(say["rungs"], _correlation(result.correlation, lang)))
     if result.ended == "interrupted":
-        lines.append(line(say["resume"], f"python run_sweep.py resume {folder.name}{_output(result)}"))
+        lines.append(line(say["resume"], f"python run_sweep.py resume {folder.name}{_place(result)}"))
         return lines
     if best is not None:
         lines.append(line(say["config"], str(folder.best_config)))
@@ -197,6 +197,7 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _output(result: SweepResult) -> str:
-    output = str(result.folder.path.parent)
-    return "" if output == "runs" else f" --output {output}"
+def _place(result: SweepResult) -> str:
+    output, address = str(result.folder.path.parent), result.address
+    where = "" if output == "runs" else f" --output {output}"
+    return where if address is None else f"{where} --address {address}"

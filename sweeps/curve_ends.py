@@ -19,14 +19,73 @@ def full_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [record for record in records if record.status == "finished" and record.objective is not None]
 
 
+class FullLengthCurves:
+    """The curves of one journal's full-length trials, each taken in once, so that a decision costs little after many.
+
+    What is told of them is in the order of their start, and the same as from all records at once.
+    """
+
+    def __init__(self, records: Sequence[TrialRecord] = ()) -> None:
+        self._records: list[TrialRecord] = []
+        self._known: set[str] = set()
+        self._places: list[int] = []
+        self._order = np.arange(0)
+        self._table = np.empty((0, 1))
+        self._ends: np.ndarray | None = None
+        self._at: dict[int, list[float]] = {}
+        self.take_in(records)
+
+    def take_in(self, records: Sequence[TrialRecord]) -> None:
+        """Add those that have come to their end since; `records` are the journal's, in the order of their start."""
+        known = len(self._records)
+        for place, record in enumerate(records):
+            if record.status == "finished" and record.trial_id not in self._known and record.objective is not None:
+                self._add(place, record)
+        if len(self._records) > known:
+            self._order = np.argsort(self._places)
+            self._ends = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def ids(self) -> list[str]:
+        """The trials' ids."""
+        return [self._records[row].trial_id for row in self._order]
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Where they ended, [trials]."""
+        if self._ends is None:
+            table = self._table[self._order]
+            self._ends = _ends(table, _noise(table))
+        return self._ends
+
+    def at(self, epoch: int) -> np.ndarray:
+        """Their running best at an epoch, [trials]; NaN where they did not report it."""
+        known = self._at.setdefault(epoch, [])
+        known += [record.running_best.get(epoch, math.nan) for record in self._records[len(known) :]]
+        return np.array(known)[self._order]
+
+    def _add(self, place: int, record: TrialRecord) -> None:
+        row, used, (room, width) = _table([values_by_epoch(record)])[0], len(self._records), self._table.shape
+        if used == room or len(row) > width:
+            larger = np.full((max(2 * used, 64), max(width, len(row))), np.nan)
+            larger[:used, :width] = self._table[:used]
+            self._table = larger
+        self._table[used, : len(row)] = row
+        self._records.append(record)
+        self._known.add(record.trial_id)
+        self._places.append(place)
+
+
 def curve_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
     """The end of each full-length trial by its id: its last value, or an earlier one that is better beyond the noise.
 
     Where noise does not shrink along the curve this differs from the best epoch's value by less than the noise.
     """
-    finished = full_length(records)
-    noise = epoch_noise(finished)
-    return {record.trial_id: _end(record, noise) for record in finished}
+    curves = FullLengthCurves(records)
+    return dict(zip(curves.ids, curves.ends.tolist(), strict=True))
 
 
 def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
@@ -35,21 +94,7 @@ def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
     A bend that the curves share is none, and neither is one that only a few of them have; epochs that fewer than three
     curves tell of are left out. The first and the last epoch are given their neighbour's.
     """
-    curves = [values_by_epoch(record) for record in records]
-    last = max((epoch for curve in curves for epoch in curve), default=0)
-    table = np.full((len(curves), last + 1), np.nan)
-    for row, curve in zip(table, curves, strict=True):
-        row[list(curve)] = list(curve.values())
-    bends = (table[:, 2:] - 2 * table[:, 1:-1] + table[:, :-2]) / math.sqrt(6)
-    noise = {
-        epoch: _spread(bend[np.isfinite(bend)])
-        for epoch, bend in enumerate(bends.T, 1)
-        if np.isfinite(bend).sum() >= FEWEST_CURVES
-    }
-    for edge, neighbour in ((1, 2), (last, last - 1)):
-        if neighbour in noise:
-            noise.setdefault(edge, noise[neighbour])
-    return noise
+    return _noise(_table([values_by_epoch(record) for record in records]))
 
 
 def values_by_epoch(record: TrialRecord) -> dict[int, float]:
@@ -62,18 +107,43 @@ def values_by_epoch(record: TrialRecord) -> dict[int, float]:
     return found
 
 
+def _table(curves: Sequence[Mapping[int, float]]) -> np.ndarray:
+    """Values [curves, epochs + 1]; NaN where there is none, as in column 0."""
+    last = max((epoch for curve in curves for epoch in curve), default=0)
+    table = np.full((len(curves), last + 1), np.nan)
+    for row, curve in zip(table, curves, strict=True):
+        row[list(curve)] = list(curve.values())
+    return table
+
+
+def _noise(table: np.ndarray) -> dict[int, float]:
+    last = _last(table).max(initial=0)
+    by_epoch = np.ascontiguousarray(table.T)
+    bends = (by_epoch[2:] - 2 * by_epoch[1:-1] + by_epoch[:-2]) / math.sqrt(6)
+    told = [bend[np.isfinite(bend)] for bend in bends]
+    noise = {epoch: _spread(bend) for epoch, bend in enumerate(told, 1) if len(bend) >= FEWEST_CURVES}
+    for edge, neighbour in ((1, 2), (last, last - 1)):
+        if neighbour in noise:
+            noise.setdefault(edge, noise[neighbour])
+    return noise
+
+
+def _last(table: np.ndarray) -> np.ndarray:
+    """The last epoch that each curve tells of, [curves]; 0 for one without values."""
+    told: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
+    return told
+
+
 def _spread(values: np.ndarray) -> float:
     """The standard deviation by the median absolute deviation, which outliers do not move."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _end(record: TrialRecord, noise: Mapping[int, float]) -> float:
-    curve = values_by_epoch(record)
-    last = curve[max(curve)]
+def _ends(table: np.ndarray, noise: Mapping[int, float]) -> np.ndarray:
     worse = 1.0 if OBJECTIVE.mode == "min" else -1.0
-    better = [
-        value
-        for epoch, value in curve.items()
-        if OBJECTIVE.better(value + worse * BEYOND_NOISE * noise.get(epoch, 0.0), last)
-    ]
-    return min((*better, last), key=lambda value: worse * value)
+    by_epoch = BEYOND_NOISE * np.array([noise.get(epoch, 0.0) for epoch in range(table.shape[1])])
+    values, rows, last = worse * table, np.arange(len(table)), _last(table)
+    final = values[rows, last]
+    better = np.where(values + by_epoch < final[:, None], values, np.inf)
+    ends: np.ndarray = worse * np.minimum(better.min(axis=1, initial=np.inf), final)
+    return ends

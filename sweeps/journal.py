@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -32,8 +32,10 @@ def read(path: Path) -> list[TrialRecord]:
 class Journal:
     """An open trials.jsonl with the records that it makes; opening it removes a torn last line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, written: Callable[[bytes], None] = lambda line: None) -> None:
+        """`written` hears each line once it is on disk."""
         self._path = path
+        self._written = written
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             content = b"".join(iter(lambda: os.read(self._file, 1 << 20), b""))
@@ -72,6 +74,7 @@ class Journal:
             raise write_failure(self._path, error) from error
         self._size += len(line)
         add_event(self._by_id, given)
+        self._written(line)
         return given
 
     def close(self) -> None:

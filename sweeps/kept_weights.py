@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.checkpoint import BEST, LAST, UnreadableCheckpointError, load_checkpoint
+from sweeps.checkpoint import UnreadableCheckpointError
+from sweeps.checkpoint_shelf import CheckpointShelf
 from sweeps.confirmation import CONFIRMATION
 from sweeps.records import TrialRecord
 from sweeps.run_folder import RunFolder
@@ -19,7 +19,7 @@ from sweeps.trainer import Trainer
 KEPT = 3
 
 
-def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
+def tidy_checkpoints(shelf: CheckpointShelf, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
     """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
     config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything."""
     records = list(records)
@@ -27,7 +27,7 @@ def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: T
         (record for record in records if record.status is not None and record.recommendable),
         key=lambda record: (record.objective or 0.0, record.trial_id),
     )
-    (folder.checkpoints / ended.trial_id / LAST).unlink(missing_ok=True)
+    shelf.drop_last(ended.trial_id)
     firsts: dict[str | None, TrialRecord] = {}
     for record in sorted(records, key=lambda record: record.seed):
         if record.origin == CONFIRMATION:
@@ -35,10 +35,8 @@ def tidy_checkpoints(folder: RunFolder, records: Iterable[TrialRecord], ended: T
     defaults = [record for record in records if record.origin == "default"]
     kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values(), *defaults)}
     over = {record.trial_id for record in records if record.status not in (None, "budget")} - kept
-    with contextlib.suppress(FileNotFoundError):
-        for path in folder.checkpoints.iterdir():
-            if path.name in over:
-                shutil.rmtree(path, ignore_errors=True)
+    for trial_id in shelf.trials() & over:
+        shelf.drop(trial_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,7 @@ class Beside:
 
 def export_best(
     folder: RunFolder,
+    shelf: CheckpointShelf,
     best: TrialRecord,
     trainer_class: type[Trainer],
     params: Mapping[str, object],
@@ -64,11 +63,10 @@ def export_best(
     Where its weights are gone, the first of the `same_config` runs that has some takes its place. `beside` may add what
     its trainer's `export_beside` writes to compare with.
     """
-    found = (one for one in (best, *same_config) if (folder.checkpoints / one.trial_id / BEST).is_file())
-    best = next(found, best)
+    best = next((one for one in (best, *same_config) if shelf.has_best(one.trial_id)), best)
     try:
-        checkpoint = load_checkpoint(folder.checkpoints / best.trial_id / BEST)
-    except (FileNotFoundError, UnreadableCheckpointError) as error:
+        checkpoint = shelf.load_best(best.trial_id)
+    except (OSError, UnreadableCheckpointError) as error:
         return f"best/ could not be written: {error}"
     trainer = trainer_class(params, data, best.seed)
     export = getattr(trainer, "export_best", None)
@@ -81,7 +79,7 @@ def export_best(
     try:
         export(Path(temporary))
         if beside is not None:
-            _export_beside(folder, beside, trainer_class, data, temporary)
+            _export_beside(shelf, beside, trainer_class, data, temporary)
         shutil.rmtree(folder.best, ignore_errors=True)
         temporary.rename(folder.best)
     finally:
@@ -89,13 +87,13 @@ def export_best(
     return None
 
 
-def _export_beside(folder: RunFolder, beside: Beside, trainer_class: Any, data: str, target: Path) -> None:
+def _export_beside(shelf: CheckpointShelf, beside: Beside, trainer_class: Any, data: str, target: Path) -> None:
     """Let that trial's weights add to best/, where they are there and the trainer knows how."""
     if not hasattr(trainer_class, "export_beside"):
         return
     try:
-        checkpoint = load_checkpoint(folder.checkpoints / beside.record.trial_id / BEST)
-    except (FileNotFoundError, UnreadableCheckpointError):
+        checkpoint = shelf.load_best(beside.record.trial_id)
+    except (OSError, UnreadableCheckpointError):
         return
     trainer = trainer_class(beside.params, data, beside.record.seed)
     trainer.load_state_dict(checkpoint.state)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweeps.configuration import Configuration
-from sweeps.curve_ends import curve_ends, full_length, values_by_epoch
+from sweeps.curve_ends import FullLengthCurves, curve_ends, values_by_epoch
 from sweeps.limits import Limits
 from sweeps.objective import OBJECTIVE
 from sweeps.optuna_store import searched_values
@@ -42,26 +42,36 @@ KEPT = 10
 
 def preload() -> None:
     """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    for module in ("scipy.stats", "scipy.special", "sweeps.surrogate"):
+    for module in ("scipy.stats", "scipy.special", "sweeps.surrogate", "sweeps.many_at_once"):
         importlib.import_module(module)
 
 
 def suggest(
-    space: Space, limits: Limits, records: Sequence[TrialRecord], *, seed: int, number: int
+    space: Space,
+    limits: Limits,
+    records: Sequence[TrialRecord],
+    *,
+    seed: int,
+    number: int,
+    curves: FullLengthCurves | None = None,
 ) -> Configuration | None:
-    """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out."""
-    if len(full_length(records)) < FEWEST_FULL_LENGTH:
+    """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out.
+
+    `curves`, where they are known already, are those of `records`.
+    """
+    curves = FullLengthCurves(records) if curves is None else curves
+    if len(curves) < FEWEST_FULL_LENGTH:
         return None
     from sweeps.surrogate import fit
 
-    told = _told(records)
+    told = _told(records, curves)
     known = observations(space, told)
     fitted = fit(known)
-    running = _points(space, [record for record in told if record.status is None])
+    running = points_of(space, [record for record in told if record.status is None])
     ends = known.points[known.levels == 0]
     chance = np.random.default_rng([seed, number])
     tried = {record.identity for record in records}
-    for units in _best_candidates(space, limits, fitted.believing(running), np.vstack([ends, running]), chance):
+    for units in best_candidates(space, limits, fitted.believing(running), np.vstack([ends, running]), chance):
         config = space.at(units.tolist(), limits)
         if config.identity not in tried:
             return config
@@ -115,38 +125,51 @@ def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
     return found
 
 
-def _told(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+def best_ends(curves: FullLengthCurves, count: int) -> list[str]:
+    """The ids of the trials with the best ends, the best first."""
+    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    ends = zip(curves.ids, curves.ends.tolist(), strict=True)
+    return [trial_id for trial_id, _ in sorted(ends, key=lambda entry: (sign * entry[1], entry[0]))[:count]]
+
+
+def _told(records: Sequence[TrialRecord], curves: FullLengthCurves) -> Sequence[TrialRecord]:
     """The trials that the model hears of: all of them, or of very many the best ends, the newest and those that run."""
     if len(records) <= TOLD_AT_MOST:
         return records
-    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
-    ends = curve_ends(records)
-    best = sorted(ends, key=lambda trial_id: (sign * ends[trial_id], trial_id))[: TOLD_AT_MOST // 2]
-    kept = {*best, *(record.trial_id for record in records[-(TOLD_AT_MOST // 2) :])}
+    kept = {*best_ends(curves, TOLD_AT_MOST // 2), *(record.trial_id for record in records[-(TOLD_AT_MOST // 2) :])}
     return [record for record in records if record.trial_id in kept or record.status is None]
 
 
-def _best_candidates(
+def best_candidates(
     space: Space, limits: Limits, fitted: Surrogate, known: np.ndarray, chance: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Points of the unit cube over the searched parameters, the most promising first."""
-    expected = fitted.ends(known)[0]
-    best = float(expected.min())
-    good = _units(space, known[np.argsort(expected, kind="stable")[:3]])
-    near = [_moved(good, distance, chance) for distance in NEAR_DISTANCES for _ in range(NEAR_CANDIDATES)]
-    candidates = np.vstack([chance.random((SPREAD_CANDIDATES, len(space.searched))), *near])
-    kept = _most_promising(space, limits, fitted, candidates, best)
+    candidates, best = first_candidates(space, fitted, known, chance)
+    kept = most_promising(space, limits, fitted, candidates, best)
     for distance in REFINEMENTS:
         near = [_moved(kept, distance, chance) for _ in range(NEAR_CANDIDATES)]
-        kept = _most_promising(space, limits, fitted, np.vstack([kept, *near]), best)
+        kept = most_promising(space, limits, fitted, np.vstack([kept, *near]), best)
     yield from kept
 
 
-def _most_promising(space: Space, limits: Limits, fitted: Surrogate, candidates: np.ndarray, best: float) -> np.ndarray:
+def first_candidates(
+    space: Space, fitted: Surrogate, known: np.ndarray, chance: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Points all over the unit cube and around the best of the `known`, and the best end expected of these."""
+    expected = fitted.ends(known)[0]
+    good = units_of(space, known[np.argsort(expected, kind="stable")[:3]])
+    near = [_moved(good, distance, chance) for distance in NEAR_DISTANCES for _ in range(NEAR_CANDIDATES)]
+    return np.vstack([chance.random((SPREAD_CANDIDATES, len(space.searched))), *near]), float(expected.min())
+
+
+def most_promising(
+    space: Space, limits: Limits, fitted: Surrogate, candidates: np.ndarray, best: float, count: int = KEPT
+) -> np.ndarray:
+    """The feasible candidates with the largest expected improvement on `best`, the largest first."""
     if space.ratios is not None:
         candidates = candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
-    promise = log_expected_improvement(*fitted.ends(_encoded(space, candidates)), best)
-    return candidates[np.argsort(-promise, kind="stable")[:KEPT]]
+    promise = log_expected_improvement(*fitted.ends(encoded(space, candidates)), best)
+    return candidates[np.argsort(-promise, kind="stable")[:count]]
 
 
 def log_expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -167,9 +190,10 @@ def _moved(points: np.ndarray, distance: float, chance: np.random.Generator) -> 
     return np.clip(points + distance * chance.standard_normal(points.shape), 0.0, 1.0)
 
 
-def _points(space: Space, records: Sequence[TrialRecord]) -> np.ndarray:
+def points_of(space: Space, records: Sequence[TrialRecord]) -> np.ndarray:
+    """The configs as the process sees them, [records inside this space, columns]."""
     points = [point for record in records if (point := _point(space, record)) is not None]
-    width = _encoded(space, np.zeros((1, len(space.searched)))).shape[1]
+    width = encoded(space, np.zeros((1, len(space.searched)))).shape[1]
     return np.array(points).reshape(-1, width)
 
 
@@ -178,10 +202,10 @@ def _point(space: Space, record: TrialRecord) -> np.ndarray | None:
     values = searched_values(space, record)
     units = [parameter.unit(values.get(parameter.name)) for parameter in space.searched]
     given = [unit for unit in units if unit is not None]
-    return _encoded(space, np.array([given]))[0] if len(given) == len(units) else None
+    return encoded(space, np.array([given]))[0] if len(given) == len(units) else None
 
 
-def _encoded(space: Space, units: np.ndarray) -> np.ndarray:
+def encoded(space: Space, units: np.ndarray) -> np.ndarray:
     """Unit-cube points [n, searched] with a column for each value of a categorical parameter, all equally far apart."""
     columns = []
     for parameter, column in zip(space.searched, units.T, strict=True):
@@ -193,7 +217,7 @@ def _encoded(space: Space, units: np.ndarray) -> np.ndarray:
     return np.hstack(columns)
 
 
-def _units(space: Space, points: np.ndarray) -> np.ndarray:
+def units_of(space: Space, points: np.ndarray) -> np.ndarray:
     """The inverse of `_encoded`; a category comes back as the middle of its share."""
     columns, at = [], 0
     for parameter in space.searched:

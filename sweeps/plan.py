@@ -32,12 +32,21 @@ class Plan:
     gpus_per_trial: float
     cores: int
     gpus: int
+    nodes: int = 1
+    follows_nodes: bool | None = None
+    """On a cluster: whether as many trials run as the nodes have room for, also when nodes join; None on one machine"""
+    updates_per_second: Mapping[str, float] | None = None
+    """Of all trials together, by 'trials x threads', where that was measured to choose between them"""
 
     def __str__(self) -> str:
         trials = "trial" if self.concurrent == 1 else "trials"
         threads = "thread" if self.threads == 1 else "threads"
         gpu = f", {self.gpus_per_trial:g} of {self.gpus} GPUs each" if self.gpus_per_trial else ""
-        return f"{self.concurrent} {trials} at a time, {self.threads} {threads} each, on {self.cores} cores{gpu}"
+        where = f"{self.cores} cores" + (f" of {self.nodes} nodes" if self.nodes > 1 else "")
+        rates = (self.updates_per_second or {}).items()
+        measured = ", ".join(f"{layout.replace('x', ' x ')} {rate:.3g}" for layout, rate in rates)
+        why = f" (measured, trials x threads: {measured} updates a second)" if measured else ""
+        return f"{self.concurrent} {trials} at a time, {self.threads} {threads} each, on {where}{gpu}{why}"
 
     def as_dict(self) -> dict[str, object]:
         """Plain data for sweep.yaml."""
@@ -52,6 +61,18 @@ def plan_from_mapping(given: Mapping[str, object]) -> Plan:
         raise RequestError(f"sweep.yaml, plan: {error}") from error
 
 
+def impossible_shares(concurrent: int | None, cpus_per_trial: float | None, gpus_per_trial: float | None) -> list[str]:
+    """What no machine can give, one line each."""
+    problems = [
+        f"{name} {value:g}: must be above 0"
+        for name, value in (("--concurrent", concurrent), ("--cpus-per-trial", cpus_per_trial))
+        if value is not None and value <= 0
+    ]
+    if gpus_per_trial is not None and gpus_per_trial < 0:
+        problems.append(f"--gpus-per-trial {gpus_per_trial:g}: must not be negative")
+    return problems
+
+
 def make_plan(
     machine: Machine,
     trials: int,
@@ -61,13 +82,7 @@ def make_plan(
     gpus_per_trial: float | None = None,
 ) -> Plan:
     """As many trials as the machine has cores (or GPUs) for; RequestError where what was asked for does not fit."""
-    problems = [
-        f"{name} {value:g}: must be above 0"
-        for name, value in (("--concurrent", concurrent), ("--cpus-per-trial", cpus_per_trial))
-        if value is not None and value <= 0
-    ]
-    if gpus_per_trial is not None and gpus_per_trial < 0:
-        problems.append(f"--gpus-per-trial {gpus_per_trial:g}: must not be negative")
+    problems = impossible_shares(concurrent, cpus_per_trial, gpus_per_trial)
     if cpus_per_trial is not None and cpus_per_trial > machine.cores:
         problems.append(f"--cpus-per-trial {cpus_per_trial:g}: this machine has {machine.cores} cores")
     if gpus_per_trial is not None and gpus_per_trial > machine.gpus:

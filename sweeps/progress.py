@@ -47,14 +47,15 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """Expected seconds to the end, from the epochs that ended trials took; None before the first has ended."""
-        ended = [record for record in self.records if record.status is not None]
-        epochs_done = sum(record.epochs for record in self.records)
+        ended = [record.epochs for record in self.records if record.status is not None]
+        running = [record.epochs for record in self.records if record.status is None]
+        epochs_done = sum(ended) + sum(running)
         if not ended or not epochs_done:
             return None
-        epochs_each = sum(record.epochs for record in ended) / len(ended)
-        running = sum(max(epochs_each - record.epochs, 0) for record in self.records if record.status is None)
+        epochs_each = sum(ended) / len(ended)
+        still = sum(max(epochs_each - epochs, 0) for epochs in running)
         confirming = sum(record.role in BESIDE for record in self.records)
-        to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + running
+        to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + still
         to_come += max(self.confirm_runs - confirming, 0) * self.budget.epochs
         left = self.seconds * to_come / epochs_done
         return left if self.budget.seconds is None else min(left, max(self.budget.seconds - self.seconds, 0.0))
@@ -151,10 +152,13 @@ class LineDisplay:
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._all_told = 0  # so many from the first on; a sweep may have thousands
 
     def update(self, progress: Progress) -> None:
         """Print the trials that have ended since the last call."""
-        for record in progress.records:
+        while self._all_told < len(progress.records) and progress.records[self._all_told].trial_id in self._told:
+            self._all_told += 1
+        for record in progress.records[self._all_told :]:
             if record.status is not None and record.trial_id not in self._told:
                 self._told.add(record.trial_id)
                 values = {**record.coordinates, **record.params}

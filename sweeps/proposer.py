@@ -1,4 +1,7 @@
-"""Which config comes next: the default, then a scrambled Sobol cohort, then the model; never one twice."""
+"""Which config comes next: the default, then a scrambled Sobol cohort, then the model; never one twice.
+
+Where very many trials run at once the model plans several configs at a time (sweeps/many_at_once.py).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.configuration import Configuration
+from sweeps.curve_ends import FullLengthCurves
 from sweeps.limits import Limits
 from sweeps.records import TrialRecord
 from sweeps.space import Space
 
 LARGEST_COHORT = 4
+MANY = 64  # running trials, from which on several configs are planned at a time
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
 
 
@@ -30,13 +35,16 @@ class Proposal:
 
 
 class Proposer:
-    """Proposes a trial from its number and the records before it: the same sweep proposes the same, resumed or not."""
+    """Proposes a trial from its number and the records before it, always of one journal: the same sweep proposes the
+    same, resumed or not. Only what a sweep of very many trials at once had planned when it ended is planned anew."""
 
     def __init__(self, space: Space, limits: Limits, *, seed: int, cohort: int) -> None:
         self._space = space
         self._limits = limits
         self._seed = seed
         self._cohort: list[Configuration] = []
+        self._curves = FullLengthCurves()
+        self._planned: list[Configuration] = []
         if not space.controls:
             self._sobol = self._new_configs()
             self._cohort = [config for config, _ in zip(self._sobol, range(cohort), strict=False)]
@@ -50,15 +58,29 @@ class Proposer:
             return Proposal(self._space.default(self._limits), "default")
         if number - 2 < len(self._cohort):
             return Proposal(self._cohort[number - 2], "sobol")
-        from sweeps.model import suggest
-
-        config = suggest(self._space, self._limits, records, seed=self._seed, number=number)
+        config = self._from_model(number, records)
         if config is not None:
             return Proposal(config, "model")
         tried = {record.identity for record in records} | {config.identity for config in self._cohort}
         fresh = (config for config in self._new_configs() if config.identity not in tried)
         later = next(fresh, None)
         return None if later is None else Proposal(later, "sobol")
+
+    def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
+        self._curves.take_in(records)
+        running = sum(record.status is None for record in records)
+        if running <= MANY:
+            from sweeps.model import suggest
+
+            self._planned = []
+            return suggest(self._space, self._limits, records, seed=self._seed, number=number, curves=self._curves)
+        if not self._planned:
+            from sweeps.many_at_once import suggest_several
+
+            self._planned = suggest_several(
+                self._space, self._limits, records, self._curves, seed=self._seed, number=number
+            )
+        return self._planned.pop(0) if self._planned else None
 
     def _new_configs(self) -> Iterator[Configuration]:
         """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand."""

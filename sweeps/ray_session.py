@@ -7,7 +7,6 @@ import importlib
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -18,10 +17,10 @@ from pathlib import Path
 from sweeps.errors import SweepFailed
 from sweeps.guardian import end_processes_in, guarded
 from sweeps.plan import Plan
+from sweeps.ray_inside import dead_servers, needed_servers_alone, own_signal_handlers
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
-NEEDED = ("gcs_server", "raylet")
 SERVERLESS_SECONDS = 8.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -41,26 +40,28 @@ ENVIRONMENT = {
 @contextmanager
 def ray_session(
     plan: Plan,
-    address: str | None = None,
     meanwhile: Callable[[], None] | None = None,
     patient: Callable[[], bool] = lambda: True,
+    modules: Sequence[str] = (),
 ) -> Iterator[None]:
-    """Ray for one sweep. One that is running in this process is used as it is, and left running.
+    """Ray for one sweep. One that is running in this process, such as a cluster that it has joined, is used as it is.
 
     Where a busy machine is too slow for Ray's half a minute it is started again, as long as `patient` says so.
+
+    A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
 
     `meanwhile` runs in a thread while Ray's processes start. It may import what this thread does not: two threads that
     import one package at once can see it half done, so Ray Tune is imported before and the thread awaited after.
     """
     values = {
         **ENVIRONMENT,
+        **LOOPBACK_ONLY,
         "OMP_NUM_THREADS": str(plan.threads),
-        "PYTHONPATH": _python_path(),
+        "PYTHONPATH": python_path(),
+        "RAY_preload_python_modules": ",".join(modules),
         "TUNE_MAX_PENDING_TRIALS_PG": str(plan.concurrent),
     }
-    if address is None:
-        values |= LOOPBACK_ONLY
-    with _environment(values):
+    with with_environment(values):
         import ray
 
         if ray.is_initialized():
@@ -71,11 +72,6 @@ def ray_session(
         thread = threading.Thread(target=meanwhile, daemon=True)
         thread.start()
         try:
-            if address is not None:
-                with _started(address=address, log_to_driver=False, logging_level=logging.ERROR):
-                    thread.join()
-                    yield
-                return
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
             with (
                 guarded(folder),
@@ -105,7 +101,7 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
 
     for last in (False, False, True):
         try:
-            with _own_signal_handlers():
+            with own_signal_handlers(), needed_servers_alone():
                 ray.init(**options)
             break
         except Exception as error:  # Ray raises plain ones, too
@@ -150,36 +146,13 @@ def _cleared(folder: Path) -> bool:
     return True
 
 
-@contextmanager
-def _own_signal_handlers() -> Iterator[None]:
-    """Keep Ray from putting its SIGTERM handler in place of ours while it starts."""
-    from ray._private import utils
-
-    theirs = utils.set_sigterm_handler
-    ours = signal.getsignal(signal.SIGTERM)
-    utils.set_sigterm_handler = lambda handler: theirs(ours)  # set again: Ray's own libraries install one, too
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = theirs
-
-
-def dead_servers() -> list[str]:
-    """Which of the processes that this session's Ray consists of have ended; without them it waits for ever."""
-    from ray._private import worker
-
-    node = worker._global_node
-    dead = () if node is None else node.dead_processes()
-    return [str(kind) for kind, _ in dead if kind in NEEDED]
-
-
 def _temporary_folder() -> str | None:
     """Where Ray's own folder goes: it holds sockets, whose paths must be short."""
     return os.environ.get("RAY_TMPDIR") or ("/tmp" if Path("/tmp").is_dir() else None)
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def with_environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a while; Ray's processes inherit them."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -193,7 +166,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Where workers find this package and a trainer that lies in the current folder."""
     root = str(Path(__file__).resolve().parent.parent)
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -16,7 +16,8 @@ from ray.tune import Callback
 
 from sweeps.errors import SweepFailed
 from sweeps.journal import Journal
-from sweeps.ray_session import dead_servers, servers_died
+from sweeps.ray_inside import dead_servers
+from sweeps.ray_session import servers_died
 from sweeps.records import Event, TrialRecord
 from sweeps.scheduler import RungScheduler
 from sweeps.watchdog import Watchdog
@@ -25,6 +26,9 @@ FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
 FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
 LONGEST_REASON = 300
+NODE_LOST = "its node died or cannot be reached"
+NODE_LOST_SIGNS = ("node has died", "node has been marked dead", "is unavailable", "node was terminated")
+MOST_NODE_LOSSES = 20  # a trial that takes its node down with it must end some day
 SAME_DEATH_SECONDS = 1.0  # no worker comes up, and fails again, as fast as that
 
 
@@ -63,7 +67,8 @@ class Recorder(Callback):  # type: ignore[misc]
     """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end, `again` of a trial
     that is to be handed out once more.
 
-    `wants_stop` is asked in every step of Ray's loop, and a reason that it gives ends the loop.
+    `wants_stop` is asked in every step of Ray's loop, and a reason that it gives ends the loop. On a cluster
+    a trial that no node has room for waits for one, and reports say where they come from.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Recorder(Callback):  # type: ignore[misc]
         changed: Callable[[], None],
         ended: Callable[[TrialRecord], None],
         again: Callable[[TrialRecord], None],
+        on_cluster: bool = False,
     ) -> None:
         self._journal = journal
         self._scheduler = scheduler
@@ -84,12 +90,14 @@ class Recorder(Callback):  # type: ignore[misc]
         self._changed = changed
         self._ended = ended
         self._again = again
+        self._on_cluster = on_cluster
         self._retried: dict[str, float] = {}
         self._handed_again: set[str] = set()
         self._error: BaseException | None = None
         self._stopped = False
         self._hung: dict[str, float] = {}
         self._failures: Counter[str] = Counter()
+        self._node_losses: Counter[str] = Counter()
 
     def fail(self, error: BaseException) -> None:
         """Keep the first error; it ends Ray's loop at the end of this step."""
@@ -116,7 +124,8 @@ class Recorder(Callback):  # type: ignore[misc]
         (report,) = result.pop("report")
         self._watchdog.reported(trial_id, time.monotonic(), float(result.get("time_this_iter_s", 0.0)))
         if report["epoch"] > self._journal.record(trial_id).epochs:
-            self._journal.append("report", trial_id, **report)
+            node = {"node": result["node_ip"]} if self._on_cluster else {}
+            self._journal.append("report", trial_id, **report, **node)
         decision = self._scheduler.decisions.pop(trial_id, None)
         if decision is not None:
             self._journal.append(
@@ -141,7 +150,12 @@ class Recorder(Callback):  # type: ignore[misc]
         trial_id = trial.config["trial_id"]
         self.expect(trial_id)
         epoch = self._journal.record(trial_id).epochs
-        self._journal.append("trial_retried", trial_id, epoch=epoch, reason=self._reason(trial))
+        trial.config["known_epochs"] = epoch
+        reason = self._reason(trial)
+        if reason == NODE_LOST and self._node_losses[trial_id] < MOST_NODE_LOSSES:
+            self._node_losses[trial_id] += 1
+            trial.max_failures += 1  # no fault of the trial's
+        self._journal.append("trial_retried", trial_id, epoch=epoch, reason=reason)
         self._retried[trial_id] = time.monotonic()
         self._changed()
 
@@ -196,6 +210,9 @@ class Recorder(Callback):  # type: ignore[misc]
                 continue
             patience = self._watchdog.patience(trial_id)
             if not _kill_worker(trial):
+                if self._on_cluster:
+                    self.expect(trial_id)
+                    continue
                 raise SweepFailed(f"{trial_id}: its trainer did not come up within {patience:.0f} s")
             self._hung[trial_id] = patience
             self._watchdog.ended(trial_id)
@@ -231,6 +248,8 @@ def failure_reason(written: str) -> str:
     errors = [line for line in lines if ERROR_LINE.match(line)]
     if any("running low on memory" in line for line in lines):
         return "the worker was killed because memory ran out"
+    if any(sign in line for line in lines for sign in NODE_LOST_SIGNS):
+        return NODE_LOST
     if any("actor died" in line for line in lines):
         return "the worker process died"
     return (errors or lines or ["the worker failed without a message"])[-1][:LONGEST_REASON]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from sys import intern
 
 from sweeps.configuration import identity
 from sweeps.objective import OBJECTIVE, Best
@@ -15,7 +17,10 @@ RESUMED = "resumed"  # the reason of a trial_retried that is no failure
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what it tried, what it reported, how it ended; `status` is None while it has not."""
+    """One trial: what it tried, what it reported, how it ended; `status` is None while it has not.
+
+    What is derived is kept: a sweep may have thousands of ended trials, of which every new report asks.
+    """
 
     trial_id: str
     role: str
@@ -39,7 +44,7 @@ class TrialRecord:
         """The best finite objective with its epoch."""
         return OBJECTIVE.best(self.reports)
 
-    @property
+    @cached_property
     def objective(self) -> float | None:
         """The objective of the best epoch."""
         return None if self.best is None else self.best.value
@@ -49,7 +54,7 @@ class TrialRecord:
         """The epoch of the best objective."""
         return None if self.best is None else self.best.epoch
 
-    @property
+    @cached_property
     def epochs(self) -> int:
         """The last epoch that was reported."""
         return _epoch(self.reports[-1]) if self.reports else 0
@@ -77,23 +82,30 @@ class TrialRecord:
                 found[_epoch(report)] = best
         return found
 
-    @property
+    @cached_property
     def recommendable(self) -> bool:
         """Whether this config may be the best: no control, nothing that diverged or crashed, and no NaN."""
         return self.role == "trial" and self.status not in ("diverged", "failed") and self.best is not None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The same for two trials of one config."""
         return identity(self.params)
 
     def with_event(self, event: Event) -> TrialRecord:
         """The record after one more event; an epoch that was reported before is not counted again."""
+        changed = self._with(event)
+        if "identity" in self.__dict__:  # a hash of what no event changes
+            changed.__dict__["identity"] = self.identity
+        return changed
+
+    def _with(self, event: Event) -> TrialRecord:
         kind = event["event"]
         if kind == "report":
             epoch = _epoch(event)
-            if any(_epoch(report) == epoch for report in reversed(self.reports)):
+            if epoch <= self.epochs and any(_epoch(report) == epoch for report in self.reports):
                 return self
+            event = {intern(name): value for name, value in event.items()}  # a name a report would fill the memory
             reports = (*self.reports, event)
             if self.reports and epoch < _epoch(self.reports[-1]):
                 reports = tuple(sorted(reports, key=_epoch))
@@ -165,9 +177,16 @@ def event_problem(event: Event) -> str | None:
 
 def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The best that may be recommended, whatever the order of `records`."""
-    candidates = [record for record in records if record.recommendable]
     sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
-    return min(candidates, key=lambda record: (sign * (record.objective or 0.0), record.trial_id), default=None)
+    best: TrialRecord | None = None
+    least = (math.inf, "")
+    for record in records:
+        objective = record.objective if record.recommendable else None
+        if objective is not None and sign * objective <= least[0]:
+            place = (sign * objective, record.trial_id)
+            if best is None or place < least:
+                best, least = record, place
+    return best
 
 
 def default_record(records: Iterable[TrialRecord]) -> TrialRecord | None:

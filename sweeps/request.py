@@ -47,6 +47,9 @@ class SweepRequest:
     gpus_per_trial: float | None = None
     allow_unsafe: bool = False
     address: str | None = None
+    storage: str | None = None
+    data_stored: str | None = None
+    """The name under which the storage holds the data"""
     limits: Limits = field(default_factory=load_limits)
     cohort: int | None = None
     confirm_seeds: int = 0
@@ -93,6 +96,7 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
         "trainer": request.trainer,
         "data": request.data,
         "data_summary": dict(request.data_summary),
+        **({"storage": request.storage, "data_stored": request.data_stored} if request.storage else {}),
         "params": request.shared_params,
         "objective": {"metric": OBJECTIVE.metric, "mode": OBJECTIVE.mode},
         "trials": request.trials,
@@ -132,6 +136,8 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
             cohort=int(content["search"]["sobol"]),
             confirm_seeds=int(content.get("confirm_seeds", 0)),
             rivals=bool(content.get("rivals", False)),
+            storage=content.get("storage"),
+            data_stored=content.get("data_stored"),
         )
         return request, plan_from_mapping(content["plan"])
     except KeyError as error:

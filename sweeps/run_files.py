@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from sweeps.best_config import write_best_config
 from sweeps.budget import Budget
 from sweeps.journal import plain
 from sweeps.judgement import Judgement, judgement, recommended, write_verdict
+from sweeps.late_page import LatePage
 from sweeps.optuna_store import write_optuna_db
 from sweeps.plan import Plan
 from sweeps.progress import Progress
@@ -17,7 +20,22 @@ from sweeps.request import SweepRequest
 from sweeps.run_folder import RunFolder
 from sweeps.run_record import Run, searched
 from sweeps.rungs import RungCorrelation, rung_correlation
-from sweeps.trials_csv import write_trials_csv
+from sweeps.trials_csv import KnownLines, write_trials_csv
+
+LATE_PAGE = 1000  # trials, from which on the page is made beside the driver's work: it takes seconds
+
+
+class _Between:
+    """What is kept of a run's files from one time to the next."""
+
+    def __init__(self) -> None:
+        self.lines = KnownLines()
+        self.page = LatePage()
+
+
+@lru_cache(maxsize=2)
+def _between(path: Path) -> _Between:
+    return _Between()
 
 
 def progress_of(
@@ -37,8 +55,17 @@ def write_running_files(
     folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """trials.csv, best_config.yaml, verdict.json and report.html, as often as there is something new; SweepFailed where
-    one fails."""
-    write_trials_csv(folder.trials_csv, records, request.columns)
+    one fails. The page of very many trials comes later."""
+    kept = _between(folder.path)
+    _write_tables(folder, request, records, kept.lines)
+    if len(records) > LATE_PAGE:
+        kept.page.make(lambda: report(folder))
+    else:
+        report(folder)
+
+
+def _write_tables(folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], known: KnownLines) -> None:
+    write_trials_csv(folder.trials_csv, records, request.columns, known)
     judged = judgement(records)
     best = recommended(records, judged)
     if best is not None:
@@ -53,14 +80,16 @@ def write_running_files(
             provenance["confirmation"] = _confirmation(judged)
             write_best_config(folder.best_config, best, request.shared_params, provenance, verdict=judged.verdict.word)
             write_verdict(folder.verdict, judged)
-    report(folder)
 
 
 def write_end_files(
     folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """All files that are made from the records; SweepFailed where they cannot be written."""
-    write_running_files(folder, request, records, report)
+    kept = _between(folder.path)
+    kept.page.wait()
+    _write_tables(folder, request, records, kept.lines)
+    report(folder)
     write_optuna_db(folder.optuna_db, request.name, request.space, records)
 
 

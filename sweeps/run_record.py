@@ -68,6 +68,8 @@ class SweepResult:
     correlation: RungCorrelation
     notes: Sequence[str] = ()
     judgement: Judgement | None = None
+    address: str | None = None
+    """Of the Ray cluster that it ran on"""
 
     @property
     def verdict(self) -> Verdict | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.curve_ends import curve_ends, full_length
+from sweeps.curve_ends import FullLengthCurves
 from sweeps.objective import OBJECTIVE, Objective
 from sweeps.records import TrialRecord
 
@@ -50,6 +50,7 @@ class Rungs:
         self.epochs: tuple[int, ...] = tuple(_milestones(first, epochs, eta))
         self._objective = objective
         self._came: dict[int, set[str]] = {epoch: set() for epoch in self.epochs}
+        self._curves = FullLengthCurves()
 
     def reach(
         self,
@@ -62,15 +63,23 @@ class Rungs:
     ) -> Decision | None:
         """Decide on a trial's running best at the highest rung it has reached; None where there is nothing to decide.
 
-        `records` are the search's trials so far, of which those of full length say what the rung foretells.
+        `records` are the search's trials so far, always of one journal, of which those of full length say what the rung
+        foretells.
         """
+        rung = self.due(trial_id, epoch, value)
+        if rung is None:
+            return None
+        self._came[rung].add(trial_id)
+        self._curves.take_in(records)
+        cutoff = hopeless_beyond(self._curves, rung)
+        worse = cutoff is not None and self._objective.better(cutoff, value)
+        return Decision(rung, value, cutoff, stop=worse and not protected)
+
+    def due(self, trial_id: str, epoch: int, value: float) -> int | None:
+        """The rung at which there is something to decide on a trial now."""
         for rung in reversed(self.epochs):
-            if epoch < rung or trial_id in self._came[rung] or not math.isfinite(value):
-                continue
-            self._came[rung].add(trial_id)
-            cutoff = hopeless_beyond(records, rung)
-            worse = cutoff is not None and self._objective.better(cutoff, value)
-            return Decision(rung, value, cutoff, stop=worse and not protected)
+            if epoch >= rung and trial_id not in self._came[rung] and math.isfinite(value):
+                return rung
         return None
 
     def restore(self, records: Iterable[TrialRecord]) -> None:
@@ -93,24 +102,22 @@ class RungCorrelation:
 
 def rung_correlation(records: Sequence[TrialRecord], rung: int) -> RungCorrelation:
     """How well the order at `rung` foretold the order at the end."""
-    at_rung, at_end = _rungs_and_ends(records, rung)
-    if len(at_rung) < FEWEST_FOR_A_CORRELATION or at_rung.std() == 0 or at_end.std() == 0:
-        return RungCorrelation(rung, len(at_rung), None)
-    return RungCorrelation(rung, len(at_rung), float(np.corrcoef(_ranks(at_rung), _ranks(at_end))[0, 1]))
+    at_rung, at_end = _rungs_and_ends(FullLengthCurves(records), rung)
+    return RungCorrelation(rung, len(at_rung), _rank_correlation(at_rung, at_end))
 
 
-def hopeless_beyond(records: Sequence[TrialRecord], rung: int) -> float | None:
+def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
     """The running best at `rung` from which on a new best end is hardly possible; None where the rung cannot tell.
 
     Least squares of the end on the rung over the full-length trials; the chance is that of the t-distributed prediction
     for one more trial, without the small share that the line's slope adds to it.
     """
-    correlation = rung_correlation(records, rung).value
+    at_rung, at_end = _rungs_and_ends(curves, rung)
+    correlation = _rank_correlation(at_rung, at_end)
     if correlation is None or correlation < FEWEST_CORRELATION:
         return None
     from scipy.stats import t
 
-    at_rung, at_end = _rungs_and_ends(records, rung)
     count = len(at_rung)
     slope = float(np.polyfit(at_rung, at_end, 1)[0])
     if slope <= 0:
@@ -122,11 +129,17 @@ def hopeless_beyond(records: Sequence[TrialRecord], rung: int) -> float | None:
     return float(at_rung.mean() + (best - at_end.mean()) / slope)
 
 
-def _rungs_and_ends(records: Sequence[TrialRecord], rung: int) -> tuple[np.ndarray, np.ndarray]:
-    """The running best at the rung and the end of each full-length trial, [trials] each."""
-    ends = curve_ends(records)
-    there = [record for record in full_length(records) if rung in record.running_best]
-    return np.array([r.running_best[rung] for r in there]), np.array([ends[r.trial_id] for r in there])
+def _rungs_and_ends(curves: FullLengthCurves, rung: int) -> tuple[np.ndarray, np.ndarray]:
+    """The running best at the rung and the end of each full-length trial that has both, [trials] each."""
+    at_rung = curves.at(rung)
+    there = np.isfinite(at_rung)
+    return at_rung[there], curves.ends[there]
+
+
+def _rank_correlation(at_rung: np.ndarray, at_end: np.ndarray) -> float | None:
+    if len(at_rung) < FEWEST_FOR_A_CORRELATION or at_rung.std() == 0 or at_end.std() == 0:
+        return None
+    return float(np.corrcoef(_ranks(at_rung), _ranks(at_end))[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ class _Bracket:
 
     def on_result(self, trial: Any, epoch: int, reward: float) -> str:
         trial_id = trial.config["trial_id"]
-        if self._apart(trial_id):
+        if self._apart(trial_id) or self._rules.due(trial_id, epoch, -reward) is None:
             return str(TrialScheduler.CONTINUE)
         decision = self._rules.reach(trial_id, epoch, -reward, self._records(), protected=self._protected(trial_id))
         if decision is None:

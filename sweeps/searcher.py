@@ -20,10 +20,11 @@ from sweeps.run_record import searched
 class SweepSearcher(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
-    Each new trial is in the journal before Ray hears of it. `describe(record)` is the config that the worker gets;
-    `handed_out` hears its id. `has_room` says whether the budget holds one more trial. `rivals` (what each adds to the
-    default's config, by name) follow the search's trials. `confirmation(records)`, where something is to be confirmed,
-    is asked once all these have ended, or at once where `searching` is off.
+    Each new trial is in the journal before Ray hears of it. `concurrent()` is how many may run now. `describe(record)`
+    is the config that the worker gets; `handed_out` hears its id. `has_room` says whether the budget holds one more
+    trial. `rivals` (what each adds to the default's config, by name) follow the search's trials.
+    `confirmation(records)`, where something is to be confirmed, is asked once all these have ended, or at once where
+    `searching` is off.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         controls: bool,
         seed: int,
         trials: int,
-        concurrent: int,
+        concurrent: Callable[[], int],
         describe: Callable[[TrialRecord], dict[str, Any]],
         handed_out: Callable[[str], None],
         on_error: Callable[[BaseException], None],
@@ -72,7 +73,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's config, FINISHED when there is nothing left to try; None while all slots are taken, and
         while what comes next hangs on trials that still run."""
-        if len(self._slots) >= self._concurrent:
+        if len(self._slots) >= self._concurrent():
             return None
         try:
             record = self._next()
@@ -103,7 +104,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         """Nothing: the journal is the only state."""
 
     def _next(self) -> TrialRecord | None:
-        slot = min(set(range(self._concurrent)) - set(self._slots.values()), default=0)
+        slot = min(set(range(len(self._slots) + 1)) - set(self._slots.values()))
         if self._open:
             record = self._open.pop(0)
             if confirms(record):

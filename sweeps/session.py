@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.budget import Budget
+from sweeps.checkpoint_shelf import shelf_at
 from sweeps.confirmation import CONFIRMATION, RIVAL, Confirmation, confirmation_of, confirmed_candidates, confirms
 from sweeps.confirmation import ROLE as CONFIRM
 from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.diagnosis import note_findings
 from sweeps.disk_use import disk_estimate, state_bytes
 from sweeps.errors import SweepFailed
+from sweeps.interruption import Interruption
 from sweeps.journal import Journal, read_events
 from sweeps.judgement import judgement, recommended
 from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
+from sweeps.mirror import mirrored
+from sweeps.place import Place
 from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.proposer import Proposer
@@ -35,8 +35,8 @@ from sweeps.time_kept import room_for_a_trial
 from sweeps.trainer import Trainer, confirmation_params, rivals
 
 RETRIES = 1
+MOST_IN_VAIN = 3  # of Ray's loops
 FEW_TRIALS = 100  # optuna.db takes a twentieth of a second for each: more are not waited for after a Ctrl-C
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Session:
@@ -52,8 +52,11 @@ class Session:
         seconds_before: float = 0.0,
         *,
         searching: bool = True,
+        place: Place | None = None,
     ) -> None:
         self._folder = folder
+        self._place = place or Place()
+        self._shelf = shelf_at(self._place.checkpoints(folder))
         self._request = request
         self._budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
         self._plan = plan
@@ -64,8 +67,7 @@ class Session:
         self._seconds_before = seconds_before
         self._page_failed = False
         self._next_files = 0.0
-        self._interrupted: str | None = None
-        self._ending = False
+        self._interruption = Interruption(at_once=self._display.close)
         self._searching = searching
         self._candidates: Sequence[str] | None = None
 
@@ -73,14 +75,23 @@ class Session:
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
 
+    @property
+    def _interrupted(self) -> str | None:
+        return self._interruption.reason
+
+    def _was_interrupted(self) -> bool:
+        return self._interrupted is not None
+
     def run(self, first_event: str) -> SweepResult:
         """Search until nothing is left to try, time runs out or somebody interrupts; SweepFailed without a result."""
         with (
             contextlib.closing(self._outside.recording(self._folder)) as self._recording,
-            Journal(self._folder.trials_jsonl) as journal,
-            self._signals(),
+            mirrored(self._place.stored, self._folder, self._was_interrupted, self._display.note) as mirror,
+            Journal(self._folder.trials_jsonl, mirror) as journal,
+            self._interruption.caught(),
         ):
             self._journal = journal
+            self._shelf.forget_half_written()
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
             needed = disk_estimate(self._request, self._plan, state_bytes(self._trainer, self._request.shared_params))
@@ -107,7 +118,7 @@ class Session:
             if ended != "interrupted":
                 self._diagnose()
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
-            self._ending = True
+            self._interruption.raise_from_now()
             try:
                 if self._interrupted is not None and ended != "interrupted":
                     raise KeyboardInterrupt
@@ -148,9 +159,11 @@ class Session:
         from sweeps.ray_session import ray_session
 
         meanwhile = None if self._request.space.controls else preload
+        a_worker_each = self._plan.cpus_per_trial <= 1.0
+        modules = ("sweeps.trainable", self._request.trainer.partition(":")[0]) if a_worker_each else ()
         try:
-            with ray_session(self._plan, self._request.address, meanwhile, lambda: self._interrupted is None):
-                self._catch_signals()  # once more: Ray has put its own handlers in their place
+            with ray_session(self._plan, meanwhile, lambda: not self._was_interrupted(), modules):
+                self._interruption.catch()  # once more: Ray has put its own handlers in their place
                 return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
         except SweepFailed:
             if self._interrupted is None:
@@ -194,18 +207,32 @@ class Session:
                 return
 
     def _tune(self) -> tuple[str, str]:
-        """Ray's loop, and another one where it ended before a trial that it gave up was handed out again."""
+        """Ray's loop, and another one where it ended before a trial that it gave up was handed out again.
+
+        Where several loops in a row bring no report, the trials that are left have failed.
+        """
+        in_vain = 0
         while True:
-            before = [record.retries for record in self._journal.records]
+            before, heard = [record.retries for record in self._journal.records], self._reports
             ended, reason = self._tune_once()
             left = [record for record in self._journal.records if record.status is None]
             left = [record for record in left if self._searching or confirms(record)]
             if ended != "finished" or not left or before == [record.retries for record in self._journal.records]:
                 return ended, reason
+            in_vain = in_vain + 1 if heard == self._reports else 0
+            if in_vain == MOST_IN_VAIN:
+                for record in left:
+                    self._end(record, "failed", "its worker died again and again before it could train")
+                return ended, reason
+
+    @property
+    def _reports(self) -> int:
+        return sum(len(record.reports) for record in self._journal.records)
 
     def _tune_once(self) -> tuple[str, str]:
         from ray import tune
 
+        from sweeps.ray_inside import quick_tune
         from sweeps.recorder import Recorder, ServersDied, Stopped
         from sweeps.scheduler import RungScheduler
         from sweeps.searcher import SweepSearcher
@@ -230,6 +257,7 @@ class Session:
             changed=self._changed,
             ended=self._tidy,
             again=lambda record: searcher.hand_out_again(record),
+            on_cluster=self._place.cluster is not None,
         )
         searcher = SweepSearcher(
             journal,
@@ -239,7 +267,7 @@ class Session:
             controls=request.space.controls,
             seed=request.seed,
             trials=self._budget.trials,
-            concurrent=self._plan.concurrent,
+            concurrent=lambda: self._place.concurrent(self._plan),
             describe=self._describe,
             handed_out=recorder.expect,
             on_error=recorder.fail,
@@ -249,21 +277,23 @@ class Session:
             confirmation=self._confirmation if request.confirm_seeds else None,
         )
         try:
-            tune.run(
-                TrialTrainable,
-                name=self._folder.ray.name,
-                storage_path=str(self._folder.path.resolve()),
-                num_samples=-1,
-                search_alg=searcher,
-                scheduler=scheduler,
-                callbacks=[recorder],
-                resources_per_trial={"cpu": self._plan.cpus_per_trial, "gpu": self._plan.gpus_per_trial},
-                trial_dirname_creator=lambda trial: str(trial.config["trial_id"]),
-                reuse_actors=True,
-                max_failures=RETRIES,
-                raise_on_failed_trial=False,
-                verbose=0,
-            )
+            with quick_tune(on_this_machine=self._place.cluster is None):
+                tune.run(
+                    TrialTrainable,
+                    name=self._folder.ray.name,
+                    storage_path=str(self._folder.path.resolve()),
+                    num_samples=-1,
+                    search_alg=searcher,
+                    scheduler=scheduler,
+                    callbacks=[recorder],
+                    resources_per_trial=tune.PlacementGroupFactory([self._trial_resources]),
+                    trial_dirname_creator=lambda trial: str(trial.config["trial_id"]),
+                    reuse_actors=True,
+                    max_failures=RETRIES,
+                    raise_on_failed_trial=False,
+                    verbose=0,
+                    _remote=False,  # by ray:// too: the searcher and the journal stay in this process
+                )
         except ServersDied as died:
             raise SweepFailed(str(died)) from None
         except Stopped as stopped:
@@ -272,12 +302,22 @@ class Session:
             if self._interrupted is not None:
                 return "interrupted", self._interrupted
             return "budget", stopped.reason
+        except Exception as error:
+            lost = None if self._place.cluster is None else self._place.cluster.lost()
+            if lost is None:
+                raise
+            raise SweepFailed(lost) from error
         if not self._searching:
             return "finished", "all confirmation runs are done"
         done = len(searched(journal.records))
         if done < request.trials and not self._has_room():
             return "finished", f"{done} of {request.trials} trials are done; the time left was kept to confirm the best"
         return "finished", f"all {done} trials are done"
+
+    @property
+    def _trial_resources(self) -> dict[str, float]:
+        asked = {"CPU": self._plan.cpus_per_trial, "GPU": self._plan.gpus_per_trial, **self._place.trial_resources}
+        return {name: amount for name, amount in asked.items() if amount}
 
     def _has_room(self) -> bool:
         """Whether one more trial would leave time to confirm the best."""
@@ -287,7 +327,7 @@ class Session:
             seconds_left=None if seconds is None else seconds - self._seconds,
             epochs=self._budget.epochs,
             confirm_runs=self._confirm_runs(records),
-            concurrent=self._plan.concurrent,
+            concurrent=self._place.concurrent(self._plan),
         )
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:
@@ -296,9 +336,10 @@ class Session:
             "params": {**self._request.shared_params, **record.params},
             "seed": record.seed,
             "trainer": self._request.trainer,
-            "data": self._request.data,
+            "data": self._place.data(self._request),
             "threads": self._plan.threads,
-            "checkpoints": str(self._folder.checkpoints.resolve()),
+            "checkpoints": self._place.checkpoints(self._folder),
+            "known_epochs": record.epochs,
             "judged_at": self._budget.epochs if record.origin == CONFIRMATION else None,
         }
 
@@ -350,7 +391,7 @@ class Session:
             self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
-        tidy_checkpoints(self._folder, self._journal.records, record)
+        tidy_checkpoints(self._shelf, self._journal.records, record)
 
     def _diagnose(self) -> None:
         """Write down what is found in the run; what goes wrong with that ends no sweep."""
@@ -377,24 +418,34 @@ class Session:
                 runs = () if judged is None else judged.proven_runs
                 compared = self._beside(records, proven)
                 data = self._request.data
-                notes.append(export_best(self._folder, proven, self._trainer, params, data, runs, compared))
+                notes.append(
+                    export_best(self._folder, self._shelf, proven, self._trainer, params, data, runs, compared)
+                )
+                self._page(self._folder)  # once more: best/ holds samples to listen to now
         notes.append(self._recording.close())
-        correlation = correlation_of(self._request, records)
-        told = tuple(note for note in notes if note)
-        best = best_record(records)
-        result = SweepResult(self._folder, records, best, ended, reason, self._seconds, correlation, told, judged)
+        result = self._came_out(ended, reason, notes)
         for hook in self._outside.on_end:
             hook(result)
         return result
 
     def _cut_short(self) -> SweepResult:
         """Everything is in the journal: what was being made from it can be made again."""
+        return self._came_out("interrupted", self._interrupted or "interrupted", [self._recording.close()])
+
+    def _came_out(self, ended: str, reason: str, notes: Sequence[str | None]) -> SweepResult:
         records = self._journal.records
-        told = tuple(note for note in [self._recording.close()] if note)
-        correlation = correlation_of(self._request, records)
-        reason = self._interrupted or "interrupted"
-        best, judged = best_record(records), judgement(records)
-        return SweepResult(self._folder, records, best, "interrupted", reason, self._seconds, correlation, told, judged)
+        return SweepResult(
+            self._folder,
+            records,
+            best_record(records),
+            ended,
+            reason,
+            self._seconds,
+            correlation_of(self._request, records),
+            tuple(note for note in notes if note),
+            judgement(records),
+            self._request.address,
+        )
 
     def _beside(self, records: Sequence[TrialRecord], proven: TrialRecord) -> Beside | None:
         """Whom best/ is to be compared with: the default, or the search's best where the default is what is proven."""
@@ -410,30 +461,3 @@ class Session:
             return
         why = next((f"{r.trial_id} {r.status}: {r.stop_reason}" for r in records if r.status is not None), reason)
         raise SweepFailed(f"run {self._folder.name}: no trial came to a result ({why})")
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM ends the sweep with its state saved, the second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in CAUGHT}
-        self._catch_signals()
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _catch_signals(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in CAUGHT:
-                signal.signal(number, self._interrupt)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted is not None:
-            self._display.close()
-            os._exit(130)
-        self._interrupted = f"interrupted by {signal.Signals(number).name}"
-        if self._ending:
-            raise KeyboardInterrupt

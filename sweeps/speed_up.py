@@ -122,7 +122,9 @@ def combine(speed_ups: Sequence[SpeedUp], confidence: float = 0.95) -> SpeedUpOv
 
 def _is_same(one: Curve, other: Curve) -> bool:
     # NaN is not equal to itself, so two readings of one recorded curve are compared by their text.
-    return repr(one.evaluations) == repr(other.evaluations)
+    if len(one.evaluations) != len(other.evaluations):
+        return False
+    return all(repr(ours) == repr(theirs) for ours, theirs in zip(one.evaluations, other.evaluations, strict=True))
 
 
 def _updates_between(crossing: Crossing) -> tuple[float, float]:

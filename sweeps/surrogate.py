@@ -92,6 +92,20 @@ class Surrogate:
         mean = across @ cho_solve((self._root, True), self.given.values)
         return mean * self.scale + self.mean, np.sqrt(np.maximum(variance, 1e-10)) * self.scale
 
+    def joint_ends(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean [points] and covariance [points, points] of the noise-free ends, in the objective's own units."""
+        levels = np.full(len(points), END)
+        across = _covariance(self.scales, points, levels, self.given.points, self.given.levels)
+        explained = solve_triangular(self._root, across.T, lower=True)
+        covariance = _covariance(self.scales, points, levels, points, levels) - explained.T @ explained
+        mean = across @ cho_solve((self._root, True), self.given.values)
+        return mean * self.scale + self.mean, covariance * self.scale**2
+
+    @property
+    def end_noise(self) -> float:
+        """The variance of an end's noise, in the objective's own units."""
+        return (float(self.scales.noise_variance[END]) + JITTER) * self.scale**2
+
     def believing(self, points: np.ndarray) -> Surrogate:
         """The process as if it had seen the ends that it expects at `points` (of trials that still run)."""
         if not len(points):
@@ -199,7 +213,9 @@ def _covariance(
     scales: Scales, points: np.ndarray, levels: np.ndarray, others: np.ndarray, other_levels: np.ndarray
 ) -> np.ndarray:
     """Of the noise-free values, [points, others]."""
-    apart = (((points[:, None] - others[None]) * np.exp(-scales.length)) ** 2).sum(axis=-1)
+    apart = np.zeros((len(points), len(others)))
+    for scale, point, other in zip(np.exp(-scales.length), points.T, others.T, strict=True):
+        apart += ((point[:, None] - other) * scale) ** 2
     distance = np.sqrt(5 * apart)
     kernel = (1 + distance + distance**2 / 3) * np.exp(-distance)
     same = levels[:, None] == other_levels[None]

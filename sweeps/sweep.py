@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -9,29 +11,38 @@ from typing import Unpack
 from sweeps.confirmation import confirmation_of
 from sweeps.decision import PLANNED_LOOKS
 from sweeps.errors import RequestError
-from sweeps.plan import Plan, make_plan, this_machine
+from sweeps.place import Place, fetched_first, place_of, plan_again, plan_at, with_stored_data
+from sweeps.plan import Plan
 from sweeps.request import SweepRequest, raised, sweep_yaml
 from sweeps.run_files import rewrite_files
-from sweeps.run_folder import new_run, read_sweep_yaml, write_sweep_yaml
+from sweeps.run_folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
 from sweeps.run_record import Hook, Run, SweepResult, read_run, searched
 from sweeps.session import Session
 from sweeps.space import check_limits
+from sweeps.storage import storage_uri
 from sweeps.surroundings import Surroundings, SurroundingsGiven
 from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
 from sweeps.verdict import Verdict
 
-__all__ = ["Hook", "Run", "SweepResult", "check", "confirm", "plan_for", "read_run", "resume", "rewrite_files", "run"]
+__all__ = [
+    "Hook",
+    "Run",
+    "SweepResult",
+    "check",
+    "confirm",
+    "place_of",
+    "plan_at",
+    "plan_for",
+    "read_run",
+    "resume",
+    "rewrite_files",
+    "run",
+]
 
 
 def plan_for(request: SweepRequest) -> Plan:
     """How the sweep would use this machine."""
-    return make_plan(
-        this_machine(),
-        request.trials,
-        concurrent=request.concurrent,
-        cpus_per_trial=request.cpus_per_trial,
-        gpus_per_trial=request.gpus_per_trial,
-    )
+    return plan_at(Place(), request)
 
 
 def check(request: SweepRequest) -> type[Trainer]:
@@ -61,17 +72,36 @@ def check(request: SweepRequest) -> type[Trainer]:
     return trainer
 
 
+def unused(place: Place, request: SweepRequest) -> RunFolder:
+    """The folder that the run would get; RequestError where it, or the storage, holds a run of that name."""
+    if place.stored is not None and place.stored.exists:
+        raise RequestError(
+            f"--name {request.name}: {place.stored.storage.uri} holds a run of that name already; "
+            "resume it, or choose another name"
+        )
+    return unused_folder(request.output, request.name)
+
+
 def run(
     request: SweepRequest,
+    *,
+    place: Place | None = None,
+    plan: Plan | None = None,
     **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
-    """Run a new sweep. RequestError before anything is written; SweepFailed where no result could be produced."""
+    """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
+    anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
-    plan = plan_for(request)
-    folder = new_run(request.output, request.name)
-    with folder.locked():
-        write_sweep_yaml(folder, sweep_yaml(request, plan))
-        return Session(folder, request, plan, trainer, Surroundings(**outside)).run("sweep_started")
+    surroundings = Surroundings(**outside)
+    note = surroundings.display.note
+    with place_of(request, note) if place is None else contextlib.nullcontext(place) as place:
+        plan = plan_at(place, request) if plan is None else plan
+        unused(place, request)
+        folder = new_run(request.output, request.name)
+        with folder.locked():
+            request = with_stored_data(place, request, trainer)
+            write_sweep_yaml(folder, sweep_yaml(request, plan))
+            return Session(folder, request, plan, trainer, surroundings, place=place).run("sweep_started")
 
 
 def resume(
@@ -79,25 +109,30 @@ def resume(
     *,
     trials: int | None = None,
     budget_seconds: float | None = None,
+    address: str | None = None,
+    storage: str | None = None,
     **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
-    """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised."""
+    """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised.
+
+    A run that lies in a storage is fetched from there first; one that does not may be moved into one.
+    """
+    fetched_first(path, storage)
     found = read_run(path)
     request, folder = raised(found.request, trials, budget_seconds), found.folder
+    request = replace(request, address=address, storage=storage_of(found.request, storage))
     if request.trials < len(searched(found.records)):
         raise RequestError(f"--trials {request.trials}: {folder.name} has {len(searched(found.records))} already")
     spent = request.budget.exhausted(trials=0, seconds=found.seconds)
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
     trainer = check(request)
-    with folder.locked():
-        if request != found.request:
-            write_sweep_yaml(
-                folder,
-                {**read_sweep_yaml(folder), "trials": request.trials, "budget_seconds": request.budget.seconds},
-            )
-        session = Session(folder, request, found.plan, trainer, Surroundings(**outside), found.seconds)
-        return session.run("sweep_resumed")
+    surroundings = Surroundings(**outside)
+    with place_of(request, surroundings.display.note) as place, folder.locked():
+        request = _moved_in(place, found, request, trainer)
+        changed = {"trials": request.trials, "budget_seconds": request.budget.seconds}
+        plan = _go_on_with(folder, found, request, place, changed)
+        return Session(folder, request, plan, trainer, surroundings, found.seconds, place=place).run("sweep_resumed")
 
 
 def confirm(
@@ -106,6 +141,8 @@ def confirm(
     seeds: int | None = None,
     with_rivals: bool = False,
     budget_seconds: float | None = None,
+    address: str | None = None,
+    storage: str | None = None,
     **outside: Unpack[SurroundingsGiven],
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs), and beside it
@@ -114,6 +151,7 @@ def confirm(
     What the search has left to do is left alone. The budget is this command's own: None is no limit. RequestError where
     there is nothing to confirm or no more seeds would be judged.
     """
+    fetched_first(path, storage)
     found = read_run(path)
     request, folder = found.request, found.folder
     wanted = seeds_to_confirm(folder.name, found.verdict, seeds)
@@ -123,17 +161,50 @@ def confirm(
         raise RequestError(
             f"{folder.name}: there is nothing to confirm: it has no default, or no other config to compare"
         )
-    request = replace(request, confirm_seeds=max(wanted, request.confirm_seeds), rivals=request.rivals or with_rivals)
+    request = replace(
+        request,
+        confirm_seeds=max(wanted, request.confirm_seeds),
+        rivals=request.rivals or with_rivals,
+        address=address,
+        storage=storage_of(request, storage),
+    )
     trainer = check(request)
-    with folder.locked():
-        if request != found.request:
-            changed = {"confirm_seeds": request.confirm_seeds, "rivals": request.rivals}
-            write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed})
+    surroundings = Surroundings(**outside)
+    with place_of(request, surroundings.display.note) as place, folder.locked():
+        request = _moved_in(place, found, request, trainer)
+        changed = {"confirm_seeds": request.confirm_seeds, "rivals": request.rivals}
+        plan = _go_on_with(folder, found, request, place, changed)
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(request, budget=replace(request.budget, seconds=limit))
-        surroundings = Surroundings(**outside)
-        session = Session(folder, timed, found.plan, trainer, surroundings, found.seconds, searching=False)
+        session = Session(folder, timed, plan, trainer, surroundings, found.seconds, searching=False, place=place)
         return session.run("sweep_resumed")
+
+
+def storage_of(request: SweepRequest, given: str | None) -> str | None:
+    """The storage that a run goes on with: the given one, or the one it has."""
+    return request.storage if given is None else storage_uri(given)
+
+
+def _moved_in(place: Place, found: Run, request: SweepRequest, trainer: type[Trainer]) -> SweepRequest:
+    """A run that goes on with a storage it did not have brings its checkpoints there, and its data."""
+    if place.stored is None:
+        return request
+    if not place.stored.exists:
+        place.stored.put_checkpoints(found.folder)
+    return with_stored_data(place, request, trainer)
+
+
+def _go_on_with(
+    folder: RunFolder, found: Run, request: SweepRequest, place: Place, changed: Mapping[str, object]
+) -> Plan:
+    """Today's plan; what was changed goes into sweep.yaml."""
+    plan = plan_again(place, found.plan, request)
+    if request != found.request or plan != found.plan:
+        moved: dict[str, object] = {"data": request.data, "plan": plan.as_dict()}
+        if request.storage is not None:
+            moved |= {"storage": request.storage, "data_stored": request.data_stored}
+        write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed, **moved})
+    return plan
 
 
 def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int:

@@ -30,9 +30,11 @@ def room_for_a_trial(
 
     Without a budget, without runs to come, and before enough trials have ended there always is.
     """
+    if seconds_left is None or not confirm_runs:
+        return True
     each = epoch_seconds(records)
     ended = sum(record.status is not None for record in records)
-    if seconds_left is None or not confirm_runs or each is None or ended < FEWEST_TRIALS:
+    if each is None or ended < FEWEST_TRIALS:
         return True
     rounds = -(-confirm_runs // concurrent)
     return seconds_left > SAFETY * each * epochs * (1 + rounds)

@@ -1,35 +1,40 @@
 """Ray's side of a trial: one step is one epoch, and the worker itself keeps the trial's checkpoints.
 
-Ray's checkpoints are not used. A trial that starts where its folder already holds a checkpoint goes on from there,
-which makes a retry, a resume and a restart of the machine one and the same thing. The first step then repeats the
-report of the epoch that was saved: the driver may have died before it heard of it, and drops what it knows already.
+Ray's checkpoints are not used. A trial that starts where its shelf already holds a checkpoint goes on from there, which
+makes a retry, a resume, another node and a restart of the machine one and the same thing. The first steps then repeat
+the saved reports that the driver does not know, and the newest one in any case: it may have died before it heard them.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ray.tune import Trainable
 
-from sweeps.checkpoint import BEST, LAST, Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
+from sweeps.checkpoint import Checkpoint, UnreadableCheckpointError
+from sweeps.checkpoint_shelf import CheckpointShelf, shelf_at
 from sweeps.configuration import identity
+from sweeps.node_data import data_on_this_node
 from sweeps.objective import OBJECTIVE
-from sweeps.trainer import Trainer, load_trainer
+from sweeps.trainer import Trainer, load_trainer, use_threads
 
 
 class TrialTrainable(Trainable):  # type: ignore[misc]
     """Trains the trial that its config describes, for as many epochs as Ray asks for."""
 
     _trainer: Trainer | None
-    _repeated: dict[str, Any] | None
+    _shelf: CheckpointShelf
+    _reports: list[dict[str, Any]]
+    _repeated: deque[dict[str, Any]]
     _best: float | None
+    _best_unsure: bool
+    """Whether a worker may have died after it saved the best epoch as the last, and before it did so as the best"""
     _judged_at: int | None
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -51,10 +56,12 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """One more epoch, or the report of the last one that a checkpoint holds."""
-        if self._repeated is not None:
-            report, self._repeated = self._repeated, None
-            return self._result(report)
+        """One more epoch, or the report of one that a checkpoint holds."""
+        if self._best_unsure:  # not in setup: Ray may set up a second actor that never gets to train
+            self._shelf.make_last_best(str(self._about["trial_id"]))
+            self._best_unsure = False
+        if self._repeated:
+            return self._result(self._repeated.popleft())
         assert self._trainer is not None
         started = time.perf_counter()
         report = dict(self._trainer.train_epoch())
@@ -77,27 +84,23 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._trainer = None
 
     def _start(self, config: Mapping[str, Any]) -> None:
-        self._folder = Path(config["checkpoints"]) / config["trial_id"]
+        self._shelf = shelf_at(config["checkpoints"])
         self._about = {"trial_id": config["trial_id"], "identity": identity(config["params"]), "seed": config["seed"]}
-        for half_written in self._folder.glob(".*.tmp"):  # by a worker that was killed
-            half_written.unlink(missing_ok=True)
         trainer_class = load_trainer(config["trainer"])
         os.environ["OMP_NUM_THREADS"] = str(config["threads"])
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            torch.set_num_threads(config["threads"])
-        self._trainer = trainer_class(config["params"], config["data"], config["seed"])
-        set_threads = getattr(self._trainer, "set_threads", None)
-        if set_threads is not None:
-            set_threads(config["threads"])
+        use_threads(config["threads"])
+        data = data_on_this_node(config["data"], trainer_class)
+        self._trainer = trainer_class(config["params"], data, config["seed"])
+        use_threads(config["threads"], self._trainer)
         self._judged_at = config.get("judged_at")
         self._epoch, self._seconds = 0, 0.0
-        self._best, self._repeated = None, None
-        self._go_on()
+        self._best, self._best_unsure, self._reports, self._repeated = None, False, [], deque()
+        self._go_on(int(config.get("known_epochs", 0)))
 
-    def _go_on(self) -> None:
+    def _go_on(self, known_epochs: int) -> None:
+        trial_id = str(self._about["trial_id"])
         try:
-            checkpoint = load_checkpoint(self._folder / LAST)
+            checkpoint = self._shelf.load_last(trial_id)
         except (FileNotFoundError, UnreadableCheckpointError):
             return
         about = checkpoint.about
@@ -105,18 +108,21 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
             return
         assert self._trainer is not None
         self._trainer.load_state_dict(checkpoint.state)
-        self._repeated = dict(cast(Mapping[str, Any], about["report"]))
-        self._epoch, self._seconds = int(self._repeated["epoch"]), float(cast(float, about["seconds"]))
+        reports = about.get("reports") or [about["report"]]  # the newest alone, in runs of version 0.1.0
+        self._reports = [dict(report) for report in cast(Sequence[Mapping[str, Any]], reports)]
+        newest = self._reports[-1]
+        self._repeated.extend(r for r in self._reports if int(r["epoch"]) > known_epochs or r is newest)
+        self._epoch, self._seconds = int(newest["epoch"]), float(cast(float, about["seconds"]))
         self._best = cast(float, about["best"])
+        self._best_unsure = self._best == OBJECTIVE.value(newest)
 
-    def _save(self, report: Mapping[str, Any], value: float) -> None:
+    def _save(self, report: dict[str, Any], value: float) -> None:
         assert self._trainer is not None
         improved = self._best is None or OBJECTIVE.better(value, self._best)
         self._best = value if improved else self._best
-        about = {**self._about, "best": self._best, "seconds": self._seconds, "report": report}
-        save_checkpoint(self._folder / LAST, Checkpoint(self._trainer.state_dict(), about))
-        if improved:
-            _link(self._folder / LAST, self._folder / BEST)
+        self._reports.append(report)
+        about = {**self._about, "best": self._best, "seconds": self._seconds, "reports": self._reports}
+        self._shelf.save(str(self._about["trial_id"]), Checkpoint(self._trainer.state_dict(), about), best=improved)
 
     def _result(self, report: Mapping[str, Any]) -> dict[str, Any]:
         value = _finite(report)
@@ -126,14 +132,3 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
 def _finite(report: Mapping[str, Any]) -> float | None:
     """The objective, unless it or the training itself is not finite."""
     return None if report.get("diverged") else OBJECTIVE.value(report)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, which is only ever replaced, never written to."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)

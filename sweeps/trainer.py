@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Protocol, cast
@@ -19,8 +20,10 @@ class Trainer(Protocol):
     default's config), `judged_figures()` (taken once of a judged run after its last epoch: by name a mapping with
     `mean`, lower is better, `label` and what else belongs to it), `checkpoint_bytes(params)` (classmethod; the size of
     a checkpoint), `export_best(folder)`,
-    `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to compare with) and
-    `set_threads(n)`.
+    `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to compare with),
+    `set_threads(n)`, `updates_per_second(seconds)` (trains for about so long on what is thrown away; to choose how many
+    trials run at once), and for a cluster, where `data` is no plain folder, `data_folder(data)` and
+    `data_in(data, folder)` (classmethods; the folder that all nodes need, and the handle for a copy of it).
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...
@@ -55,6 +58,16 @@ def load_trainer(spec: str) -> type[Trainer]:
     if missing:
         raise RequestError(f"trainer {spec!r}: has no {', '.join(missing)}(); sweeps/trainer.py shows what it needs")
     return cast(type[Trainer], found)
+
+
+def use_threads(threads: int, trainer: Trainer | None = None) -> None:
+    """Compute with so many threads in this process."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+    set_threads = getattr(trainer, "set_threads", None)
+    if set_threads is not None:
+        set_threads(threads)
 
 
 def known_params(trainer: type[Trainer]) -> Mapping[str, object] | None:

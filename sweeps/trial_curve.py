@@ -5,9 +5,18 @@ from __future__ import annotations
 from sweeps.convergence import ENDINGS, Curve
 from sweeps.records import TrialRecord
 
+CURVE = "curve"  # where a record keeps its curve: it never changes, and is asked for again and again
+
 
 def curve_of(record: TrialRecord) -> Curve:
     """The trial's curve, without a point where somebody's trainer counts its updates in a way that makes no curve."""
+    known = record.__dict__.get(CURVE)
+    if not isinstance(known, Curve):
+        known = record.__dict__[CURVE] = _curve_of(record)
+    return known
+
+
+def _curve_of(record: TrialRecord) -> Curve:
     try:
         return Curve.from_reports(record.reports, ENDINGS[record.status])
     except ValueError:

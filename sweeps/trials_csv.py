@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sweeps.atomic_file import write_atomically
@@ -51,9 +53,24 @@ EXTRAS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_trials_csv(path: Path, records: Sequence[TrialRecord], columns: Sequence[str]) -> None:
-    """Replace trials.csv; `columns` are the searched names."""
-    text = io.StringIO()
+@dataclass
+class KnownLines:
+    """The lines of one run's trials, which are made anew only where the trial or its default have changed."""
+
+    lines: dict[str, tuple[TrialRecord, TrialRecord | None, str]] = field(default_factory=dict)
+
+    def line(self, record: TrialRecord, default: TrialRecord | None, make: Callable[[], str]) -> str:
+        """The trial's line; records are never changed, but replaced."""
+        known = self.lines.get(record.trial_id)
+        if known is None or known[0] is not record or known[1] is not default:
+            known = self.lines[record.trial_id] = (record, default, make())
+        return known[2]
+
+
+def write_trials_csv(
+    path: Path, records: Sequence[TrialRecord], columns: Sequence[str], known: KnownLines | None = None
+) -> None:
+    """Replace trials.csv; `columns` are the searched names, `known` what was written of the run before."""
     header = [
         *LEADING,
         *columns,
@@ -66,13 +83,23 @@ def write_trials_csv(path: Path, records: Sequence[TrialRecord], columns: Sequen
         "slot",
         *EXTRAS,
     ]
-    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
-    writer.writeheader()
-    speeds = convergence_by_trial(records)
-    for record in records:
-        row = _row(record, columns) | speeds[record.trial_id]
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    write_atomically(path, text.getvalue())
+
+    def line(record: TrialRecord, default: TrialRecord | None) -> str:
+        row = _row(record, columns) | _convergence(record, default)
+        return _csv_line([_cell(row.get(name, "")) for name in header])
+
+    known = KnownLines() if known is None else known
+    lines = [
+        known.line(record, default, partial(line, record, default))
+        for record, default in zip(records, _defaults(records), strict=True)
+    ]
+    write_atomically(path, "".join([_csv_line(header), *lines]))
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def _row(record: TrialRecord, columns: Sequence[str]) -> dict[str, object]:
@@ -103,17 +130,23 @@ def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, 
 
     That is the search's default, and for a judged run of a confirmation the default's run with its seed.
     """
-    curves = {record.trial_id: curve_of(record) for record in records}
+    return {
+        record.trial_id: _convergence(record, default)
+        for record, default in zip(records, _defaults(records), strict=True)
+    }
+
+
+def _defaults(records: Sequence[TrialRecord]) -> Iterator[TrialRecord | None]:
+    """What each trial is compared with."""
     searched_default = reference_record(records)
     _, _, confirmed_defaults = judged_runs(records)
-    columns: dict[str, dict[str, object]] = {}
     for record in records:
-        judged = record.origin == CONFIRMATION
-        default = confirmed_defaults.get(record.seed) if judged else searched_default
-        reference = None if default is None else curves[default.trial_id]
-        curve = curves[record.trial_id]
-        columns[record.trial_id] = {**convergence_columns(curve, reference, _mean_frame_error(default))}
-    return columns
+        yield confirmed_defaults.get(record.seed) if record.origin == CONFIRMATION else searched_default
+
+
+def _convergence(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
+    reference = None if default is None else curve_of(default)
+    return {**convergence_columns(curve_of(record), reference, _mean_frame_error(default))}
 
 
 def _mean_frame_error(record: TrialRecord | None) -> float | None:

@@ -1,0 +1,202 @@
+"""A Ray cluster that is there already: joined for the length of one command, asked what it has, and left as it was."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import secrets
+import site
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweeps.cluster_plan import Node, room
+from sweeps.errors import RequestError
+from sweeps.plan import Plan
+from sweeps.ray_inside import found_address, head_answers, own_signal_handlers, session_folder
+from sweeps.ray_session import ENVIRONMENT, with_environment
+from sweeps.storage import Storage
+
+LOOK_AGAIN_SECONDS = 5.0
+ANSWER_SECONDS = 120.0  # a node that is asked for the first time unpacks the code and starts a worker
+HEAD_SECONDS = 30.0
+
+
+class Cluster:
+    """The nodes of the cluster that this process has joined."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._nodes: list[Node] = []
+        self._looked = -LOOK_AGAIN_SECONDS
+        self._here: str | None = None
+
+    def nodes(self) -> list[Node]:
+        """Those that are alive and give away any cores, as of the last few seconds."""
+        import ray
+
+        if time.monotonic() - self._looked >= LOOK_AGAIN_SECONDS:
+            self._nodes = [
+                Node(
+                    node["NodeID"],
+                    node["NodeManagerAddress"],
+                    float(node["Resources"].get("CPU", 0.0)),
+                    float(node["Resources"].get("GPU", 0.0)),
+                )
+                for node in ray.nodes()
+                if node["Alive"]
+            ]
+            self._looked = time.monotonic()
+        return [node for node in self._nodes if node.cpus > 0 and self._here in (None, node.address)]
+
+    def capacity(self, plan: Plan) -> int:
+        """How many of the plan's trials the nodes hold now; one at least, for which a new node may be started."""
+        return max(room(self.nodes(), plan.cpus_per_trial, plan.gpus_per_trial), 1)
+
+    @property
+    def trial_resources(self) -> dict[str, float]:
+        """What each trial asks for beside cores and GPUs: its place, where the run's folder is on one node alone."""
+        return {} if self._here is None else {f"node:{self._here}": 0.001}
+
+    def lost(self) -> str | None:
+        """What it means for people that the head does not answer any more; None where it does."""
+        return None if head_answers(_by_client(self.address)) else _lost(self.address)
+
+    def stay_on_this_node(self) -> None:
+        """Without a storage trials can only run where the run's folder is; RequestError where that is not the cluster's
+        one node."""
+        import ray
+
+        there = self.nodes()
+        if _by_client(self.address):
+            raise RequestError(
+                f"--address {self.address}: the trials run on other machines than this one; "
+                "give --storage, a folder that all of them mount or a bucket, for checkpoints and records"
+            )
+        if len({node.address for node in there}) > 1 or len(there) > 1:
+            raise RequestError(
+                f"--address {self.address}: the cluster has {len(there)} nodes, and a checkpoint on one's disk is lost "
+                "to the others; give --storage, a folder that all of them mount or a bucket"
+            )
+        self._here = str(ray.util.get_node_ip_address()) if not there else there[0].address
+
+    def check_storage(self, storage: Storage) -> None:
+        """RequestError naming the first node that cannot read what this process writes."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        probe, content = f".probe-{secrets.token_hex(4)}", secrets.token_bytes(16)
+        storage.put(probe, content)
+        try:
+            asked = {
+                ray.remote(_reads)
+                .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node.name, soft=False))
+                .remote(storage.uri, probe): node
+                for node in self.nodes()
+            }
+            done, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS) if asked else ([], [])
+            for answer in late:
+                raise RequestError(f"--address: node {asked[answer].address} does not start a worker; see its Ray logs")
+            for answer in done:
+                try:
+                    read = ray.get(answer)
+                except Exception as error:
+                    reason = " ".join(str(error).split())[-300:]
+                    raise RequestError(f"--storage {storage.uri}: node {asked[answer].address}: {reason}") from error
+                if read != content:
+                    raise RequestError(
+                        f"--storage {storage.uri}: node {asked[answer].address} does not see what this machine writes "
+                        "there; it has to be a folder that every node mounts, or a bucket"
+                    )
+        finally:
+            storage.delete(probe)
+
+
+@contextmanager
+def joined(address: str, trainer: str) -> Iterator[Cluster]:
+    """The cluster at `address` (auto, HOST:PORT or ray://HOST:PORT), with this code and the trainer's on its workers.
+
+    RequestError where none answers there.
+    """
+    with with_environment(ENVIRONMENT):
+        import ray
+
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        if _by_client(address):
+            _check_client(address)
+        try:
+            with own_signal_handlers():
+                ray.init(
+                    address=found_address(address),
+                    runtime_env={"py_modules": code(trainer), "excludes": ["__pycache__"]},
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except Exception as error:  # Ray raises plain ones, too
+            reason = " ".join(str(error).split())[:300]
+            raise RequestError(f"--address {address}: no Ray cluster can be joined there: {reason}") from error
+        ended = threading.Event()
+        threading.Thread(target=_end_with_the_head, args=(address, ended), daemon=True).start()
+        try:
+            with session_folder():
+                yield Cluster(address)
+        finally:
+            ray.shutdown()
+            ended.set()
+
+
+def code(trainer: str) -> list[str]:
+    """Folders and files that workers need to import this package and the trainer's; what is installed by pip is
+    expected to be installed on every node."""
+    found: list[str] = []
+    for name in dict.fromkeys(("sweeps", trainer.partition(":")[0].partition(".")[0])):
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            continue
+        folders = list(spec.submodule_search_locations or ())
+        place = folders[0] if folders else spec.origin
+        if place is not None and not _is_installed(Path(place)):
+            found.append(str(place))
+    return found
+
+
+def _is_installed(path: Path) -> bool:
+    folders = [*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")]
+    return any(path.resolve().is_relative_to(Path(folder).resolve()) for folder in folders)
+
+
+def _check_client(address: str) -> None:
+    if importlib.util.find_spec("grpc") is None:
+        raise RequestError(f"--address {address}: needs Ray's client: pip install 'ray[client]'")
+
+
+def _reads(uri: str, name: str) -> bytes | None:
+    """On a node: what it finds under that name."""
+    try:
+        return Storage(uri, patience=30.0).get(name)
+    except FileNotFoundError:
+        return None
+
+
+def _lost(address: str) -> str:
+    return f"the cluster's head at {address} has not answered for {HEAD_SECONDS:.0f} s; resume the run to go on"
+
+
+def _by_client(address: str) -> bool:
+    return address.startswith("ray://")
+
+
+def _end_with_the_head(address: str, ended: threading.Event) -> None:
+    """End this process where Ray's calls would wait in vain for a head that has died; all that counts is on disk."""
+    heard = time.monotonic()
+    while not ended.wait(2.0):
+        if head_answers(_by_client(address)):
+            heard = time.monotonic()
+        elif time.monotonic() - heard > HEAD_SECONDS and not ended.is_set():
+            print(f"run_sweep.py: {_lost(address)}", file=sys.stderr, flush=True)
+            os._exit(1)

@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM while a sweep runs: the first one ends it with its state saved, the second one at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+CAUGHT = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """What was asked for by a signal; `at_once` is called before the second one ends the process."""
+
+    def __init__(self, at_once: Callable[[], None]) -> None:
+        self.reason: str | None = None
+        self._at_once = at_once
+        self._raises = False
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Hear signals for a while; outside the main thread, which alone can, nothing is heard."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in CAUGHT}
+        self.catch()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def catch(self) -> None:
+        """Hear signals once more, where somebody else has put handlers in place of ours."""
+        if threading.current_thread() is threading.main_thread():
+            for number in CAUGHT:
+                signal.signal(number, self._hear)
+
+    def raise_from_now(self) -> None:
+        """From now on a signal raises KeyboardInterrupt, because nobody asks for `reason` any more."""
+        self._raises = True
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.reason is not None:
+            self._at_once()
+            os._exit(130)
+        self.reason = f"interrupted by {signal.Signals(number).name}"
+        if self._raises:
+            raise KeyboardInterrupt

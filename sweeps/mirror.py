@@ -1,0 +1,44 @@
+"""While a session runs its storage hears each line of the journal, and gets the files for people in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sweeps.errors import SweepFailed
+from sweeps.run_folder import RunFolder
+from sweeps.stored_journal import StoredJournal
+from sweeps.stored_run import StoredRun
+
+INTERRUPTED_FLUSH_SECONDS = 60.0
+
+
+@contextmanager
+def mirrored(
+    stored: StoredRun | None, folder: RunFolder, interrupted: Callable[[], bool], told: Callable[[str], None]
+) -> Iterator[Callable[[bytes], None]]:
+    """What hears each line of the journal: the storage, brought up to this machine's folder first.
+
+    After an interruption nobody is kept waiting for a storage that does not answer: the run is whole in its folder.
+    """
+    if stored is None:
+        yield lambda line: None
+        return
+    stored.put_settings(folder)
+    journal = stored.begin(folder)
+    try:
+        yield journal.add
+        _close(stored, journal, folder, interrupted(), told)
+    finally:
+        journal.close()
+
+
+def _close(
+    stored: StoredRun, journal: StoredJournal, folder: RunFolder, interrupted: bool, told: Callable[[str], None]
+) -> None:
+    try:
+        journal.flush(INTERRUPTED_FLUSH_SECONDS if interrupted else None)
+        if not interrupted:
+            stored.put_files(folder)
+    except SweepFailed as error:
+        told(str(error))

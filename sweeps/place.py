@@ -1,0 +1,127 @@
+"""Where a sweep trains and where it keeps what it needs to go on: this machine, a cluster, a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweeps.cluster import Cluster, joined
+from sweeps.cluster_plan import make_cluster_plan
+from sweeps.errors import SweepFailed
+from sweeps.node_data import folder_of, folder_on_this_node, handle_in, store_folder
+from sweeps.plan import Plan, make_plan, this_machine
+from sweeps.request import SweepRequest
+from sweeps.run_folder import RunFolder
+from sweeps.stored_run import StoredRun, stored_run
+from sweeps.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Place:
+    """`cluster` is None on this machine alone, `stored` where nothing but the run's folder holds the run."""
+
+    cluster: Cluster | None = None
+    stored: StoredRun | None = None
+
+    def checkpoints(self, folder: RunFolder) -> str:
+        """Where workers keep checkpoints, as `shelf_at` takes it."""
+        return str(folder.checkpoints.resolve()) if self.stored is None else self.stored.checkpoints
+
+    def data(self, request: SweepRequest) -> str | dict[str, str]:
+        """What workers are told of the data: its handle, or where their node can fetch it."""
+        if self.cluster is None or self.stored is None or request.data_stored is None:
+            return request.data
+        return {"storage": self.stored.storage.uri, "name": request.data_stored, "data": request.data}
+
+    def concurrent(self, plan: Plan) -> int:
+        """How many trials may run now."""
+        return self.cluster.capacity(plan) if self.cluster is not None and plan.follows_nodes else plan.concurrent
+
+    @property
+    def trial_resources(self) -> dict[str, float]:
+        """What each trial asks Ray for beside cores and GPUs."""
+        return {} if self.cluster is None else self.cluster.trial_resources
+
+
+@contextmanager
+def place_of(request: SweepRequest, told: Callable[[str], None]) -> Iterator[Place]:
+    """Join the cluster and open the storage that were asked for, and see that they fit each other; RequestError says
+    what does not. `told` hears of outages."""
+    stored = None if request.storage is None else stored_run(request.storage, request.name, told)
+    if request.address is None:
+        yield Place(stored=stored)
+        return
+    with joined(request.address, request.trainer) as cluster:
+        if stored is None:
+            cluster.stay_on_this_node()
+        else:
+            cluster.check_storage(stored.storage)
+        yield Place(cluster, stored)
+
+
+def plan_at(place: Place, request: SweepRequest) -> Plan:
+    """How the sweep will use this machine, or the cluster's nodes."""
+    if place.cluster is None:
+        return make_plan(
+            this_machine(),
+            request.trials,
+            concurrent=request.concurrent,
+            cpus_per_trial=request.cpus_per_trial,
+            gpus_per_trial=request.gpus_per_trial,
+        )
+    return make_cluster_plan(
+        place.cluster.nodes(),
+        request.trials,
+        concurrent=request.concurrent,
+        cpus_per_trial=request.cpus_per_trial,
+        gpus_per_trial=request.gpus_per_trial,
+    )
+
+
+def plan_again(place: Place, plan: Plan, request: SweepRequest) -> Plan:
+    """The stored plan on today's machines: threads and shares stay, because curves depend on them; how many trials run
+    side by side follows what is there."""
+    if place.cluster is None:
+        if plan.follows_nodes is None:
+            return plan
+        here = make_plan(this_machine(), request.trials)
+        return replace(here, threads=plan.threads, concurrent=min(here.concurrent, plan.concurrent))
+    as_given = plan.follows_nodes is False
+    return make_cluster_plan(
+        place.cluster.nodes(),
+        request.trials,
+        concurrent=plan.concurrent if as_given else None,
+        cpus_per_trial=plan.cpus_per_trial,
+        gpus_per_trial=plan.gpus_per_trial,
+    )
+
+
+def with_stored_data(place: Place, request: SweepRequest, trainer: type[Trainer]) -> SweepRequest:
+    """The request with its data in the storage, once for all sweeps and nodes; fetched on a machine that has it not."""
+    if place.stored is None:
+        return request
+    storage = place.stored.storage
+    try:
+        folder = folder_of(trainer, request.data)
+        if folder is not None:
+            return replace(request, data_stored=store_folder(storage, folder))
+        if request.data_stored is None:
+            return request
+        there = folder_on_this_node(storage, request.data_stored)
+        return replace(request, data=handle_in(trainer, request.data, there))
+    except OSError as error:
+        raise SweepFailed(f"{storage.uri}: the data cannot be kept there or fetched: {error}") from error
+
+
+def fetched_first(path: Path, storage: str | None) -> None:
+    """Before a run is read: bring its folder up to what the storage knows, where there is one."""
+    from sweeps.run_folder import read_sweep_yaml
+    from sweeps.stored_run import fetched
+
+    folder = RunFolder(path)
+    known = read_sweep_yaml(folder).get("storage") if folder.exists else None
+    uri = storage if storage is not None else known
+    if isinstance(uri, str) and (known is not None or not folder.exists):
+        fetched(uri, folder.name, path.parent)
