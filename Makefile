@@ -1,6 +1,6 @@
 # make sweep   installs what is missing into .venv, then runs a sweep on the demo speech
 # make test    installs what is missing into .venv, then lints, type-checks and runs every test: the quick ones on all
-#              cores, the slow ones one after the other
+#              cores, the slow ones two at a time: they wait for Ray more than they compute
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -13,7 +13,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dashboard,wandb,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,cluster,dashboard,wandb,dev]'
 	touch $@
 
 sweep: $(STAMP)
@@ -25,7 +25,7 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

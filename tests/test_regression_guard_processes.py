@@ -1,17 +1,43 @@
-"""A sweep starts one worker a slot, however many trials it has."""
+"""A sweep starts one worker a slot, however many trials it has, and of Ray only what it needs."""
 
 from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sweeps import sweep
 from sweeps.budget import Budget
+from sweeps.progress import Progress, QuietDisplay
 from sweeps.request import SweepRequest
 from sweeps.space import load_space
 
 
+class Watching(QuietDisplay):
+    """Remembers what every process below this one was, each time something happens."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, str] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Look; a process that was just born bears its parent's name, so the last name counts."""
+        self.seen.update(below(os.getpid()))
+
+
+def below(parent: int) -> Iterator[tuple[int, str]]:
+    """Pid and command line of each descendant."""
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            yield child, Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            yield from below(child)
+
+
 @pytest.mark.slow
-def test_all_trials_of_a_sweep_share_one_process_a_slot(tmp_path):
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells who the descendants are")
+def test_all_trials_of_a_sweep_share_one_process_a_slot_and_ray_starts_only_what_it_needs(tmp_path):
     request = SweepRequest(
         name="processes",
         output=tmp_path,
@@ -22,7 +48,16 @@ def test_all_trials_of_a_sweep_share_one_process_a_slot(tmp_path):
         concurrent=2,
         confirm_seeds=0,
     )
-    result = sweep.run(request)
+    watching = Watching()
+    result = sweep.run(request, display=watching)
     pids = {report["pid"] for record in result.records for report in record.reports}
     assert len(result.records) == 9
     assert len(pids) <= 2
+    commands = list(watching.seen.values())
+    for server in ("gcs_server --log_dir", "raylet --raylet_socket", "ray::DashboardAgent", "ray::RuntimeEnvAgent"):
+        assert sum(server in command for command in commands) == 1, server
+    for unused in ("monitor.py", "dashboard.py", "setup_worker.py"):
+        assert not [words for words in map(str.split, commands) if any(word.endswith(unused) for word in words[:4])]
+    workers = {pid for pid, command in watching.seen.items() if command.startswith("ray::") and "Agent" not in command}
+    assert pids <= workers
+    assert len(workers) <= 3, "those that Ray starts with itself train, and few stand by"

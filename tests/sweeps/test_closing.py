@@ -65,9 +65,9 @@ def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_pa
     records = [trial(1, [0.9, 0.8], origin="default"), trial(2, [0.9, 0.6])]
     for lang, words in (("en", ENGLISH), ("fa", PERSIAN)):
         assert any(words["one_seed"] in line for line in closing_lines(result(tmp_path, records), lang))
-        cut = closing_lines(result(tmp_path, records, ended="interrupted"), lang)
+        cut = closing_lines(result(tmp_path, records, ended="interrupted", address="auto"), lang)
         assert cut[-1].startswith(words["resume"])
-        assert f"run_sweep.py resume night --output {tmp_path}" in cut[-1]
+        assert f"run_sweep.py resume night --output {tmp_path} --address auto" in cut[-1]
 
 
 def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_beside_the_default_s(tmp_path: Path) -> None:

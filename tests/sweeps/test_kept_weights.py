@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweeps.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
+from sweeps.checkpoint_shelf import LocalShelf
 from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
 from sweeps.records import TrialRecord
 from sweeps.run_folder import RunFolder
@@ -37,11 +38,33 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
     folder, best, default = RunFolder(tmp_path), ended("t0002", 0.3), ended("t0001", 0.5, "default")
     with_weights(folder, best, default)
     params = ToyTrainer.default_params()
-    assert export_best(folder, best, ComparedToy, params, "", beside=Beside("default", default, params)) is None
+    assert (
+        export_best(
+            folder,
+            LocalShelf(folder.checkpoints),
+            best,
+            ComparedToy,
+            params,
+            "",
+            beside=Beside("default", default, params),
+        )
+        is None
+    )
     assert (folder.best / "default.txt").read_text("utf-8") == "as the default says it"
-    assert export_best(folder, best, ComparedToy, params, "") is None
+    assert export_best(folder, LocalShelf(folder.checkpoints), best, ComparedToy, params, "") is None
     assert not (folder.best / "default.txt").exists()
-    assert export_best(folder, default, ComparedToy, params, "", beside=Beside("best", best, params)) is None
+    assert (
+        export_best(
+            folder,
+            LocalShelf(folder.checkpoints),
+            default,
+            ComparedToy,
+            params,
+            "",
+            beside=Beside("best", best, params),
+        )
+        is None
+    )
     assert (folder.best / "best.txt").read_text("utf-8") == "as the best says it"
 
 
@@ -50,7 +73,7 @@ def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: 
     records = [ended("t0001", 0.9, "default"), *(ended(f"t000{n}", n / 10) for n in range(2, 8))]
     with_weights(folder, *records)
     for record in records:
-        tidy_checkpoints(folder, records, record)
+        tidy_checkpoints(LocalShelf(folder.checkpoints), records, record)
     kept = sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{BEST}"))
     assert kept == ["t0001", "t0002", "t0003", "t0004"]
     assert not list(folder.checkpoints.glob(f"*/{LAST}"))
@@ -61,6 +84,6 @@ def test_weights_of_whoever_may_go_on_stay(tmp_path: Path) -> None:
     better = [ended(f"t000{n}", n / 10) for n in range(1, 5)]
     unfinished = [replace(ended("t0008", 0.9), status="budget"), replace(ended("t0009", 0.9), status=None)]
     with_weights(folder, *better, *unfinished)
-    tidy_checkpoints(folder, [*better, *unfinished], better[-1])
+    tidy_checkpoints(LocalShelf(folder.checkpoints), [*better, *unfinished], better[-1])
     assert sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{LAST}"))[-2:] == ["t0008", "t0009"]
     assert not (folder.checkpoints / "t0004").exists()

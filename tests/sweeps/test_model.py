@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from sweeps.curve_ends import curve_ends, epoch_noise
 from sweeps.limits import NO_LIMITS
-from sweeps.model import _encoded, _units, log_expected_improvement, observations, suggest
+from sweeps.model import encoded, log_expected_improvement, observations, suggest, units_of
 from sweeps.records import TrialRecord, records_from_events
 from sweeps.space import load_space, space_from_mapping
 from sweeps.surrogate import END, Observations, Scales, _improbability, _start_and_bounds, fit
@@ -142,10 +142,10 @@ def test_a_category_has_a_column_for_each_value_and_whole_numbers_stay_in_their_
         "here",
     )
     units = np.array([[0.5, 0.125], [0.9, 0.875]])
-    encoded = _encoded(space, units)
-    assert encoded.shape == (2, 4)
-    assert np.linalg.norm(encoded[0, :3] - encoded[1, :3]) == pytest.approx(1.0)
-    assert [space.at(point.tolist()).params for point in _units(space, encoded)] == [
+    points = encoded(space, units)
+    assert points.shape == (2, 4)
+    assert np.linalg.norm(points[0, :3] - points[1, :3]) == pytest.approx(1.0)
+    assert [space.at(point.tolist()).params for point in units_of(space, points)] == [
         {"kind": "y", "depth": 2},
         {"kind": "z", "depth": 5},
     ]

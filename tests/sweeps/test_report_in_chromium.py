@@ -233,13 +233,14 @@ def test_the_persian_page_runs_from_right_to_left_and_its_numbers_do_not(browser
             const range = document.createRange();
             range.setStart(node, at);
             range.setEnd(node, at + 1);
-            return range.getBoundingClientRect().left;
+            return range.getBoundingClientRect();
         };
+        const isLeft = (one, other) => one.left < other.left || one.top < other.top;  // or a line was broken there
         const found = [];
         for (let node; (node = words.nextNode());)
             for (const hit of node.data.matchAll(/[-+>≤](?=\\d)|\\d(?=×)/g))
                 if (node.parentElement.getClientRects().length && !node.parentElement.closest("svg"))
-                    found.push([node.data, place(node, hit.index) < place(node, hit.index + 1)]);
+                    found.push([node.data, isLeft(place(node, hit.index), place(node, hit.index + 1))]);
         return found;
     })()"""
     found = browser.run(signs_first)

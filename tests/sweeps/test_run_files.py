@@ -17,7 +17,7 @@ from sweeps.budget import Budget
 from sweeps.errors import SweepFailed
 from sweeps.progress import LineDisplay, LiveDisplay, Progress
 from sweeps.records import TrialRecord, records_from_events
-from sweeps.trials_csv import write_trials_csv
+from sweeps.trials_csv import KnownLines, write_trials_csv
 from tests.sweeps.builders import trial, trial_events
 
 COLUMNS = ["mel_loss_weight", "kl_loss_weight", "gradient_clip_norm"]
@@ -86,6 +86,20 @@ def test_speed_is_measured_against_the_default(tmp_path: Path) -> None:
     assert (three["epochs_to_target"], three["censored_at"], three["censor_reason"]) == ("", "2.0", "rung")
 
 
+def test_lines_that_are_known_are_what_all_records_make_anew(tmp_path: Path) -> None:
+    known = KnownLines()
+    default = trial(1, [0.8, 0.6], None, origin="default")
+    steps = [
+        [default, trial(2, [0.7], None)],
+        [default, trial(2, [0.7, 0.5], "stopped"), trial(3, [], None)],
+        [trial(1, [0.8, 0.6, 0.5], origin="default"), trial(2, [0.7, 0.5], "stopped"), trial(3, [0.4], "failed")],
+    ]
+    for records in steps:
+        write_trials_csv(tmp_path / "known.csv", records, COLUMNS, known)
+        write_trials_csv(tmp_path / "anew.csv", records, COLUMNS)
+        assert (tmp_path / "known.csv").read_text() == (tmp_path / "anew.csv").read_text()
+
+
 def test_no_cell_is_taken_for_a_formula(tmp_path: Path) -> None:
     record = trial(1, [0.5], "failed", reason='=HYPERLINK(1)\n, "x"')
     write_trials_csv(tmp_path / "trials.csv", [record], COLUMNS)
@@ -138,6 +152,16 @@ def test_lines_tell_each_ended_trial_once(capsys: pytest.CaptureFixture[str]) ->
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("t0001  mel_loss_weight 1.1  epoch 3/3  objective 0.5000  finished  [")
     assert "failed (ValueError: broke)" in second
+
+
+def test_each_trial_has_its_line_once_in_whatever_order_they_end(capsys: pytest.CaptureFixture[str]) -> None:
+    display, ended = LineDisplay(), set()
+    for number in (3, 1, 5, 2, 4):
+        ended.add(number)
+        display.update(progress([trial(n, [0.5] * 3, "finished" if n in ended else None) for n in range(1, 6)]))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"t000{number}" for number in (3, 1, 5, 2, 4)
+    ]
 
 
 def test_the_live_table_shows_the_best_and_the_newest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sweeps.budget import Budget
+from sweeps.curve_ends import FullLengthCurves
 from sweeps.records import TrialRecord, records_from_events
 from sweeps.rungs import FEWEST_FOR_A_CORRELATION, RungCorrelation, Rungs, hopeless_beyond, rung_correlation
 from tests.sweeps.builders import trial, trial_events
@@ -47,7 +48,7 @@ def test_the_looser_a_rung_foretells_the_end_the_worse_a_trial_may_stand_there_a
     for off in (0.001, 0.01, 0.02):
         values = [0.3, 0.34, 0.38, 0.42, 0.46, 0.5]
         known = [trial(n, [0.9, 0.8, v, *[v - 0.2 + off * (-1) ** n] * 6]) for n, v in enumerate(values, 1)]
-        limit = hopeless_beyond(known, 3)
+        limit = hopeless_beyond(FullLengthCurves(known), 3)
         assert limit is not None
         decisions = [Rungs(9, 3).reach("late", 3, value, known) for value in (limit - 0.001, limit + 0.001)]
         assert [decision.stop for decision in decisions if decision] == [False, True]
@@ -83,6 +84,20 @@ def test_a_trial_is_decided_on_once_at_each_rung() -> None:
     assert rungs.reach("a", 2, 0.5, []) is None
     assert rungs.reach("a", 3, 0.5, []) is not None
     assert rungs.reach("a", 4, 0.4, []) is None
+
+
+def test_decisions_on_a_journal_that_grows_are_those_of_all_its_records_at_once() -> None:
+    chance = np.random.default_rng(1)
+    curves = [[0.9, 0.8, *(end + 0.2 + 0.02 * chance.normal(size=5)), end] for end in chance.random(40)]
+    running = [trial(number, curve[:4], None) for number, curve in enumerate(curves, 1)]
+    whole = [trial(number, [float(value) for value in curve]) for number, curve in enumerate(curves, 1)]
+    growing, records, cutoffs = Rungs(9, 3), list(running), []
+    for place in chance.permutation(40):  # they end in another order than they began
+        records[place] = whole[place]
+        decision = growing.reach(f"after {place}", 3, 0.6, records)
+        assert decision == Rungs(9, 3).reach("at once", 3, 0.6, records)
+        cutoffs.append(None if decision is None else decision.cutoff)
+    assert len(set(cutoffs)) > 20
 
 
 def test_rungs_that_were_restored_decide_on_nobody_twice() -> None:
