@@ -104,7 +104,7 @@ class Sweep:
             controls=False,
             seed=seed,
             trials=trials,
-            concurrent=slots,
+            concurrent=lambda: slots,
             describe=lambda record: {"trial_id": record.trial_id, "params": record.params},
             handed_out=self._recorder.expect,
             on_error=_raise,

@@ -175,5 +175,5 @@ if __name__ == "__main__":
     import ray
 
     # As many CPUs as the machine has, and nothing that listens beyond it.
-    ray.init(num_cpus=Task.read(sys.argv[1]).cores, include_dashboard=False)
+    ray.init(address="local", num_cpus=Task.read(sys.argv[1]).cores, include_dashboard=False)
     main()
