@@ -26,6 +26,7 @@ class Raylets:
         self._environment = environment
         self._known_file = Path(get_ray_address_file(None))  # where `auto` looks: a killed head leaves itself there
         self._known = self._known_file.read_text() if self._known_file.exists() else None
+        self._known_file.parent.mkdir(parents=True, exist_ok=True)  # Ray makes it elsewhere, as it was told to
         self._cluster = Cluster(shutdown_at_exit=False)
         self._numbers = count(1)
         self.nodes: dict[str, Node] = {}
