@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xtts.model.gelu import gelu
 
 
 def rotary_table(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
@@ -105,7 +104,7 @@ class Block(nn.Module):
         self.feed_out = nn.Linear(4 * width, width)
 
     def _feed(self, states: Tensor) -> Tensor:
-        fed: Tensor = self.feed_out(gelu(self.feed_in(self.before_feed(states))))
+        fed: Tensor = self.feed_out(F.gelu(self.feed_in(self.before_feed(states))))
         return states + fed
 
     def forward(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from xtts.model.gaussian import Gaussian
-from xtts.model.gelu import gelu
 from xtts.model.shape import Shape
 
 
@@ -22,8 +22,8 @@ class Posterior(nn.Module):
 
     def forward(self, patches: Tensor) -> Gaussian:
         """Each patch by itself: nothing of its neighbours enters."""
-        states = gelu(self.first(patches))
-        states = states + gelu(self.second(states))
+        states = F.gelu(self.first(patches))
+        states = states + F.gelu(self.second(states))
         return Gaussian.from_raw(self.out(self.norm(states)))
 
 
@@ -40,8 +40,8 @@ class Decoder(nn.Module):
 
     def forward(self, latent: Tensor, hidden: Tensor) -> Tensor:
         """latent [..., latent], hidden [..., width] -> [..., values]."""
-        states = gelu(self.latent(latent) + self.hidden(hidden))
-        states = states + gelu(self.second(states))
+        states = F.gelu(self.latent(latent) + self.hidden(hidden))
+        states = states + F.gelu(self.second(states))
         out: Tensor = self.out(self.norm(states))
         return out
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from xtts.alignment.network import with_neighbours
 from xtts.model.attention import Block, rotary_table
-from xtts.model.gelu import gelu
 from xtts.model.shape import Shape
 
 _REACH = 3  # tokens seen directly on each side, before any attention has been learned
@@ -29,7 +29,7 @@ class TextEncoder(nn.Module):
         places = torch.arange(tokens.shape[1], device=tokens.device)
         real = places < token_count[:, None]  # [batch, tokens]
         states = self.spell(with_neighbours(self.embed(tokens) * real[..., None], _REACH))
-        states = gelu(states)
+        states = F.gelu(states)
         table = rotary_table(places, self.head_width)
         for block in self.blocks:
             states, _, _ = block(states, table, mask=real[:, None, None, :])

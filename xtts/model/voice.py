@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xtts.model.gelu import gelu
 from xtts.model.shape import Shape
 
 
@@ -31,14 +30,14 @@ class VoicePrompt(nn.Module):
         batch, patches, _ = reference.shape
         real = torch.arange(patches, device=reference.device) < reference_count[:, None]
         # A place that is always there, so that an empty reference has something to look at.
-        heard = F.pad(self.norm(gelu(self.patch(reference))), (0, 0, 1, 0))
+        heard = F.pad(self.norm(F.gelu(self.patch(reference))), (0, 0, 1, 0))
         mask = F.pad(real, (1, 0), value=True)[:, None, None, :]
         key, value = self._heads(self.key_value(heard)).chunk(2, dim=-1)
         queries = self.queries.expand(batch, -1, -1)
         query = self._heads(self.query(queries))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         latents = queries + self.out(mixed.transpose(1, 2).flatten(2))
-        fed = self.feed_out(gelu(self.feed_in(self.feed_norm(latents))))
+        fed = self.feed_out(F.gelu(self.feed_in(self.feed_norm(latents))))
         out: Tensor = latents + fed
         return out
 
