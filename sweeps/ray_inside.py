@@ -14,6 +14,12 @@ from typing import Any
 
 NEEDED = ("gcs_server", "raylet")
 UNUSED_STARTS = ("start_api_server", "start_monitor", "start_log_monitor")
+IMPORTED_WHILE_IT_STARTS = (
+    "ray._common.usage.usage_lib",
+    "ray._private.runtime_env.uv_runtime_env_hook",
+    "ray._private.thirdparty.pynvml",
+    "ray.core.generated.usage_pb2",
+)
 LOOK_AGAIN_SECONDS = 0.03
 HEAD_ANSWER_SECONDS = 5
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from sweeps.errors import SweepFailed
 from sweeps.guardian import end_processes_in, guarded
 from sweeps.plan import Plan
-from sweeps.ray_inside import dead_servers, needed_servers_alone, own_signal_handlers
+from sweeps.ray_inside import IMPORTED_WHILE_IT_STARTS, dead_servers, needed_servers_alone, own_signal_handlers
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
@@ -50,8 +50,9 @@ def ray_session(
 
     A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
 
-    `meanwhile` runs in a thread while Ray's processes start. It may import what this thread does not: two threads that
-    import one package at once can see it half done, so Ray Tune is imported before and the thread awaited after.
+    Ray Tune is imported in a thread while Ray's processes start, and then `meanwhile` runs there. Two threads that
+    import one package at once can see it half done: what Ray's start imports late is imported before, and nothing else
+    is imported here until the thread has ended.
     """
     values = {
         **ENVIRONMENT,
@@ -68,8 +69,9 @@ def ray_session(
             yield
             return
         logging.getLogger("ray").setLevel(logging.ERROR)
-        importlib.import_module("ray.tune")
-        thread = threading.Thread(target=meanwhile, daemon=True)
+        for module in IMPORTED_WHILE_IT_STARTS:
+            importlib.import_module(module)
+        thread = threading.Thread(target=_import_tune, args=(meanwhile,), daemon=True)
         thread.start()
         try:
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
@@ -92,6 +94,12 @@ def ray_session(
         finally:
             thread.join()  # an import that is cut off by the end of the process tells so at length
         shutil.rmtree(folder, ignore_errors=True)  # logs are kept of what went wrong
+
+
+def _import_tune(then: Callable[[], None] | None) -> None:
+    importlib.import_module("ray.tune")
+    if then is not None:
+        then()
 
 
 @contextmanager
