@@ -36,7 +36,8 @@ from xtts.evaluation import Evaluator  # noqa: E402
 from xtts.mel import FLOOR, HOP, MELS, N_FFT, PATCH_FRAMES, SAMPLE_RATE, TOP_HZ  # noqa: E402
 from xtts.model.xtts import Batch, Noise  # noqa: E402
 from xtts.preparation import open_data  # noqa: E402
-from xtts.trainer import Settings, _frame_budget, build_model  # noqa: E402
+from xtts.settings import Settings  # noqa: E402
+from xtts.training import _frame_budget, build_model  # noqa: E402
 
 _PROMPT_PATCHES = 48
 _LOADER_WORKERS = 2

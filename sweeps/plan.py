@@ -10,6 +10,13 @@ from pathlib import Path
 
 from sweeps.errors import RequestError
 
+GPU_SIGNS = (
+    "/proc/driver/nvidia",
+    "/dev/nvidiactl",
+    "/dev/dxg",
+    "/dev/kfd",
+    "/dev/nvhost-gpu",
+)  # Linux, WSL, AMD, Jetson
 TRIAL_BYTES = 1 << 30  # a worker with torch and a small model; only keeps tiny machines from thrashing
 
 
@@ -136,10 +143,10 @@ def _gpus() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return int(torch.cuda.device_count())
+    if sys.platform == "linux" and "torch" not in sys.modules and not any(map(os.path.exists, GPU_SIGNS)):
+        return 0  # without the second that torch takes to import
     try:
-        return len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
-    except OSError:
+        import torch
+    except ImportError:
         return 0
+    return int(torch.cuda.device_count())

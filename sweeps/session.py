@@ -32,7 +32,7 @@ from sweeps.run_record import SweepResult, searched
 from sweeps.rungs import Rungs
 from sweeps.surroundings import Surroundings
 from sweeps.time_kept import room_for_a_trial
-from sweeps.trainer import Trainer, confirmation_params, rivals
+from sweeps.trainer import Trainer, confirmation_params, rivals, worker_modules
 
 RETRIES = 1
 MOST_IN_VAIN = 3  # of Ray's loops
@@ -160,7 +160,7 @@ class Session:
 
         meanwhile = None if self._request.space.controls else preload
         a_worker_each = self._plan.cpus_per_trial <= 1.0
-        modules = ("sweeps.trainable", self._request.trainer.partition(":")[0]) if a_worker_each else ()
+        modules = ("sweeps.trainable", *worker_modules(self._trainer)) if a_worker_each else ()
         try:
             with ray_session(self._plan, meanwhile, lambda: not self._was_interrupted(), modules):
                 self._interruption.catch()  # once more: Ray has put its own handlers in their place

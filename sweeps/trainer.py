@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol, cast
 
@@ -19,8 +19,9 @@ class Trainer(Protocol):
     the split to evaluate on), `rivals()` (classmethod; methods that need no sweep, by name: what each adds to the
     default's config), `judged_figures()` (taken once of a judged run after its last epoch: by name a mapping with
     `mean`, lower is better, `label` and what else belongs to it), `checkpoint_bytes(params)` (classmethod; the size of
-    a checkpoint), `export_best(folder)`,
-    `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to compare with),
+    a checkpoint), `worker_modules` (names of modules that a worker imports before its first trial),
+    `export_best(folder)`, `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to
+    compare with),
     `set_threads(n)`, `updates_per_second(seconds)` (trains for about so long on what is thrown away; to choose how many
     trials run at once), and for a cluster, where `data` is no plain folder, `data_folder(data)` and
     `data_in(data, folder)` (classmethods; the folder that all nodes need, and the handle for a copy of it).
@@ -86,6 +87,11 @@ def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> lis
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
         problems.append(f"{where}: the trainer knows no parameter {name!r}; {hint}")
     return problems
+
+
+def worker_modules(trainer: type[Trainer]) -> Sequence[str]:
+    """What a worker of this trainer's imports while nobody has a trial for it."""
+    return [trainer.__module__, *getattr(trainer, "worker_modules", ())]
 
 
 def confirmation_params(trainer: type[Trainer]) -> Mapping[str, object]:

@@ -118,7 +118,6 @@ def test_a_trial_imports_nothing_of_the_compiler(learnable):  # noqa: F811
         "import sys\nfrom xtts.model.shape import PRESETS\nfrom tests.xtts.conftest import MINI\n"
         "PRESETS['mini'] = MINI\nfrom xtts.trainer import XttsTrainer\n"
         f"XttsTrainer({dict(learnable.defaults)!r}, {learnable.prepared.data!r}, 1).train_epoch()\n"
-        "XttsTrainer.checkpoint_bytes({'model': 'small'})\n"  # asked by every command that starts a sweep
         "print(*sorted(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -126,12 +125,25 @@ def test_a_trial_imports_nothing_of_the_compiler(learnable):  # noqa: F811
 
 
 def test_a_worker_imports_torch_and_the_trainer_and_nothing_that_only_preparing_needs():
-    program = "import sys, xtts.trainer; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = "import sys, xtts.training; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
     assert "torch" in loaded
     heavy = {"numba", "scipy", "librosa", "soundfile", "soxr", "pandas", "optuna", "ray", "wandb", "matplotlib"}
     assert not loaded & heavy
+
+
+def test_a_command_checks_and_plans_a_sweep_without_torch(learnable):  # noqa: F811
+    """It takes more than a second to import, and the first training step would wait for it."""
+    program = (
+        "import sys\nfrom xtts.trainer import XttsTrainer\nfrom xtts.preparation import open_data\n"
+        "XttsTrainer.check_params({'model': 'small'})\nXttsTrainer.checkpoint_bytes({'model': 'small'})\n"
+        f"open_data({learnable.prepared.data!r}).misaligned()\n"
+        "import sweeps.session, sweeps.ray_session, wiring, commands.sweep\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not {"torch", "ray", "librosa", "numba", "scipy", "pandas"} & set(done.stdout.split())
 
 
 def test_help_imports_nothing_heavy():

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.corpus.prepared import TRAIN
 from xtts.mel import MELS, PATCH_FRAMES
-from xtts.model.xtts import PLACE_FEATURES, Batch
+from xtts.model.shape import PLACE_FEATURES
+from xtts.model.xtts import Batch
 
 _REFERENCE_PATCHES = 48  # 2.2 s of another clip
 _LENGTH_JITTER = 0.08

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from xtts.model.xtts import Xtts
 
-WEIGHTINGS = ("fixed", "sigma_vae", "balancer")
-
 _FIRST_SCALE, _SCALE_MEMORY, _LEAST_SCALE = 0.7, 0.95, 0.05
 _NORM_MEMORY, _EPSILON = 0.999, 1e-12
 

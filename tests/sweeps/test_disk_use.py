@@ -32,9 +32,10 @@ def test_it_is_told_in_one_line(tmp_path: Path) -> None:
     assert "does not say" in str(unknown)
 
 
-@pytest.mark.parametrize("model", ["tiny", "small"])
+@pytest.mark.parametrize("model", ["tiny", "small", "base"])
 def test_the_size_of_a_checkpoint_is_told_without_building_the_model(model: str, tmp_path: Path) -> None:
-    from xtts.trainer import Settings, build_model
+    from xtts.settings import Settings
+    from xtts.training import build_model
 
     told = state_bytes(XttsTrainer, {"model": model})
     weights = build_model(Settings.of({"model": model}), 40, seed=1).state_dict()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from sweeps.errors import RequestError
@@ -60,3 +63,22 @@ def test_this_machine_has_a_core_and_memory() -> None:
     machine = this_machine()
     assert machine.cores >= 1
     assert machine.memory_bytes > 1 << 20
+
+
+def test_gpus_are_counted_by_torch_where_there_may_be_one_and_torch_is_not_imported_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("sweeps.plan.GPU_SIGNS", (str(tmp_path / "none"),))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert this_machine().gpus == 0
+    assert "torch" not in sys.modules
+    (tmp_path / "torch.py").write_text("class cuda:\n    device_count = staticmethod(lambda: 3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("sweeps.plan.GPU_SIGNS", (str(tmp_path / "none"), str(tmp_path)))
+    assert this_machine().gpus == 3
+    monkeypatch.setitem(sys.modules, "torch", None)  # what cannot be imported
+    assert this_machine().gpus == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert this_machine().gpus == 2

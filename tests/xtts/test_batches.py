@@ -40,8 +40,9 @@ def demo(tmp_path_factory) -> SpeechBatches:
     speech = prepare_speech(demo_speech(no_progress))
     even = evenly_aligned(speech)
     start = np.cumsum([0, *(len(path) for path in even.step_tokens)])
+    weights = {name: value.numpy() for name, value in even.durations.state_dict().items()}
     return standardised(
-        AlignedSpeech(speech, np.concatenate(even.step_tokens), start, even.confidence, even.advantage, even.durations)
+        AlignedSpeech(speech, np.concatenate(even.step_tokens), start, even.confidence, even.advantage, weights)
     )
 
 

@@ -21,10 +21,14 @@ from xtts.batches import SpeechBatches
 from xtts.corpus.prepared import TEST, TRAIN, VALIDATION, no_progress
 from xtts.errors import SpeechError
 from xtts.evaluation import Evaluator
-from xtts.mel import HOP, SAMPLE_RATE
+from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
+from xtts.model.shape import PRESETS
+from xtts.model.size import parameter_count
+from xtts.model.xtts import Xtts
 from xtts.preparation import prepare_data
-from xtts.trainer import Settings, XttsTrainer
-from xtts.weighting import WEIGHTINGS
+from xtts.settings import WEIGHTINGS, Settings
+from xtts.trainer import XttsTrainer
+from xtts.training import Training
 
 OTHERS = {
     "mel_loss_weight": 35.0,
@@ -38,6 +42,28 @@ OTHERS = {
     "weighting": "sigma_vae",
     "evaluate_on": "test",
 }
+
+
+def test_a_trainer_of_somebodys_own_is_derived_from_what_trains(learnable):
+    class Derived(Training):
+        pass
+
+    class Lost(XttsTrainer):
+        pass
+
+    params = learnable.defaults
+    assert type(XttsTrainer(params, learnable.prepared.data, 1)) is Training
+    assert type(Derived(params, learnable.prepared.data, 1)) is Derived
+    with pytest.raises(TypeError, match=r"derive it from xtts\.training\.Training"):
+        Lost(params, learnable.prepared.data, 1)
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "base"])
+@pytest.mark.parametrize("symbols", [7, 100])
+def test_parameters_are_counted_without_building_the_model(name, symbols):
+    with torch.device("meta"):
+        model = Xtts(PRESETS[name], symbols, MELS, PATCH_FRAMES)
+    assert parameter_count(PRESETS[name], symbols, MELS * PATCH_FRAMES) == sum(p.numel() for p in model.parameters())
 
 
 def test_equal_trials_are_equal(learnable):
@@ -165,7 +191,7 @@ def test_evaluating_more_often_changes_no_training(learnable):
 def test_the_evaluations_within_the_first_epoch_change_no_training(learnable, monkeypatch):
     one = learnable.trainer(batch_frames=150)
     assert len(one.train_epoch()["evaluations"]) == 3
-    monkeypatch.setattr("xtts.trainer._FIRST_EPOCH_EVALUATIONS", ())
+    monkeypatch.setattr("xtts.training._FIRST_EPOCH_EVALUATIONS", ())
     other = learnable.trainer(batch_frames=150)
     assert len(other.train_epoch()["evaluations"]) == 1
     assert torch.equal(parameters(one), parameters(other))
@@ -358,6 +384,7 @@ ELSEWHERE = """
 import hashlib, sys
 from xtts.model.shape import PRESETS, Shape
 from xtts.trainer import XttsTrainer
+from xtts.training import Training
 PRESETS["mini"] = Shape(**{shape!r})
 trainer = XttsTrainer({params!r}, {data!r}, 1)
 objective = trainer.train_epoch()["objective"]

@@ -16,7 +16,8 @@ from xtts.mel import PATCH_FRAMES
 from xtts.model.codec import to_patches
 from xtts.model.gaussian import Gaussian, kl_divergence
 from xtts.model.xtts import Batch, Noise, Xtts, valid_masks
-from xtts.trainer import Settings, XttsTrainer
+from xtts.settings import Settings
+from xtts.trainer import XttsTrainer
 from xtts.weighting import Balancer, LearnedScale
 
 RIVALS = ("sigma_vae", "balancer")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from xtts.alignment.durations import DurationPredictor
 from xtts.corpus.prepared import PreparedSpeech, Progress
 from xtts.corpus.sealed_file import DamagedFileError, read_sealed, write_sealed
 from xtts.errors import SpeechError
 
 if TYPE_CHECKING:
+    from xtts.alignment.durations import DurationPredictor
     from xtts.alignment.training import Aligned
 
 _VERSION = 1
+_DURATIONS = "durations."
 _DOUBTFUL_CONFIDENCE = 0.5
 _DOUBTFUL_ADVANTAGE = 0.2  # of the data set's median
 
@@ -35,7 +37,21 @@ class AlignedSpeech:
     """Mean posterior probability of the tokens on a clip's path [clips]."""
     advantage: NDArray[np.float32]
     """Score of a clip with its own text over other texts of that length, nats a step [clips]."""
-    durations: DurationPredictor
+    duration_weights: Mapping[str, NDArray[np.float32]]
+    """Of the duration predictor, by parameter."""
+
+    @cached_property
+    def durations(self) -> DurationPredictor:
+        """What says how long each token of a new text takes."""
+        import torch  # here, because a command only looks at the alignment
+
+        from xtts.alignment.durations import DurationPredictor
+
+        # A network is built only to be filled: its first weights are nobody's random numbers.
+        with torch.random.fork_rng(devices=[]):
+            durations = DurationPredictor(len(self.speech.vocabulary), len(self.speech.speakers))
+        durations.load_state_dict({name: torch.from_numpy(array) for name, array in self.duration_weights.items()})
+        return durations.eval()
 
     def clip_steps(self, clip: int) -> NDArray[np.int32]:
         """The token at each step of one clip [2 * patches]."""
@@ -103,7 +119,7 @@ def _write(speech: PreparedSpeech, aligned: Aligned) -> None:
         "confidence": aligned.confidence,
         "advantage": aligned.advantage,
     }
-    weights = {f"durations.{name}": value.numpy() for name, value in aligned.durations.state_dict().items()}
+    weights = {f"{_DURATIONS}{name}": value.numpy() for name, value in aligned.durations.state_dict().items()}
     write_sealed(_file(speech), {"fingerprint": speech.fingerprint}, arrays | weights)
 
 
@@ -111,14 +127,11 @@ def _read(speech: PreparedSpeech) -> AlignedSpeech:
     value, arrays = read_sealed(_file(speech))
     if value["fingerprint"] != speech.fingerprint:
         raise DamagedFileError(f"{_file(speech)}: made for other speech")
-    # A network is built only to be filled: its first weights are nobody's random numbers.
-    with torch.random.fork_rng(devices=[]):
-        durations = DurationPredictor(len(speech.vocabulary), len(speech.speakers))
-    prefix = "durations."
-    weights = {
-        name[len(prefix) :]: torch.from_numpy(array) for name, array in arrays.items() if name.startswith(prefix)
-    }
-    durations.load_state_dict(weights)
     return AlignedSpeech(
-        speech, arrays["step_tokens"], arrays["step_start"], arrays["confidence"], arrays["advantage"], durations.eval()
+        speech,
+        arrays["step_tokens"],
+        arrays["step_start"],
+        arrays["confidence"],
+        arrays["advantage"],
+        {name.removeprefix(_DURATIONS): array for name, array in arrays.items() if name.startswith(_DURATIONS)},
     )

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-
 def rotary_table(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [..., head_width / 2] of rotary position embedding (Su et al. 2021) for places [...]."""
     exponents = torch.arange(0, head_width, 2, device=places.device, dtype=torch.float32) / head_width

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from xtts.errors import SpeechError
 
+PLACE_FEATURES = 3
+"""A step's place in its token: share of it that has passed, log of its length, steps left."""
+TEXT_REACH = 3
+"""Tokens seen directly on each side, before any attention has been learned."""
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -8,9 +8,7 @@ from torch.nn import functional as F
 
 from xtts.alignment.network import with_neighbours
 from xtts.model.attention import Block, rotary_table
-from xtts.model.shape import Shape
-
-_REACH = 3  # tokens seen directly on each side, before any attention has been learned
+from xtts.model.shape import TEXT_REACH, Shape
 
 
 class TextEncoder(nn.Module):
@@ -20,7 +18,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.head_width = shape.width // shape.heads
         self.embed = nn.Embedding(symbols, shape.width // 2)
-        self.spell = nn.Linear((2 * _REACH + 1) * (shape.width // 2), shape.width)
+        self.spell = nn.Linear((2 * TEXT_REACH + 1) * (shape.width // 2), shape.width)
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.text_layers))
         self.norm = nn.LayerNorm(shape.width)
 
@@ -28,7 +26,7 @@ class TextEncoder(nn.Module):
         """Padding beyond a text's count changes nothing."""
         places = torch.arange(tokens.shape[1], device=tokens.device)
         real = places < token_count[:, None]  # [batch, tokens]
-        states = self.spell(with_neighbours(self.embed(tokens) * real[..., None], _REACH))
+        states = self.spell(with_neighbours(self.embed(tokens) * real[..., None], TEXT_REACH))
         states = F.gelu(states)
         table = rotary_table(places, self.head_width)
         for block in self.blocks:

@@ -11,12 +11,9 @@ from torch.nn import functional as F
 from xtts.model.codec import Decoder, Posterior, to_patches
 from xtts.model.gaussian import kl_divergence
 from xtts.model.prior import Prior
-from xtts.model.shape import Shape
+from xtts.model.shape import PLACE_FEATURES, Shape
 from xtts.model.text_encoder import TextEncoder
 from xtts.model.voice import VoicePrompt
-
-PLACE_FEATURES = 3
-"""A step's place in its token: share of it that has passed, log of its length, steps left."""
 
 
 @dataclass(frozen=True)
