@@ -143,7 +143,7 @@ def events(trials: int, epochs: int) -> Iterator[tuple[str | None, str, dict[str
     yield None, "sweep_started", {}
     for number in range(1, trials + 1):
         trial_id = f"t{number:04d}"
-        params = {"mel_loss_weight": 1.0 + number / 100, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
+        params = {"mel_loss_weight": 1.0 + 4.0 * number / trials, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
         origin = "default" if number == 1 else "sobol"
         yield trial_id, "trial_started", {"role": "trial", "seed": 1, "params": params, "origin": origin, "slot": 0}
         for epoch in range(1, epochs + 1):

@@ -138,16 +138,20 @@ class SpeechBatches:
         return 1.0 - real / padded
 
     def _by_speaker(self, clips: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+        """Each speaker's clips, in rising order."""
+        clips = np.sort(clips)
         speakers = self.speech.speaker_index[clips]
         return {int(speaker): clips[speakers == speaker] for speaker in np.unique(speakers)}
 
     def _with_reference(self, clip: int, pool: dict[int, NDArray[np.int64]], draw: np.random.Generator) -> Item:
         others = pool.get(int(self.speech.speaker_index[clip]), np.zeros(0, np.int64))
         first, second = draw.random(2)
-        others = others[others != clip]
-        if len(others) == 0:
+        itself = int(np.searchsorted(others, clip))
+        there = itself < len(others) and others[itself] == clip
+        if len(others) == there:
             return Item(clip, None)
-        reference = int(others[int(first * len(others))])
+        drawn = int(first * (len(others) - there))
+        reference = int(others[drawn + (there and drawn >= itself)])
         latest = max(0, int(self.patches[reference]) - _REFERENCE_PATCHES)
         return Item(clip, reference, int(second * (latest + 1)))
 
