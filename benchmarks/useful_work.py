@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from xtts.batches import Item
+from xtts.model.free_running import run_freely, run_whole, with_true_history
 from xtts.trainer import XttsTrainer
 
 Shape = Sequence[int]
@@ -71,10 +72,29 @@ def flops(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> float:
 
 def step_seconds(trainer: XttsTrainer, batches: Sequence[list[Item]], repeats: int = 3) -> float:
     """Least wall time of one training step on each of the batches."""
+    return _least(lambda: _steps(trainer, batches), repeats)
+
+
+@torch.no_grad()
+def free_running_share(trainer: XttsTrainer, repeats: int = 3) -> float:
+    """How much of an evaluation's time the model runs on its own predictions; the rest is passes with true history."""
+    model, evaluator = trainer.model, trainer._evaluator
+    histories = [with_true_history(model, *both) for both in zip(evaluator._own, evaluator._swapped, strict=True)]
+
+    def free() -> None:
+        for history in histories:
+            run_freely(model, history)
+        run_whole(model, evaluator._whole, evaluator._whole_patches)
+
+    return _least(free, repeats) / _least(lambda: evaluator.evaluate(model), repeats)
+
+
+def _least(work: Callable[[], object], repeats: int) -> float:
+    """Seconds that it takes at least, once it has run."""
     times = []
     for _ in range(1 + repeats):
         begun = time.perf_counter()
-        _steps(trainer, batches)
+        work()
         times.append(time.perf_counter() - begun)
     return min(times[1:])
 
