@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from commands.found import found_folder
+from commands.found import folder_to_go_on_with
 from commands.session import close, recording_for, surroundings
 
 
@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.sweep import confirm
 
     result = confirm(
-        found_folder(options, options.name).path,
+        folder_to_go_on_with(options).path,
         seeds=options.seeds,
         with_rivals=options.rivals,
         budget_seconds=parse_duration(options.budget) if options.budget else None,

@@ -22,6 +22,17 @@ def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
     return fetched(options.storage, name, Path(options.output))
 
 
+def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
+    """The same; but a run that lies here and has no storage yet is taken as it is, and goes on in the one given."""
+    from sweeps.run_folder import RunFolder, check_name, read_sweep_yaml
+
+    if options.storage is not None and options.name is not None:
+        here = RunFolder(Path(options.output) / check_name(options.name))
+        if here.exists and read_sweep_yaml(here).get("storage") is None:
+            return here
+    return found_folder(options, options.name)
+
+
 def found_run(options: argparse.Namespace) -> Run:
     """The same, with its records."""
     from sweeps.run_record import read_run

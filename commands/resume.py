@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from commands.found import found_folder
+from commands.found import folder_to_go_on_with
 from commands.session import close, recording_for, surroundings
 
 
@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.budget import parse_duration
     from sweeps.sweep import resume
 
-    folder = found_folder(options, options.name)
+    folder = folder_to_go_on_with(options)
     budget = parse_duration(options.budget) if options.budget else None
     result = resume(
         folder.path,

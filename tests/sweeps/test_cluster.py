@@ -151,6 +151,25 @@ def test_a_sweep_outlives_a_node_uses_a_new_one_and_a_storage_that_is_slow_and_f
     assert [len(found) for found in copies[1:]] == [1, 1, 1]
 
 
+def test_a_run_of_one_machine_moves_into_a_storage_when_it_goes_on(machines: Machines, tmp_path: Path) -> None:
+    here = ("--output", str(tmp_path / "here"))
+    storage = ("--storage", machines.store.uri("later"))
+    ended(started("--name", "moves", "--trials", "2", "--epochs", "3", *here, *TOY))
+    before = (tmp_path / "here" / "moves" / "trials.jsonl").read_bytes()
+    _, err = ended(started("report", "moves", "--output", str(tmp_path / "there"), *storage), 2)
+    assert "there is no such run" in err
+    ended(started("resume", "moves", "--trials", "3", *here, *storage))
+    ended(started("report", "moves", "--output", str(tmp_path / "there"), *storage))
+    after = (tmp_path / "there" / "moves" / "trials.jsonl").read_bytes()
+    assert after.startswith(before)
+    assert after == (tmp_path / "here" / "moves" / "trials.jsonl").read_bytes()
+    records = read(tmp_path / "there" / "moves" / "trials.jsonl")
+    assert [record.status for record in records] == ["finished"] * 3
+    ended(started("resume", "moves", "--trials", "4", *here))  # it remembers where it keeps what it needs
+    ended(started("report", "moves", "--output", str(tmp_path / "there"), *storage))
+    assert len(read(tmp_path / "there" / "moves" / "trials.jsonl")) == 4
+
+
 def test_one_trial_at_a_time_on_a_cluster_makes_the_records_of_one_machine(machines: Machines, tmp_path: Path) -> None:
     small = ("--trials", "5", "--epochs", "3", "--concurrent", "1", "--output", str(tmp_path), *TOY)
     storage = ("--storage", machines.store.uri())
