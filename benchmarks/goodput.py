@@ -157,6 +157,9 @@ def show(sweep: Sweep, costs: dict[str, Cost], work: EpochWork, rates: list[floa
         print(f"  {part:<38}{seconds:8.2f} s {100 * seconds / sweep.wall:6.1f} %")
     print(f"  {'command to best_config.yaml':<38}{sweep.wall:8.2f} s (sum {sum(parts.values()):.2f});", end=" ")
     print(f"{sweep.ended - sweep.best:.2f} s more to the end of the command")
+    stamps = {str(event["event"]): float(str(event["time"])) - sweep.begun for event in reversed(events)}
+    print(f"  from the command to the journal {stamps['sweep_started']:.2f} s, to the first trial", end=" ")
+    print(f"{stamps['trial_started']:.2f} s, to its first step {first_step(sweep):.2f} s")
     print(f"\n{'side':<8}{'measured':>30}{'a trial':>9}{'an epoch':>10}{'scaled to ours':>16}")
     for side, cost in costs.items():
         measured = f"{cost.wall:.1f} s, {cost.trials} trials, {cost.epochs} epochs"
@@ -183,7 +186,6 @@ def targets(
     floor, stock = wall.get("floor"), wall.get("stock")
     trained = parts["forward, backward, optimiser"] + parts["data wait"]
     validation = parts["validation"] / (parts["validation"] + trained)
-    first = min(float(str(e["time"])) - _first_epoch(e) for e in sweep.run.events if e["event"] == "report")
     rows: list[tuple[str, float | None, str]] = [
         ("goodput", epochs * work.useful / (sweep.wall * rate), ">= 0.55"),
         ("training step over matrix product, one thread", work.step_rate / alone, ">= 0.65"),
@@ -192,7 +194,7 @@ def targets(
         ("stock / ours", stock and stock / sweep.wall, ">= 4 on demo speech"),
         ("optuna / ours", wall["optuna"] / sweep.wall if "optuna" in wall else None, ""),
         ("turnover, median s", statistics.median(turnovers(sweep.run.events) or [float("nan")]), "<= 0.3"),
-        ("command to first training step, s", first - sweep.begun, "< 6"),
+        ("command to first training step, s", first_step(sweep), "< 6"),
         ("free-running validation, share of an epoch", free * validation, "<= 0.15"),
         ("all of validation, share of an epoch", validation, ""),
         (
@@ -208,6 +210,12 @@ def targets(
     for name, value, target in rows:
         if value is not None:
             print(f"{name:<50}{value:8.3f}   {target}")
+
+
+def first_step(sweep: Sweep) -> float:
+    """Seconds from the command to the first training step."""
+    reports = [event for event in sweep.run.events if event["event"] == "report"]
+    return min(float(str(report["time"])) - _first_epoch(report) for report in reports) - sweep.begun
 
 
 def _first_epoch(report: object) -> float:

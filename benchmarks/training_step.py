@@ -2,6 +2,7 @@
 
     python benchmarks/training_step.py --data DIR             # or without: on the demo speech
     python benchmarks/training_step.py --variants plain,bf16  # without the minutes that torch.compile takes
+    python benchmarks/training_step.py --profile              # what the step is made of, by torch's profiler
 
 Every variant is a process of its own on one thread and takes the same batches of the model's first epoch: `plain` is
 the trainer's step; `bf16` the same under bfloat16 autocast; `frames N` with batches of N frames; `compiled` with
@@ -44,9 +45,13 @@ def main() -> None:
     parser.add_argument("--data", metavar="DIR", help="a folder of speech (default: the demo speech)")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="which, in this order (default: all)")
+    parser.add_argument("--profile", action="store_true", help="only the operations of the plain step")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     prepared = XttsTrainer.prepare(options.data, None, progress=no_progress)
+    if options.profile:
+        profile(prepared.data, options.model)
+        return
     if options.one is not None:
         print(json.dumps(measure(options.one, prepared.data, options.model)))
         return
@@ -96,6 +101,26 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
         "first": max(0.0, first - 2.0 * seconds),
         "updates": float(len(epoch)),
     }
+
+
+def profile(data: str, model: str, shown: int = 15) -> None:
+    """Print which operations a step's time goes to, and what its matrix products come to by themselves."""
+    torch.set_num_threads(1)
+    trainer = XttsTrainer({"model": model}, data, 1)
+    batches = trainer._batches.epoch(trainer._train, 1, 1, trainer._budget)[:SAMPLED]
+    step_seconds(trainer, batches, repeats=1)
+    work, rate = flops(trainer, batches), matrix_rate(1024)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        step_seconds(trainer, batches, repeats=0)
+    found = sorted(profiled.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    total = sum(one.self_cpu_time_total for one in found)
+    for one in found[:shown]:
+        each = one.self_cpu_time_total / len(batches)
+        print(f"{one.key[:50]:<52}{each / 1e3:6.2f} ms{100 * one.self_cpu_time_total / total:6.1f} %", end="")
+        print(f"{one.count / len(batches):7.0f} a step")
+    products = sum(one.self_cpu_time_total for one in found if one.key in ("aten::mm", "aten::addmm"))
+    print(f"\nall {total / 1e3 / len(batches):.1f} ms; products {100 * products / total:.0f} %,", end=" ")
+    print(f"which alone run at {work / (products / 1e6) / rate:.2f} of a large product's rate")
 
 
 def _nothing() -> AbstractContextManager[None]:

@@ -90,13 +90,13 @@ def free_running_share(trainer: XttsTrainer, repeats: int = 3) -> float:
 
 
 def _least(work: Callable[[], object], repeats: int) -> float:
-    """Seconds that it takes at least, once it has run."""
+    """Seconds that it takes at least, once it has run; without repeats those of the first time."""
     times = []
     for _ in range(1 + repeats):
         begun = time.perf_counter()
         work()
         times.append(time.perf_counter() - begun)
-    return min(times[1:])
+    return min(times[1:] or times)
 
 
 def _steps(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> None:
