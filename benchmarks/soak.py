@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import cProfile
-import io
 import itertools
 import os
-import pstats
 import sys
 import tempfile
 import time
@@ -31,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.profiling import profiled  # noqa: E402
 from sweeps.budget import Budget  # noqa: E402
 from sweeps.progress import LineDisplay, Progress  # noqa: E402
 from sweeps.request import SweepRequest  # noqa: E402
@@ -104,7 +102,7 @@ def main() -> int:
     options = parser.parse_args()
     step = max(options.trials // 10, 1)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {options.trials} trials of {options.epochs} epochs")
-    with profiled(options.profile):
+    with profiled(options.profile, "cumulative"):
         taken = soak(options.trials, options.epochs, options.concurrent, step, options.model)
     print("\n".join(table(taken)))
     growth = taken[-1].resident - taken[0].resident
@@ -163,19 +161,6 @@ def table(taken: Sequence[Sample]) -> list[str]:
 def resident() -> int:
     """Bytes of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
-
-
-@contextlib.contextmanager
-def profiled(wanted: bool) -> Iterator[None]:
-    """Print where the time went, where that is wanted."""
-    if not wanted:
-        yield
-        return
-    with cProfile.Profile() as profile:
-        yield
-    text = io.StringIO()
-    pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats(60)
-    print(text.getvalue())
 
 
 if __name__ == "__main__":

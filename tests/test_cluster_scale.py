@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cluster_model import Cluster, Shape
-from benchmarks.cluster_scale import simulate
+from benchmarks.simulated_driver import simulate
 
 
 class Lists:
