@@ -3,6 +3,8 @@
     python benchmarks/features.py                          # the demo speech
     python benchmarks/features.py --data DIR --clips 20000
 
+The last lines are memory: what each of several workers that have read every clip holds of its own, and what all share.
+
 Works in a cache of its own, which is removed at the end. The clips of the large set are hard links to those of DIR
 (copies where links cannot be), each with a text of its own.
 """
@@ -27,6 +29,28 @@ from xtts.corpus.prepared import PreparedSpeech, prepare_speech  # noqa: E402
 from xtts.demo_speech import demo_speech  # noqa: E402
 
 REPEATS = 3
+WORKERS = 4
+DISTINCT = 2000
+"""Clips of which no two are alike: features of the same sound are kept once"""
+WORKER = """
+import sys
+from pathlib import Path
+from xtts.corpus.prepared_speech import PreparedSpeech
+
+def kilobytes(*kinds):
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(kinds))
+
+own = ("Private_Clean:", "Private_Dirty:")
+before, all_before = kilobytes(*own), kilobytes("Rss:")
+speech = PreparedSpeech.open(Path(sys.argv[1]))
+sum(float(speech.clip_mel(clip)[-1, -1]) + float(speech.clip_mel(clip).sum()) for clip in range(len(speech)))
+print("read", flush=True)
+sys.stdin.readline()  # until all have: what one has read alone would count as its own
+private = kilobytes(*own) - before
+print(private, kilobytes("Rss:") - all_before - private, flush=True)
+sys.stdin.readline()
+"""
 
 
 def main() -> None:
@@ -58,6 +82,9 @@ def measure(data: Path, clips: int, scratch: Path) -> None:
     for _ in range(REPEATS):
         show("large set, in a new process", lambda: prepare_in_new_process(large, prepared))
     show("large set, deep check", lambda: prepare_speech(large, deep=True))
+    if sys.platform == "linux":
+        distinct = made_distinct(speech, min(clips, DISTINCT), scratch / "distinct")
+        print(memory_of_workers(prepare_speech(distinct)))
 
 
 def show(what: str, prepare: Callable[[], PreparedSpeech]) -> PreparedSpeech:
@@ -83,6 +110,50 @@ def multiply(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
     lines = (f"clip{clip:06d}|{speech.texts[clip % len(speech)]} {clip}\n" for clip in range(clips))
     (folder / "metadata.csv").write_text("".join(lines), "utf-8")
     return folder
+
+
+def made_distinct(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
+    """A data folder of `clips` recordings, those of `speech` again and again, each a little less loud."""
+    import soundfile
+
+    multiply(speech, 0, folder)
+    for clip in range(clips):
+        sound, rate = soundfile.read(speech.audio_path(clip % len(speech)), dtype="float32")
+        soundfile.write(folder / "wavs" / f"clip{clip:06d}.wav", sound * (1.0 - 1e-4 * clip), rate)
+    lines = (f"clip{clip:06d}|{speech.texts[clip % len(speech)]} {clip}\n" for clip in range(clips))
+    (folder / "metadata.csv").write_text("".join(lines), "utf-8")
+    return folder
+
+
+def memory_of_workers(speech: PreparedSpeech) -> str:
+    """What WORKERS processes hold that have all read every clip."""
+    command = [sys.executable, "-c", WORKER, str(speech.folder)]
+    pipe = subprocess.PIPE
+    workers = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) for _ in range(WORKERS)]
+    for worker in workers:
+        _line(worker)
+    for worker in workers:
+        _go_on(worker)
+    answers = [_line(worker).split() for worker in workers]
+    for worker in workers:
+        worker.communicate("\n")
+    own, shared = (max(int(answer[place]) for answer in answers) / 1e3 for place in (0, 1))
+    hours = float(speech.figures.seconds.sum()) / 3600.0
+    return (
+        f"memory of {hours:.2f} hours: {shared:.0f} MB ({shared / hours:.0f} an hour) once for all {WORKERS} workers, "
+        f"and {own:.0f} MB in each"
+    )
+
+
+def _line(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None
+    return worker.stdout.readline()
+
+
+def _go_on(worker: subprocess.Popen[str]) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write("\n")
+    worker.stdin.flush()
 
 
 def prepare_in_new_process(data: Path, speech: PreparedSpeech) -> PreparedSpeech:
