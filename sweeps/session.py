@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sweeps.budget import Budget
 from sweeps.checkpoint_shelf import shelf_at
-from sweeps.confirmation import CONFIRMATION, RIVAL, Confirmation, confirmation_of, confirmed_candidates, confirms
+from sweeps.confirmation import CONFIRMATION, RIVAL, confirms
 from sweeps.confirmation import ROLE as CONFIRM
-from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.confirming import Confirming
 from sweeps.diagnosis import note_findings
 from sweeps.disk_use import disk_estimate, state_bytes
 from sweeps.errors import SweepFailed
@@ -32,7 +32,7 @@ from sweeps.run_record import SweepResult, searched
 from sweeps.rungs import Rungs
 from sweeps.surroundings import Surroundings
 from sweeps.time_kept import room_for_a_trial
-from sweeps.trainer import Trainer, confirmation_params, rivals, worker_modules
+from sweeps.trainer import Trainer, worker_modules
 
 RETRIES = 1
 MOST_IN_VAIN = 3  # of Ray's loops
@@ -69,7 +69,7 @@ class Session:
         self._next_files = 0.0
         self._interruption = Interruption(at_once=self._display.close)
         self._searching = searching
-        self._candidates: Sequence[str] | None = None
+        self._confirming = Confirming(request, trainer, searching=searching)
 
     @property
     def _seconds(self) -> float:
@@ -98,7 +98,7 @@ class Session:
             if self._folder.free_bytes() < needed.total + NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
                 self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
-            self._candidates = confirmed_candidates(read_events(self._folder.trials_jsonl))
+            self._confirming.begin(read_events(self._folder.trials_jsonl))
             journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
@@ -114,7 +114,7 @@ class Session:
                 for record in journal.records:
                     if record.status is None:
                         self._end(record, "budget", reason)
-            self._end_confirmation(ended)
+            self._confirming.end(journal, read_events(self._folder.trials_jsonl), ended)
             if ended != "interrupted":
                 self._diagnose()
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
@@ -173,38 +173,12 @@ class Session:
     def _work_left(self) -> bool:
         records = self._journal.records
         search = [record for record in records if not confirms(record)]
-        planned = self._budget.trials + len(self._rivals)
+        planned = self._budget.trials + len(self._confirming.rivals)
         if self._searching and (len(search) < planned or any(record.status is None for record in search)):
             return True
         confirming = any(confirms(record) and record.status is None for record in records)
-        confirmation = self._confirmation(self._journal.records)
+        confirmation = self._confirming.confirmation(self._journal.records)
         return confirming or (confirmation is not None and confirmation.has_more(self._journal.records))
-
-    def _confirmation(self, records: Sequence[TrialRecord]) -> Confirmation | None:
-        return confirmation_of(
-            records,
-            self._request.seed,
-            self._request.confirm_seeds,
-            judged_params=confirmation_params(self._trainer),
-            candidates=self._candidates,
-            rivals=self._rivals,
-        )
-
-    @property
-    def _rivals(self) -> Mapping[str, Mapping[str, object]]:
-        wanted = self._request.rivals and not self._request.space.controls
-        return rivals(self._trainer) if wanted else {}
-
-    def _end_confirmation(self, ended: str) -> None:
-        """Close a confirmation that this session has begun, with its verdict."""
-        for event in reversed(read_events(self._folder.trials_jsonl)):
-            if event["event"] in ("sweep_started", "sweep_resumed"):
-                return
-            if event["event"] == "confirm_started":
-                judged = judgement(self._journal.records)
-                verdict = "unconfirmed" if judged is None else judged.verdict.word
-                self._journal.append("confirm_ended", None, reason=ended, verdict=verdict)
-                return
 
     def _tune(self) -> tuple[str, str]:
         """Ray's loop, and another one where it ended before a trial that it gave up was handed out again.
@@ -273,8 +247,8 @@ class Session:
             on_error=recorder.fail,
             searching=self._searching,
             has_room=self._has_room,
-            rivals=self._rivals,
-            confirmation=self._confirmation if request.confirm_seeds else None,
+            rivals=self._confirming.rivals,
+            confirmation=self._confirming.confirmation if request.confirm_seeds else None,
         )
         try:
             with quick_tune(on_this_machine=self._place.cluster is None):
@@ -326,7 +300,7 @@ class Session:
             records,
             seconds_left=None if seconds is None else seconds - self._seconds,
             epochs=self._budget.epochs,
-            confirm_runs=self._confirm_runs(records),
+            confirm_runs=self._confirming.runs(records),
             concurrent=self._place.concurrent(self._plan),
         )
 
@@ -354,19 +328,7 @@ class Session:
 
     def _progress(self) -> Progress:
         records = self._journal.records
-        return progress_of(self._request, self._plan, records, self._seconds, self._confirm_runs(records))
-
-    def _confirm_runs(self, records: Sequence[TrialRecord]) -> int:
-        """How many runs will come beside the search's trials, as far as that can be told while the search goes on."""
-        searched_too = len(self._rivals) if self._searching else 0
-        if self._request.space.controls or not self._request.confirm_seeds:
-            return searched_too
-        if not self._searching or len(searched(records)) >= self._budget.trials:
-            confirmation = self._confirmation(records)
-            return (0 if confirmation is None else confirmation.runs) + searched_too
-        candidates = min(CANDIDATES, self._budget.trials - 1)
-        judged = (candidates > 0) * (2 + len(self._rivals)) * self._request.confirm_seeds
-        return candidates * (candidates > 1) * SELECTION_SEEDS + judged + searched_too
+        return progress_of(self._request, self._plan, records, self._seconds, self._confirming.runs(records))
 
     def _changed(self) -> None:
         self._display.update(self._progress())

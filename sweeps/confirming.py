@@ -1,0 +1,69 @@
+"""The confirmation of the sweep that a session runs: which runs it still needs, and how it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sweeps.confirmation import Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.journal import Journal
+from sweeps.judgement import judgement
+from sweeps.records import Event, TrialRecord
+from sweeps.request import SweepRequest
+from sweeps.run_record import searched
+from sweeps.trainer import Trainer, confirmation_params, rivals
+
+
+class Confirming:
+    """What a request asks to have confirmed; `searching` says whether the search goes on beside it."""
+
+    def __init__(self, request: SweepRequest, trainer: type[Trainer], *, searching: bool) -> None:
+        self._request = request
+        self._trainer = trainer
+        self._searching = searching
+        self._candidates: Sequence[str] | None = None
+
+    def begin(self, events: Sequence[Event]) -> None:
+        """Keep to the candidates that were chosen before, where a confirmation has begun."""
+        self._candidates = confirmed_candidates(events)
+
+    @property
+    def rivals(self) -> Mapping[str, Mapping[str, object]]:
+        """Methods that need no sweep, to be trained beside it."""
+        wanted = self._request.rivals and not self._request.space.controls
+        return rivals(self._trainer) if wanted else {}
+
+    def confirmation(self, records: Sequence[TrialRecord]) -> Confirmation | None:
+        """Of what the records hold now; None where there is nothing to confirm."""
+        return confirmation_of(
+            records,
+            self._request.seed,
+            self._request.confirm_seeds,
+            judged_params=confirmation_params(self._trainer),
+            candidates=self._candidates,
+            rivals=self.rivals,
+        )
+
+    def runs(self, records: Sequence[TrialRecord]) -> int:
+        """How many runs will come beside the search's trials, as far as that can be told while the search goes on."""
+        rival_trials = len(self.rivals) if self._searching else 0
+        if self._request.space.controls or not self._request.confirm_seeds:
+            return rival_trials
+        trials = self._request.trials
+        if not self._searching or len(searched(records)) >= trials:
+            confirmation = self.confirmation(records)
+            return (0 if confirmation is None else confirmation.runs) + rival_trials
+        candidates = min(CANDIDATES, trials - 1)
+        judged = (candidates > 0) * (2 + len(self.rivals)) * self._request.confirm_seeds
+        return candidates * (candidates > 1) * SELECTION_SEEDS + judged + rival_trials
+
+    def end(self, journal: Journal, events: Sequence[Event], ended: str) -> None:
+        """Close a confirmation that this session has begun, with its verdict; `events` are all of the journal."""
+        for event in reversed(events):
+            if event["event"] in ("sweep_started", "sweep_resumed"):
+                return
+            if event["event"] == "confirm_started":
+                judged = judgement(journal.records)
+                verdict = "unconfirmed" if judged is None else judged.verdict.word
+                journal.append("confirm_ended", None, reason=ended, verdict=verdict)
+                return
