@@ -6,9 +6,9 @@
 
 Every trial is a process of its own, as in a sweep with `--gpus-per-trial 1`, 0.5 and 0.25. All begin their measured
 epoch together, after one to warm up. Shares are of a process's own wall time: waiting for batches, training,
-validation. `kernels` is the time in which torch's profiler saw the GPU at work, over that of the steps it watched, summed
-over the processes: what is missing to 100 % is what the GPU waited. `auto` precision is bf16 autocast on a GPU and
-float32 on a CPU.
+validation. `kernels` is the time in which torch's profiler saw the GPU at work, over that of the steps it watched,
+summed over the processes: what is missing to 100 % is what the GPU waited. `auto` precision is bf16 autocast on a GPU
+and float32 on a CPU.
 """
 
 from __future__ import annotations
