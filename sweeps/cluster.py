@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import site
+import socket
 import sys
 import sysconfig
 import threading
@@ -25,6 +26,7 @@ from sweeps.storage import Storage
 LOOK_AGAIN_SECONDS = 5.0
 ANSWER_SECONDS = 120.0  # a node that is asked for the first time unpacks the code and starts a worker
 HEAD_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 
 
 class Cluster:
@@ -130,16 +132,22 @@ def joined(address: str, trainer: str) -> Iterator[Cluster]:
         if _by_client(address):
             _check_client(address)
         try:
+            there = found_address(address)
+        except Exception as error:
+            raise RequestError(f"--address {address}: no Ray cluster runs here: {_one_line(error)}") from error
+        _check_answer(address, there)
+        try:
             with own_signal_handlers():
                 ray.init(
-                    address=found_address(address),
+                    address=there,
                     runtime_env={"py_modules": code(trainer), "excludes": ["__pycache__"]},
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
         except Exception as error:  # Ray raises plain ones, too
-            reason = " ".join(str(error).split())[:300]
-            raise RequestError(f"--address {address}: no Ray cluster can be joined there: {reason}") from error
+            raise RequestError(
+                f"--address {address}: no Ray cluster can be joined there: {_one_line(error)}"
+            ) from error
         ended = threading.Event()
         threading.Thread(target=_end_with_the_head, args=(address, ended), daemon=True).start()
         try:
@@ -173,6 +181,25 @@ def _is_installed(path: Path) -> bool:
 def _check_client(address: str) -> None:
     if importlib.util.find_spec("grpc") is None:
         raise RequestError(f"--address {address}: needs Ray's client: pip install 'ray[client]'")
+
+
+def _check_answer(address: str, there: str) -> None:
+    """RequestError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = there.removeprefix("ray://").strip("/").rpartition(":")
+    if _by_client(there) and not host:
+        return  # without a port: Ray's own
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise RequestError(f"--address {address!r}: expected auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        raise RequestError(
+            f"--address {address}: nobody answers there ({_one_line(error)}); is Ray running?"
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _reads(uri: str, name: str) -> bytes | None:

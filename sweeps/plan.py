@@ -73,9 +73,9 @@ def impossible_shares(concurrent: int | None, cpus_per_trial: float | None, gpus
     problems = [
         f"{name} {value:g}: must be above 0"
         for name, value in (("--concurrent", concurrent), ("--cpus-per-trial", cpus_per_trial))
-        if value is not None and value <= 0
+        if value is not None and not value > 0  # nor is what is no number
     ]
-    if gpus_per_trial is not None and gpus_per_trial < 0:
+    if gpus_per_trial is not None and not gpus_per_trial >= 0:
         problems.append(f"--gpus-per-trial {gpus_per_trial:g}: must not be negative")
     return problems
 
@@ -95,7 +95,7 @@ def make_plan(
     if gpus_per_trial is not None and gpus_per_trial > machine.gpus:
         problems.append(f"--gpus-per-trial {gpus_per_trial:g}: this machine has {machine.gpus} GPUs")
     gpus_each = float(min(machine.gpus, 1)) if gpus_per_trial is None else gpus_per_trial
-    room_on_gpus = int(machine.gpus / gpus_each + 1e-9) if gpus_each else None
+    room_on_gpus = int(machine.gpus / gpus_each + 1e-9) if gpus_each > 0 else None
     if concurrent is not None and room_on_gpus is not None and concurrent > room_on_gpus:
         problems.append(
             f"--concurrent {concurrent}: {machine.gpus} GPUs hold {room_on_gpus} trials of {gpus_each:g} each"

@@ -69,6 +69,7 @@ def ray_session(
             yield
             return
         logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the journal has trials that failed
         for module in IMPORTED_WHILE_IT_STARTS:
             importlib.import_module(module)
         thread = threading.Thread(target=_import_tune, args=(meanwhile,), daemon=True)

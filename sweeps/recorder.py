@@ -250,7 +250,8 @@ def failure_reason(written: str) -> str:
         return "the worker was killed because memory ran out"
     if any(sign in line for line in lines for sign in NODE_LOST_SIGNS):
         return NODE_LOST
-    if any("actor died" in line for line in lines):
+    in_setup = errors and any("in its creation task" in line for line in lines)  # which tells what went wrong there
+    if not in_setup and any("actor died" in line for line in lines):
         return "the worker process died"
     return (errors or lines or ["the worker failed without a message"])[-1][:LONGEST_REASON]
 

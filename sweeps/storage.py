@@ -167,6 +167,8 @@ class Storage:
 
 def storage_uri(given: str) -> str:
     """An address as `Storage` takes it: a folder becomes a file:// address; RequestError says what is not accepted."""
+    if not given.strip():
+        raise RequestError(f"--storage {given!r}: expected a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER")
     scheme, separator, rest = given.partition("://")
     if not separator:
         return Path(given).expanduser().absolute().as_uri()

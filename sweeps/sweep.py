@@ -24,6 +24,8 @@ from sweeps.surroundings import Surroundings, SurroundingsGiven
 from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
 from sweeps.verdict import Verdict
 
+LARGEST_SEED = 2**31 - 1
+
 __all__ = [
     "Hook",
     "Run",
@@ -58,6 +60,8 @@ def check(request: SweepRequest) -> type[Trainer]:
         raise RequestError(
             f"--confirm-seeds {request.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
         )
+    if not 0 <= request.seed <= LARGEST_SEED:
+        raise RequestError(f"--seed {request.seed}: 0 to {LARGEST_SEED}")
     trainer = load_trainer(request.trainer)
     if request.rivals and not rivals(trainer):
         raise RequestError(f"--rivals: trainer {request.trainer} names no methods that need no sweep")

@@ -49,6 +49,9 @@ def load_trainer(spec: str) -> type[Trainer]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise RequestError(f"trainer {spec!r}: {error}; is it installed, or on PYTHONPATH?") from error
+    except (Exception, SystemExit) as error:  # somebody's own module may raise anything
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        raise RequestError(f"trainer {spec!r}: module {module_name} cannot be imported ({what})") from error
     found = getattr(module, class_name, None)
     if found is None:
         close = get_close_matches(class_name, vars(module), n=1)

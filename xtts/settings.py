@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -11,6 +12,7 @@ from xtts.model.shape import PRESETS
 
 NORMALISATIONS = ("standard", "none")
 SPLITS = ("validation", "test")
+DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d{1,3})?")
 WEIGHTINGS = ("fixed", "sigma_vae", "balancer")
 
 
@@ -52,7 +54,7 @@ class Settings:
                 problems.append(f"{name} {value!r}: expected a number, 0 or above")
         for name in ("batch_frames", "warmup_updates"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
                 problems.append(f"{name} {value!r}: expected a whole number, 0 or above")
         if not _number(self.history_dropout) or not 0.0 <= self.history_dropout <= 1.0:
             problems.append(f"history_dropout {self.history_dropout!r}: expected a number from 0 to 1")
@@ -65,6 +67,8 @@ class Settings:
         ):
             if getattr(self, name) not in known:
                 problems.append(f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
+        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
+            problems.append(f"device {self.device!r}: expected auto, cpu, cuda or cuda:N")
         if problems:
             raise SpeechError("; ".join(problems))
 

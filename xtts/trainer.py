@@ -29,13 +29,17 @@ class XttsTrainer:
     worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training",)
     """What a worker imports before it is given a trial"""
 
+    def __init_subclass__(cls) -> None:
+        """TypeError where a class is derived from the name instead of from what it stands for."""
+        if not any(base.__module__ == "xtts.training" for base in cls.__mro__):
+            raise TypeError(f"{cls.__name__}: derive it from xtts.training.Training, which XttsTrainer stands for")
+
     def __new__(cls, params: Mapping[str, object], data: str, seed: int) -> Training:
         """`data` is the handle that prepare gave."""
         from xtts.training import Training
 
         made = Training if cls is XttsTrainer else cls
-        if not issubclass(made, Training):
-            raise TypeError(f"{cls.__name__}: derive it from xtts.training.Training, which XttsTrainer stands for")
+        assert issubclass(made, Training)
         return super().__new__(made)
 
     def train_epoch(self) -> Mapping[str, object]:
