@@ -31,7 +31,6 @@ class Raylets:
         self._numbers = count(1)
         self.nodes: dict[str, Node] = {}
         self._client_port = free_port()
-        self.add(cpus=0, ray_client_server_port=self._client_port)
 
     @property
     def address(self) -> str:
@@ -42,6 +41,10 @@ class Raylets:
     def client_address(self) -> str:
         """ray://HOST:PORT, by which a machine that is no node joins."""
         return f"ray://127.0.0.1:{self._client_port}"
+
+    def add_head(self) -> None:
+        """The first machine, which gives away no cores."""
+        self.add(cpus=0, ray_client_server_port=self._client_port)
 
     def add(self, cpus: int = 1, **options: Any) -> str:
         """One more machine; its name."""
@@ -101,6 +104,7 @@ def raylets(environment: Mapping[str, str], cpus: tuple[int, ...] = (1, 1, 1)) -
             patch.setenv(name, value)
         started = Raylets(environment)
         try:
+            started.add_head()
             with ThreadPoolExecutor(len(cpus)) as together:
                 list(together.map(started.add, cpus))
             yield started
