@@ -23,12 +23,13 @@ def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
 
 
 def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
-    """The same; but a run that lies here and has no storage yet is taken as it is, and goes on in the one given."""
-    from sweeps.run_folder import RunFolder, check_name, read_sweep_yaml
+    """The same; but a run that lies here and not in the storage that is given is taken as it is, and goes on there."""
+    from sweeps.run_folder import RunFolder, check_name
+    from sweeps.stored_run import holds
 
     if options.storage is not None and options.name is not None:
         here = RunFolder(Path(options.output) / check_name(options.name))
-        if here.exists and read_sweep_yaml(here).get("storage") is None:
+        if here.exists and not holds(options.storage, options.name):
             return here
     return found_folder(options, options.name)
 

@@ -68,11 +68,13 @@ class StoredRun:
     def fetch(self, output: Path) -> RunFolder:
         """The run's folder below `output`, brought up to what the storage holds; RequestError where there is no such
         run, or `output` holds another one of that name."""
+        folder = RunFolder(output / check_name(self.name))
         if not self.exists:
             close = get_close_matches(self.name, stored_runs(self.storage), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
+            if folder.exists:
+                hint = f"; {folder.path} has its records and can go on in another --storage"
             raise RequestError(f"{self.name}: there is no such run in {self.storage.uri}{hint}")
-        folder = RunFolder(output / check_name(self.name))
         settings = self.storage.get(f"{self.name}/{SETTINGS}")
         if folder.exists and _born(folder.sweep_yaml.read_bytes()) != _born(settings):
             raise RequestError(f"{folder.path}: is another run than {self.name} in {self.storage.uri}; move it away")
@@ -123,6 +125,14 @@ def stored_runs(storage: Storage) -> list[str]:
 def stored_run(uri: str, name: str, told: Callable[[str], None] = lambda note: None) -> StoredRun:
     """The place of a run, whether it is taken or not; RequestError where the storage cannot be used."""
     return StoredRun(opened(storage_uri(uri), told=told), check_name(name))
+
+
+def holds(uri: str, name: str) -> bool:
+    """Whether a run of that name lies in a storage; RequestError where nobody can tell."""
+    try:
+        return StoredRun(Storage(storage_uri(uri), patience=30.0), check_name(name)).exists
+    except StorageUnreachable as error:
+        raise RequestError(f"--storage {uri}: {error}") from error
 
 
 def fetched(uri: str, name: str | None, output: Path) -> RunFolder:
