@@ -23,15 +23,12 @@ def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
 
 
 def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
-    """The same; but a run that lies here and not in the storage that is given is taken as it is, and goes on there."""
+    """The same; one that is named is fetched, or moved into the storage, when it goes on."""
     from sweeps.run_folder import RunFolder, check_name
-    from sweeps.stored_run import holds
 
-    if options.storage is not None and options.name is not None:
-        here = RunFolder(Path(options.output) / check_name(options.name))
-        if here.exists and not holds(options.storage, options.name):
-            return here
-    return found_folder(options, options.name)
+    if options.storage is None or options.name is None:
+        return found_folder(options, options.name)
+    return RunFolder(Path(options.output) / check_name(options.name))
 
 
 def found_run(options: argparse.Namespace) -> Run:

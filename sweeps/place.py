@@ -116,13 +116,14 @@ def with_stored_data(place: Place, request: SweepRequest, trainer: type[Trainer]
 
 
 def fetched_first(path: Path, storage: str | None) -> None:
-    """Before a run is read: bring its folder up to what the storage knows, where there is one."""
+    """Before a run is read: bring its folder up to what the storage knows, where there is one. A run that lies here and
+    not in the storage that is given stays as it is: it moves in."""
     from sweeps.run_folder import read_sweep_yaml
     from sweeps.stored_run import fetched, holds
 
     folder = RunFolder(path)
-    known = read_sweep_yaml(folder).get("storage") if folder.exists else None
-    uri = storage if storage is not None else known
-    moves_in = storage is not None and folder.exists and not holds(storage, folder.name)
-    if isinstance(uri, str) and not moves_in and (known is not None or not folder.exists):
+    if storage is not None and folder.exists and not holds(storage, folder.name):
+        return
+    uri = storage if storage is not None or not folder.exists else read_sweep_yaml(folder).get("storage")
+    if isinstance(uri, str):
         fetched(uri, folder.name, path.parent)

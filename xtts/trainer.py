@@ -5,6 +5,7 @@ torch takes more than a second to import, and a command needs none of it: traini
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,7 +24,7 @@ _USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest
 _STATES = 3  # parameters and the optimiser's two moments
 
 
-class XttsTrainer:
+class XttsTrainer(ABC):
     """One trial. Making one makes a Training, and imports torch; subclasses are subclasses of that."""
 
     worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training",)
@@ -42,21 +43,21 @@ class XttsTrainer:
         assert issubclass(made, Training)
         return super().__new__(made)
 
+    @abstractmethod
     def train_epoch(self) -> Mapping[str, object]:
         """One more epoch over the training split, then all figures of the split it is evaluated on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def updates_per_second(self, seconds: float) -> float:
         """Train for at least so long on one batch after the other, and say how fast: the model is no trial's then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state_dict(self) -> dict[str, object]:
         """All that going on bit for bit needs; what is random follows from seed and epoch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Go on from what state_dict gave."""
-        raise NotImplementedError
 
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
