@@ -137,13 +137,7 @@ def joined(address: str, trainer: str) -> Iterator[Cluster]:
             raise RequestError(f"--address {address}: no Ray cluster runs here: {_one_line(error)}") from error
         _check_answer(address, there)
         try:
-            with own_signal_handlers():
-                ray.init(
-                    address=there,
-                    runtime_env={"py_modules": code(trainer), "excludes": ["__pycache__"]},
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
+            _join(there, trainer)
         except Exception as error:  # Ray raises plain ones, too
             raise RequestError(
                 f"--address {address}: no Ray cluster can be joined there: {_one_line(error)}"
@@ -156,6 +150,25 @@ def joined(address: str, trainer: str) -> Iterator[Cluster]:
         finally:
             ray.shutdown()
             ended.set()
+
+
+def _join(there: str, trainer: str) -> None:
+    import ray
+
+    for last in (False, True):
+        try:
+            with own_signal_handlers():
+                ray.init(
+                    address=there,
+                    runtime_env={"py_modules": code(trainer), "excludes": ["__pycache__"]},
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            return
+        except Exception as error:
+            # The head starts a server for each client, and on a busy machine may be too late with it.
+            if last or "client server failed" not in str(error):
+                raise
 
 
 def code(trainer: str) -> list[str]:
