@@ -26,13 +26,13 @@ from pathlib import Path
 
 from recorded_runs import finished_run
 
-from sweeps.convergence import Targets, convergence
-from sweeps.paired_test import paired_interval
-from sweeps.records import TrialRecord
-from sweeps.run_record import Run
-from sweeps.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
-from sweeps.trial_curve import curve_of
-from xtts.stories import StoryRow, story_row, success_signs
+from sweeps.confirm.convergence import Targets, convergence
+from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.paired_test import paired_interval
+from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
+from sweeps.run.run import Run
+from sweeps.trials.record import TrialRecord
+from xtts.diagnostics.loss_story import StoryRow, story_row, success_signs
 
 ALPHA = 0.05
 OLD, WEIGHT_ALONE, EVERYTHING = "old, mel 35", "weight alone: mel 35", "everything scaled by 14: 35 / 14 / 7"

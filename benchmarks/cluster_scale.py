@@ -38,7 +38,7 @@ from benchmarks.cluster_model import Cluster, Shape  # noqa: E402
 from benchmarks.profiling import profiled  # noqa: E402
 from benchmarks.search_functions import EPOCHS  # noqa: E402
 from benchmarks.simulated_driver import PARTS, SweepDriver, Tenth, row, simulate, spread_of  # noqa: E402
-from sweeps.budget import duration  # noqa: E402
+from sweeps.common.budget import duration  # noqa: E402
 
 MEMORY = 16e9  # of the machine that the bound on trials is named for
 

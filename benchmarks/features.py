@@ -24,9 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from xtts.corpus.feature_cache import usable_cores  # noqa: E402
-from xtts.corpus.prepared import PreparedSpeech, prepare_speech  # noqa: E402
-from xtts.demo_speech import demo_speech  # noqa: E402
+from xtts.data.build_dataset import PreparedSpeech, prepare_speech  # noqa: E402
+from xtts.data.feature_cache import usable_cores  # noqa: E402
+from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 
 REPEATS = 3
 WORKERS = 4
@@ -35,7 +35,7 @@ DISTINCT = 2000
 WORKER = """
 import sys
 from pathlib import Path
-from xtts.corpus.prepared_speech import PreparedSpeech
+from xtts.data.dataset import PreparedSpeech
 
 def kilobytes(*kinds):
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -158,7 +158,7 @@ def _go_on(worker: subprocess.Popen[str]) -> None:
 
 def prepare_in_new_process(data: Path, speech: PreparedSpeech) -> PreparedSpeech:
     """What a command pays at its start, Python and imports included."""
-    program = f"from pathlib import Path\nfrom xtts.corpus.prepared import *\nprepare_speech(Path({str(data)!r}))"
+    program = f"from pathlib import Path\nfrom xtts.data.build_dataset import *\nprepare_speech(Path({str(data)!r}))"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
     return speech
 

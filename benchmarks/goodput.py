@@ -33,8 +33,8 @@ import torch  # noqa: E402
 from benchmarks.breakdown import breakdown, turnovers  # noqa: E402
 from benchmarks.stamps import Cost, Task, cost_of  # noqa: E402
 from benchmarks.useful_work import EpochWork, epoch_work, free_running_share, matrix_rate  # noqa: E402
-from sweeps.run_record import Run, read_run  # noqa: E402
-from xtts.corpus.prepared import no_progress  # noqa: E402
+from sweeps.run.run import Run, read_run  # noqa: E402
+from xtts.data.build_dataset import no_progress  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
 
 SIDES = {"floor": "no_framework.py", "optuna": "plain_optuna.py", "stock": "stock_recipe.py"}
@@ -125,7 +125,7 @@ def own_sweep(options: argparse.Namespace, scratch: Path) -> Sweep:
 def feature_seconds(data: str | None) -> float:
     """What a command spends on speech that is in the cache, without imports."""
     program = (
-        "import time\nfrom xtts.corpus.prepared import no_progress\nfrom xtts.trainer import XttsTrainer\n"
+        "import time\nfrom xtts.data.build_dataset import no_progress\nfrom xtts.trainer import XttsTrainer\n"
         f"begun = time.perf_counter()\nXttsTrainer.prepare({data!r}, None, progress=no_progress)\n"
         "print(time.perf_counter() - begun)"
     )

@@ -28,18 +28,18 @@ from benchmarks.features import multiply  # noqa: E402
 from benchmarks.useful_work import flops, step_seconds  # noqa: E402
 from benchmarks.wandb_overhead import write_journal  # noqa: E402
 from sweeps import sweep  # noqa: E402
-from sweeps.budget import Budget  # noqa: E402
-from sweeps.request import SweepRequest, sweep_yaml  # noqa: E402
-from sweeps.run_files import rewrite_files  # noqa: E402
-from sweeps.run_folder import new_run, write_sweep_yaml  # noqa: E402
-from sweeps.run_record import read_run  # noqa: E402
-from sweeps.space import load_space  # noqa: E402
-from wiring import write_page  # noqa: E402
-from xtts.batches import SpeechBatches  # noqa: E402
-from xtts.corpus.prepared import TRAIN, no_progress, prepare_speech  # noqa: E402
-from xtts.demo_speech import demo_speech  # noqa: E402
-from xtts.preparation import prepare_data  # noqa: E402
+from sweeps.common.budget import Budget  # noqa: E402
+from sweeps.run.config import SweepRequest, sweep_yaml  # noqa: E402
+from sweeps.run.folder import new_run, write_sweep_yaml  # noqa: E402
+from sweeps.run.run import read_run  # noqa: E402
+from sweeps.space.space import load_space  # noqa: E402
+from sweeps.tuner.output_files import rewrite_files  # noqa: E402
+from xtts.data.build_dataset import TRAIN, no_progress, prepare_speech  # noqa: E402
+from xtts.prepare.batches import SpeechBatches  # noqa: E402
+from xtts.prepare.demo_speech import demo_speech  # noqa: E402
+from xtts.prepare.prepare_data import prepare_data  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts_sweep.integration import write_page  # noqa: E402
 
 Row = tuple[float, float]
 """A size and its seconds."""

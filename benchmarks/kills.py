@@ -42,11 +42,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.atomic_file import write_atomically  # noqa: E402
-from sweeps.checkpoint import BEST, load_checkpoint  # noqa: E402
-from sweeps.journal import read, read_events  # noqa: E402
-from sweeps.records import TrialRecord, best_record  # noqa: E402
-from sweeps.strict_yaml import read_yaml_mapping  # noqa: E402
+from sweeps.common.atomic_file import write_atomically  # noqa: E402
+from sweeps.common.strict_yaml import read_yaml_mapping  # noqa: E402
+from sweeps.storage.checkpoint import BEST, load_checkpoint  # noqa: E402
+from sweeps.trials.journal import read, read_events  # noqa: E402
+from sweeps.trials.record import TrialRecord, best_record  # noqa: E402
 from tests.toy_trainer import DEFAULTS, ToyTrainer  # noqa: E402
 
 KINDS = ("driver", "worker", "session", "ray", "checkpoint")

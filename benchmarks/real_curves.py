@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 from recorded_runs import finished_run
 
-from sweeps.limits import load_limits
-from sweeps.proposer import Proposer
-from sweeps.space import load_space
+from sweeps.search.sampler import Proposer
+from sweeps.space.limits import load_limits
+from sweeps.space.space import load_space
 
 SEEDED: dict[str, dict[str, float]] = {
     "default": {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5},

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeps.budget import Budget
-from sweeps.errors import RequestError
-from sweeps.journal import read
-from sweeps.records import TrialRecord, add_event, best_record
-from sweeps.rungs import FEWEST_FOR_A_CORRELATION, Rungs, rung_correlation
+from sweeps.common.budget import Budget
+from sweeps.common.errors import RequestError
+from sweeps.search.asha import FEWEST_FOR_A_CORRELATION, Rungs, rung_correlation
+from sweeps.trials.journal import read
+from sweeps.trials.record import TrialRecord, add_event, best_record
 
 TRIALS = 16
 SLOTS = 2

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.run_record import Run, read_run  # noqa: E402
+from sweeps.run.run import Run, read_run  # noqa: E402
 
 
 def ended(run: Run) -> bool:

@@ -43,7 +43,7 @@ from benchmarks.search_methods import (  # noqa: E402
     drive,
     make_method,
 )
-from sweeps.atomic_file import write_atomically  # noqa: E402
+from sweeps.common.atomic_file import write_atomically  # noqa: E402
 
 CAP = 60 * EPOCHS
 SLOTS = 4

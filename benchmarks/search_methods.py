@@ -24,18 +24,18 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search_functions import EPOCHS, SearchFunction
-from sweeps.budget import Budget
-from sweeps.journal import Journal
-from sweeps.limits import NO_LIMITS
-from sweeps.proposer import Proposer, cohort_size
-from sweeps.recorder import Recorder
-from sweeps.records import TrialRecord, best_record
-from sweeps.request import ETA
-from sweeps.rungs import Rungs
-from sweeps.scheduler import RungScheduler
-from sweeps.searcher import SweepSearcher
-from sweeps.space import Space, space_from_mapping
-from sweeps.watchdog import Watchdog
+from sweeps.backend.callback import Recorder
+from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.scheduler import RungScheduler
+from sweeps.backend.search_algorithm import SweepSearcher
+from sweeps.common.budget import Budget
+from sweeps.run.config import ETA
+from sweeps.search.asha import Rungs
+from sweeps.search.sampler import Proposer, cohort_size
+from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import Space, space_from_mapping
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import TrialRecord, best_record
 
 Config = Mapping[str, float]
 MOST_TRIALS = 10_000

@@ -19,32 +19,32 @@ from unittest.mock import patch
 
 import numpy as np
 
-import sweeps.journal
-import sweeps.recorder
+import sweeps.backend.callback
+import sweeps.trials.journal
 from benchmarks.cluster_model import Cluster, Shape
 from benchmarks.search_functions import EPOCHS, LEVELS
 from benchmarks.soak import resident
-from sweeps.budget import Budget, duration
-from sweeps.checkpoint_shelf import shelf_at
-from sweeps.journal import Journal
-from sweeps.kept_weights import tidy_checkpoints
-from sweeps.model import preload
-from sweeps.plan import Plan
-from sweeps.progress import LineDisplay
-from sweeps.proposer import Proposer
-from sweeps.records import Event
-from sweeps.request import ETA, SweepRequest, sweep_yaml
-from sweeps.run_files import LATE_PAGE, progress_of, write_running_files
-from sweeps.run_folder import RunFolder, new_run, write_sweep_yaml
-from sweeps.run_record import searched
-from sweeps.rungs import Rungs
-from sweeps.scheduler import RungScheduler
-from sweeps.searcher import SweepSearcher
-from sweeps.session import RETRIES
-from sweeps.space import space_from_mapping
-from sweeps.time_kept import room_for_a_trial
-from sweeps.watchdog import Watchdog
-from wiring import write_page
+from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.scheduler import RungScheduler
+from sweeps.backend.search_algorithm import SweepSearcher
+from sweeps.common.budget import Budget, duration
+from sweeps.run.config import ETA, SweepRequest, sweep_yaml
+from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
+from sweeps.run.progress import LineDisplay
+from sweeps.run.resources import Plan
+from sweeps.run.run import searched
+from sweeps.search.acquisition import preload
+from sweeps.search.asha import Rungs
+from sweeps.search.sampler import Proposer
+from sweeps.space.space import space_from_mapping
+from sweeps.storage.checkpoint_store import shelf_at
+from sweeps.storage.retention import tidy_checkpoints
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import Event
+from sweeps.tuner.budget_reserve import room_for_a_trial
+from sweeps.tuner.output_files import LATE_PAGE, progress_of, write_running_files
+from sweeps.tuner.tuner import RETRIES
+from xtts_sweep.integration import write_page
 
 DAY = 86_400.0
 REAL_WRITES = 10  # of the files, in a whole run
@@ -176,7 +176,7 @@ class SweepDriver:
             running_best=lambda trial_id: journal.record(trial_id).objective,
             records=lambda: searched(journal.records),
         )
-        self._recorder = sweeps.recorder.Recorder(
+        self._recorder = sweeps.backend.callback.Recorder(
             journal,
             self._scheduler,
             Watchdog(first=math.inf, floor=math.inf),
@@ -374,7 +374,7 @@ def simulate(shape: Shape, trials: int, seed: int, ray_seconds: float, scratch: 
     write_sweep_yaml(folder, sweep_yaml(request, plan))
     preload()
     clock = Clock()
-    with patch.object(sweeps.journal, "time", clock), patch.object(sweeps.recorder, "time", clock):
+    with patch.object(sweeps.trials.journal, "time", clock), patch.object(sweeps.backend.callback, "time", clock):
         driver = SweepDriver(request, plan, folder, clock, ray_seconds)
         cluster = Cluster(shape, driver, seed)
         cluster.run()

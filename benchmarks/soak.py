@@ -29,13 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.profiling import profiled  # noqa: E402
-from sweeps.budget import Budget  # noqa: E402
-from sweeps.progress import LineDisplay, Progress  # noqa: E402
-from sweeps.request import SweepRequest  # noqa: E402
-from sweeps.run_folder import RunFolder  # noqa: E402
-from sweeps.space import load_space  # noqa: E402
-from sweeps.sweep import run  # noqa: E402
-from wiring import write_page  # noqa: E402
+from sweeps.common.budget import Budget  # noqa: E402
+from sweeps.run.config import SweepRequest  # noqa: E402
+from sweeps.run.folder import RunFolder  # noqa: E402
+from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
+from sweeps.space.space import load_space  # noqa: E402
+from sweeps.tuner.api import run  # noqa: E402
+from xtts_sweep.integration import write_page  # noqa: E402
 
 GROWTH_BYTES = 50e6
 REPORT_SECONDS = 0.030

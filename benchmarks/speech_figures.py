@@ -23,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from xtts.corpus.prepared import PreparedSpeech
-from xtts.evaluation import evenly_spread
-from xtts.mel import HOP, SAMPLE_RATE, log_mel
-from xtts.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
-from xtts.speech_figures import spoken_clips
-from xtts.speech_metrics import likeness
+from xtts.audio.mel import HOP, SAMPLE_RATE, log_mel
+from xtts.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
+from xtts.data.build_dataset import PreparedSpeech
+from xtts.evaluation.evaluation import evenly_spread
+from xtts.evaluation.speech_metrics import likeness
+from xtts.inference.speech_figures import spoken_clips
 from xtts.trainer import XttsTrainer
 
 TONES = (78, 100, 120, 150, 200, 300, 400, 580)

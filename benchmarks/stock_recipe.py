@@ -30,14 +30,14 @@ from ray.tune.search.optuna import OptunaSearch  # noqa: E402
 from torch.utils.data import DataLoader, Dataset, Sampler  # noqa: E402
 
 from benchmarks.stamps import Task  # noqa: E402
-from xtts.batches import Item, SpeechBatches  # noqa: E402
-from xtts.corpus.prepared import TRAIN, VALIDATION  # noqa: E402
-from xtts.evaluation import Evaluator  # noqa: E402
-from xtts.mel import FLOOR, HOP, MELS, N_FFT, PATCH_FRAMES, SAMPLE_RATE, TOP_HZ  # noqa: E402
+from xtts.audio.mel import FLOOR, HOP, MELS, N_FFT, PATCH_FRAMES, SAMPLE_RATE, TOP_HZ  # noqa: E402
+from xtts.data.build_dataset import TRAIN, VALIDATION  # noqa: E402
+from xtts.evaluation.evaluation import Evaluator  # noqa: E402
 from xtts.model.xtts import Batch, Noise  # noqa: E402
-from xtts.preparation import open_data  # noqa: E402
-from xtts.settings import Settings  # noqa: E402
-from xtts.training import _frame_budget, build_model  # noqa: E402
+from xtts.prepare.batches import Item, SpeechBatches  # noqa: E402
+from xtts.prepare.prepare_data import open_data  # noqa: E402
+from xtts.training.settings import Settings  # noqa: E402
+from xtts.training.training import _frame_budget, build_model  # noqa: E402
 
 _PROMPT_PATCHES = 48
 _LOADER_WORKERS = 2

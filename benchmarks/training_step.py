@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from benchmarks.useful_work import flops, matrix_rate, step_seconds  # noqa: E402
-from xtts.corpus.prepared import no_progress  # noqa: E402
+from xtts.data.build_dataset import no_progress  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
 
 VARIANTS = ("plain", "bf16", "frames 2000", "frames 4000", "frames 8000", "compiled cold", "compiled warm", "plain")

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from xtts.batches import Item
 from xtts.model.free_running import run_freely, run_whole, with_true_history
+from xtts.prepare.batches import Item
 from xtts.trainer import XttsTrainer
 
 Shape = Sequence[int]

@@ -22,12 +22,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS  # noqa: E402
-from sweeps.convergence import Curve, Evaluation  # noqa: E402
-from sweeps.decision import PLANNED_LOOKS, decide  # noqa: E402
-from sweeps.run_record import read_run  # noqa: E402
-from sweeps.speed_up import speed_up_over_seeds  # noqa: E402
-from sweeps.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402
+from sweeps.confirm.convergence import Curve, Evaluation  # noqa: E402
+from sweeps.confirm.decision import PLANNED_LOOKS, decide  # noqa: E402
+from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS  # noqa: E402
+from sweeps.confirm.speed_up import speed_up_over_seeds  # noqa: E402
+from sweeps.confirm.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402
+from sweeps.run.run import read_run  # noqa: E402
 
 TRIALS = 16
 END_EVALUATIONS = 3

@@ -27,15 +27,15 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.budget import Budget  # noqa: E402
-from sweeps.journal import Journal  # noqa: E402
+from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.report import png  # noqa: E402
-from sweeps.request import SweepRequest, sweep_yaml  # noqa: E402
-from sweeps.run_folder import RunFolder, new_run, write_sweep_yaml  # noqa: E402
-from sweeps.space import load_space  # noqa: E402
-from sweeps.sweep import plan_for  # noqa: E402
-from sweeps.trials_csv import write_trials_csv  # noqa: E402
-from sweeps.weights_and_biases import Sample, start_recording  # noqa: E402
+from sweeps.run.config import SweepRequest, sweep_yaml  # noqa: E402
+from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml  # noqa: E402
+from sweeps.run.trials_csv import write_trials_csv  # noqa: E402
+from sweeps.space.space import load_space  # noqa: E402
+from sweeps.trials.journal import Journal  # noqa: E402
+from sweeps.tuner.api import plan_for  # noqa: E402
+from sweeps.wandb import Sample, start_recording  # noqa: E402
 
 METRICS = {
     "val/next": 0.4,

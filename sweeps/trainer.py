@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol, cast
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 
 class Trainer(Protocol):

@@ -19,9 +19,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from commands.arguments import COMMANDS, command_parser, sweep_parser
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CLUSTER = ROOT / "examples" / "cluster"
 SECURITY = ROOT / "docs" / "security.md"
 FILES = sorted(path for path in CLUSTER.iterdir() if path.is_file())
@@ -88,11 +87,7 @@ def _assert_fields(given: Mapping[str, Any], known: Mapping[str, type]) -> None:
 
 def _parse(arguments: Sequence[str]) -> None:
     """Have the real parsers take it; they end the process where something is wrong."""
-    command = arguments[0]
-    if command in COMMANDS.split():
-        command_parser(command).parse_args(arguments[1:])
-    else:
-        sweep_parser().parse_args(arguments)
+    parse(arguments)
 
 
 def _pages() -> list[Path]:

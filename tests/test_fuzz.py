@@ -14,18 +14,18 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sweeps.budget import parse_duration
-from sweeps.checkpoint import Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
-from sweeps.errors import RequestError
-from sweeps.journal import Journal, read
-from sweeps.request import sweep_yaml
-from sweeps.run_folder import RunFolder, check_name, write_sweep_yaml
-from sweeps.single_run import read_config
-from sweeps.sweep import plan_for, read_run, rewrite_files
+from sweeps.common.budget import parse_duration
+from sweeps.common.errors import RequestError
+from sweeps.run.config import sweep_yaml
+from sweeps.run.folder import RunFolder, check_name, write_sweep_yaml
+from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
+from sweeps.trials.journal import Journal, read
+from sweeps.tuner.api import plan_for, read_run, rewrite_files
+from sweeps.tuner.train import read_config
 from tests.sweeps.builders import toy_request, trial_events
 from tests.toy_trainer import ToyTrainer
 from tests.xtts.made_speech import write_clip, write_ljspeech
-from xtts.corpus.prepared import prepare_speech
+from xtts.data.build_dataset import prepare_speech
 from xtts.errors import SpeechError
 
 few = settings(

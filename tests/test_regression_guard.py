@@ -9,17 +9,16 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests import ROOT
 from tests.xtts.conftest import Learnable, learnable, mini_preset  # noqa: F401 - fixtures
 from xtts.trainer import XttsTrainer
 
-ROOT = Path(__file__).resolve().parent.parent
 SYNC, COPY = "aten._local_scalar_dense", "aten._to_copy"
 STEP_OPERATIONS = 940
 EVALUATION_OPERATIONS, STEP_OF_A_WHOLE_CLIP = 1350, 60  # of the one layer that the tests' model has
@@ -115,7 +114,7 @@ def test_memory_that_a_step_gives_back_is_there_for_the_next_one(trainer):
 def test_a_trial_imports_nothing_of_the_compiler(learnable):  # noqa: F811
     """torch.optim does, as soon as an optimiser is made: 800 modules."""
     program = (
-        "import sys\nfrom xtts.model.shape import PRESETS\nfrom tests.xtts.conftest import MINI\n"
+        "import sys\nfrom xtts.model.model_config import PRESETS\nfrom tests.xtts.conftest import MINI\n"
         "PRESETS['mini'] = MINI\nfrom xtts.trainer import XttsTrainer\n"
         f"XttsTrainer({dict(learnable.defaults)!r}, {learnable.prepared.data!r}, 1).train_epoch()\n"
         "print(*sorted(sys.modules))"
@@ -125,7 +124,7 @@ def test_a_trial_imports_nothing_of_the_compiler(learnable):  # noqa: F811
 
 
 def test_a_worker_imports_torch_and_the_trainer_and_nothing_that_only_preparing_needs():
-    program = "import sys, xtts.training; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = "import sys, xtts.training.training; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
     assert "torch" in loaded
@@ -136,10 +135,10 @@ def test_a_worker_imports_torch_and_the_trainer_and_nothing_that_only_preparing_
 def test_a_command_checks_and_plans_a_sweep_without_torch(learnable):  # noqa: F811
     """It takes more than a second to import, and the first training step would wait for it."""
     program = (
-        "import sys\nfrom xtts.trainer import XttsTrainer\nfrom xtts.preparation import open_data\n"
+        "import sys\nfrom xtts.trainer import XttsTrainer\nfrom xtts.prepare.prepare_data import open_data\n"
         "XttsTrainer.check_params({'model': 'small'})\nXttsTrainer.checkpoint_bytes({'model': 'small'})\n"
         f"open_data({learnable.prepared.data!r}).misaligned()\n"
-        "import sweeps.session, sweeps.ray_session, wiring, commands.sweep\n"
+        "import sweeps.tuner.tuner, sweeps.backend.session, xtts_sweep.integration, xtts_sweep.cli.sweep\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -147,7 +146,7 @@ def test_a_command_checks_and_plans_a_sweep_without_torch(learnable):  # noqa: F
 
 
 def test_help_imports_nothing_heavy():
-    program = "import sys, run_sweep; run_sweep.sweep_parser(); print(*sorted(sys.modules))"
+    program = "import sys, xtts_sweep.main as m; m.parser_of('sweep'); print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"torch", "numpy", "ray", "optuna", "wandb", "scipy", "yaml", "rich"}

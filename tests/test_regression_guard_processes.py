@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import sweep
-from sweeps.budget import Budget
-from sweeps.progress import Progress, QuietDisplay
-from sweeps.request import SweepRequest
-from sweeps.space import load_space
+from sweeps.common.budget import Budget
+from sweeps.run.config import SweepRequest
+from sweeps.run.progress import Progress, QuietDisplay
+from sweeps.space.space import load_space
+from sweeps.tuner import api as sweep
 
 
 class Watching(QuietDisplay):

@@ -1,6 +1,6 @@
 """The trainer that a sweep drives, as commands know it: what it can be set to and what it makes of a folder of speech.
 
-torch takes more than a second to import, and a command needs none of it: training itself is in xtts.training.
+torch takes more than a second to import, and a command needs none of it: training itself is in xtts.training.training.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from xtts.mel import MELS, PATCH_FRAMES
-from xtts.model.shape import shape_named
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.model.model_config import shape_named
 from xtts.model.size import parameter_count
-from xtts.preparation import PreparedData, data_folder, data_in, prepare_data
-from xtts.settings import WEIGHTINGS, Settings
+from xtts.prepare.prepare_data import PreparedData, data_folder, data_in, prepare_data
+from xtts.training.settings import WEIGHTINGS, Settings
 
 if TYPE_CHECKING:
-    from xtts.training import Training
+    from xtts.training.training import Training
 
 _USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest
 _STATES = 3  # parameters and the optimiser's two moments
@@ -27,17 +27,19 @@ _STATES = 3  # parameters and the optimiser's two moments
 class XttsTrainer(ABC):
     """One trial. Making one makes a Training, and imports torch; subclasses are subclasses of that."""
 
-    worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training",)
+    worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training.training",)
     """What a worker imports before it is given a trial"""
 
     def __init_subclass__(cls) -> None:
         """TypeError where a class is derived from the name instead of from what it stands for."""
-        if not any(base.__module__ == "xtts.training" for base in cls.__mro__):
-            raise TypeError(f"{cls.__name__}: derive it from xtts.training.Training, which XttsTrainer stands for")
+        if not any(base.__module__ == "xtts.training.training" for base in cls.__mro__):
+            raise TypeError(
+                f"{cls.__name__}: derive it from xtts.training.training.Training, which XttsTrainer stands for"
+            )
 
     def __new__(cls, params: Mapping[str, object], data: str, seed: int) -> Training:
         """`data` is the handle that prepare gave."""
-        from xtts.training import Training
+        from xtts.training.training import Training
 
         made = Training if cls is XttsTrainer else cls
         assert issubclass(made, Training)

@@ -7,15 +7,15 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from commands.terminal import display, printer
+from xtts_sweep.terminal import display, printer
 
 if TYPE_CHECKING:
-    from sweeps.run_record import SweepResult
+    from sweeps.run.run import SweepResult
 
 
 def surroundings(options: argparse.Namespace, recording: Any) -> Any:
     """Whom a session speaks to."""
-    from wiring import diagnosis
+    from xtts_sweep.integration import diagnosis
 
     return {
         "display": display(options.json),
@@ -29,8 +29,8 @@ def recording_for(options: argparse.Namespace) -> Any:
     """What begins the W&B record of a run; a wrong --wandb is refused before anything starts."""
     import os
 
-    from sweeps.weights_and_biases import choose_mode
-    from wiring import recording
+    from sweeps.wandb import choose_mode
+    from xtts_sweep.integration import recording
 
     return recording(choose_mode(options.wandb, os.environ))
 
@@ -39,7 +39,7 @@ def page(lang: str = "en") -> Any:
     """What writes report.html with all that xtts can say."""
     from functools import partial
 
-    from wiring import write_page
+    from xtts_sweep.integration import write_page
 
     return partial(write_page, lang=lang)
 
@@ -48,7 +48,7 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
     """Say what came out; the exit code. A Ctrl-C leaves out the findings alone."""
     from dataclasses import replace
 
-    from sweeps.closing import closing_lines, result_as_dict
+    from sweeps.run.summary import closing_lines, result_as_dict
 
     findings: Sequence[str] = []
     try:
@@ -65,7 +65,7 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
 
 
 def _findings(result: SweepResult, lang: str) -> Sequence[str]:
-    from sweeps.run_record import read_run
-    from wiring import closing_findings
+    from sweeps.run.run import read_run
+    from xtts_sweep.integration import closing_findings
 
     return closing_findings(read_run(result.folder.path), lang)

@@ -12,7 +12,7 @@ def settings(given: Sequence[str]) -> dict[str, object]:
     """By key, each value read as YAML; RequestError names what is neither."""
     import yaml
 
-    from sweeps.errors import RequestError
+    from sweeps.common.errors import RequestError
 
     found: dict[str, object] = {}
     for one in given:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from commands.terminal import PreparationProgress
+from xtts_sweep.terminal import PreparationProgress
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweeps.run_folder import RunFolder
-    from sweeps.run_record import Run
+    from sweeps.run.folder import RunFolder
+    from sweeps.run.run import Run
 
 
 def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
     """The run's folder in --output, or fetched from --storage; RequestError where there is none."""
-    from sweeps.run_folder import find_run
+    from sweeps.run.folder import find_run
 
     if options.storage is None:
         return find_run(Path(options.output), name)
-    from sweeps.stored_run import fetched
+    from sweeps.storage.remote_run import fetched
 
     return fetched(options.storage, name, Path(options.output))
 
 
 def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
     """The same; one that is named is fetched, or moved into the storage, when it goes on."""
-    from sweeps.run_folder import RunFolder, check_name
+    from sweeps.run.folder import RunFolder, check_name
 
     if options.storage is None or options.name is None:
         return found_folder(options, options.name)
@@ -33,6 +33,6 @@ def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
 
 def found_run(options: argparse.Namespace) -> Run:
     """The same, with its records."""
-    from sweeps.run_record import read_run
+    from sweeps.run.run import read_run
 
     return read_run(found_folder(options, options.name).path)

@@ -14,7 +14,7 @@ def printer(as_json: bool) -> Callable[[str], None]:
 
 def display(as_json: bool) -> Any:
     """What shows a sweep's progress: a live table on a terminal, lines elsewhere, nothing beside JSON."""
-    from sweeps.progress import QuietDisplay, display_for_terminal
+    from sweeps.run.progress import QuietDisplay, display_for_terminal
 
     return QuietDisplay() if as_json else display_for_terminal()
 

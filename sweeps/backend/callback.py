@@ -14,13 +14,13 @@ from typing import Any
 import ray
 from ray.tune import Callback
 
-from sweeps.errors import SweepFailed
-from sweeps.journal import Journal
-from sweeps.ray_inside import dead_servers
-from sweeps.ray_session import servers_died
-from sweeps.records import Event, TrialRecord
-from sweeps.scheduler import RungScheduler
-from sweeps.watchdog import Watchdog
+from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.ray_patches import dead_servers
+from sweeps.backend.scheduler import RungScheduler
+from sweeps.backend.session import servers_died
+from sweeps.common.errors import SweepFailed
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import Event, TrialRecord
 
 FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.cluster_plan import Node, room
-from sweeps.errors import RequestError
-from sweeps.plan import Plan
-from sweeps.ray_inside import found_address, head_answers, own_signal_handlers, session_folder
-from sweeps.ray_session import ENVIRONMENT, with_environment
-from sweeps.storage import Storage
+from sweeps.backend.cluster_resources import Node, room
+from sweeps.backend.ray_patches import found_address, head_answers, own_signal_handlers, session_folder
+from sweeps.backend.session import ENVIRONMENT, with_environment
+from sweeps.common.errors import RequestError
+from sweeps.common.program import program
+from sweeps.run.resources import Plan
+from sweeps.storage.object_store import Storage
 
 LOOK_AGAIN_SECONDS = 5.0
 ANSWER_SECONDS = 120.0  # a node that is asked for the first time unpacks the code and starts a worker
@@ -238,5 +239,5 @@ def _end_with_the_head(address: str, ended: threading.Event) -> None:
         if head_answers(_by_client(address)):
             heard = time.monotonic()
         elif time.monotonic() - heard > HEAD_SECONDS and not ended.is_set():
-            print(f"run_sweep.py: {_lost(address)}", file=sys.stderr, flush=True)
+            print(f"{program()}: {_lost(address)}", file=sys.stderr, flush=True)
             os._exit(1)

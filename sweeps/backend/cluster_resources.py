@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.errors import RequestError
-from sweeps.plan import Plan, impossible_shares
+from sweeps.common.errors import RequestError
+from sweeps.run.resources import Plan, impossible_shares
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweeps.cluster import Cluster, joined
-from sweeps.cluster_plan import make_cluster_plan
-from sweeps.errors import SweepFailed
-from sweeps.node_data import folder_of, folder_on_this_node, handle_in, store_folder
-from sweeps.plan import Plan, make_plan, this_machine
-from sweeps.request import SweepRequest
-from sweeps.run_folder import RunFolder
-from sweeps.stored_run import StoredRun, stored_run
+from sweeps.backend.cluster import Cluster, joined
+from sweeps.backend.cluster_resources import make_cluster_plan
+from sweeps.common.errors import SweepFailed
+from sweeps.run.config import SweepRequest
+from sweeps.run.folder import RunFolder
+from sweeps.run.resources import Plan, make_plan, this_machine
+from sweeps.storage.dataset_cache import folder_of, folder_on_this_node, handle_in, store_folder
+from sweeps.storage.remote_run import StoredRun, stored_run
 from sweeps.trainer import Trainer
 
 
@@ -118,8 +118,8 @@ def with_stored_data(place: Place, request: SweepRequest, trainer: type[Trainer]
 def fetched_first(path: Path, storage: str | None) -> None:
     """Before a run is read: bring its folder up to what the storage knows, where there is one. A run that lies here and
     not in the storage that is given stays as it is: it moves in."""
-    from sweeps.run_folder import read_sweep_yaml
-    from sweeps.stored_run import fetched, holds
+    from sweeps.run.folder import read_sweep_yaml
+    from sweeps.storage.remote_run import fetched, holds
 
     folder = RunFolder(path)
     if storage is not None and folder.exists and not holds(storage, folder.name):

@@ -9,8 +9,8 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from sweeps.records import TrialRecord
-from sweeps.rungs import Decision, Rungs
+from sweeps.search.asha import Decision, Rungs
+from sweeps.trials.record import TrialRecord
 
 
 @dataclass(frozen=True)

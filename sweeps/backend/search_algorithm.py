@@ -9,12 +9,12 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeps.confirmation import RIVAL, Confirmation, confirms
-from sweeps.journal import Journal
-from sweeps.limits import Limits
-from sweeps.proposer import Proposer
-from sweeps.records import RESUMED, TrialRecord, default_record
-from sweeps.run_record import searched
+from sweeps.confirm.confirmation import RIVAL, Confirmation, confirms
+from sweeps.run.run import searched
+from sweeps.search.sampler import Proposer
+from sweeps.space.limits import Limits
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import RESUMED, TrialRecord, default_record
 
 
 class SweepSearcher(Searcher):  # type: ignore[misc]

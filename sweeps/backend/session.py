@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.errors import SweepFailed
-from sweeps.guardian import end_processes_in, guarded
-from sweeps.plan import Plan
-from sweeps.ray_inside import IMPORTED_WHILE_IT_STARTS, dead_servers, needed_servers_alone, own_signal_handlers
+from sweeps.backend.ray_patches import IMPORTED_WHILE_IT_STARTS, dead_servers, needed_servers_alone, own_signal_handlers
+from sweeps.backend.reaper import end_processes_in, guarded
+from sweeps.common.errors import SweepFailed
+from sweeps.common.program import program
+from sweeps.run.resources import Plan
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
@@ -134,7 +135,7 @@ def _end_with_the_servers(ended: threading.Event) -> None:
     while not ended.wait(1.0):
         dead = dead_servers()
         if dead and not ended.wait(SERVERLESS_SECONDS):
-            print(f"run_sweep.py: {servers_died(dead)}", file=sys.stderr, flush=True)
+            print(f"{program()}: {servers_died(dead)}", file=sys.stderr, flush=True)
             os._exit(1)
 
 
@@ -177,6 +178,6 @@ def with_environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def python_path() -> str:
     """Where workers find this package and a trainer that lies in the current folder."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys(path for path in (root, str(Path.cwd()), *known) if path))

@@ -22,10 +22,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.plan import Plan
-from sweeps.ray_session import python_path
-from sweeps.request import SweepRequest
+from sweeps.backend.session import python_path
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.config import SweepRequest
+from sweeps.run.resources import Plan
 from sweeps.trainer import Trainer, load_trainer, use_threads
 
 SECONDS = 1.0
@@ -101,7 +101,7 @@ def _processes(count: int) -> Iterator[list[subprocess.Popen[str]]]:
         for _ in range(count):
             started.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "sweeps.throughput"],
+                    [sys.executable, "-m", "sweeps.backend.throughput"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -171,7 +171,7 @@ def _known(store: Path, key: str) -> dict[str, float] | None:
 
 def _keep(store: Path, key: str, rates: Mapping[str, float]) -> None:
     """What cannot be kept is measured again."""
-    from sweeps.atomic_file import write_atomically
+    from sweeps.common.atomic_file import write_atomically
 
     with suppress(OSError, SweepFailed):
         store.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,12 @@ from typing import Any, cast
 
 from ray.tune import Trainable
 
-from sweeps.checkpoint import Checkpoint, UnreadableCheckpointError
-from sweeps.checkpoint_shelf import CheckpointShelf, shelf_at
-from sweeps.configuration import identity
-from sweeps.node_data import data_on_this_node
-from sweeps.objective import OBJECTIVE
+from sweeps.space.configuration import identity
+from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError
+from sweeps.storage.checkpoint_store import CheckpointShelf, shelf_at
+from sweeps.storage.dataset_cache import data_on_this_node
 from sweeps.trainer import Trainer, load_trainer, use_threads
+from sweeps.trials.objective import OBJECTIVE
 
 
 class TrialTrainable(Trainable):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sweeps.errors import SweepFailed
+from sweeps.common.errors import SweepFailed
 
 
 def write_atomically(path: Path, text: str) -> None:

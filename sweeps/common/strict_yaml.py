@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 MAX_BYTES = 1_000_000
 

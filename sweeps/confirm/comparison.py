@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweeps.atomic_file import write_atomically
-from sweeps.confirmation import DEFAULT, judged_rivals, judged_runs
-from sweeps.judged_figures import JudgedFigure, judged_figures
-from sweeps.records import TrialRecord, best_record, default_record
-from sweeps.trial_curve import curve_of
-from sweeps.verdict import Verdict, judge_curves
-from sweeps.verdict_words import Note, Side, disagreement_notes, rival_note
+from sweeps.common.atomic_file import write_atomically
+from sweeps.confirm.confirmation import DEFAULT, judged_rivals, judged_runs
+from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.secondary_metrics import JudgedFigure, judged_figures
+from sweeps.confirm.verdict import Verdict, judge_curves
+from sweeps.confirm.verdict_text import Note, Side, disagreement_notes, rival_note
+from sweeps.trials.record import TrialRecord, best_record, default_record
 
 
 @dataclass(frozen=True)

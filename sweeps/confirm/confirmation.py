@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.confirmation_plan import ConfirmationPlan, choose_finalist, confirmation_plan
-from sweeps.records import Event, TrialRecord, default_record
-from sweeps.trial_curve import curve_of
+from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.plan import ConfirmationPlan, choose_finalist, confirmation_plan
+from sweeps.trials.record import Event, TrialRecord, default_record
 
 ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
 SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sweeps.convergence import (
+from sweeps.confirm.convergence import (
     PERCENTS,
     Curve,
     Moment,
@@ -13,7 +13,7 @@ from sweeps.convergence import (
     mean_over_common_epochs,
     worsening_after_best,
 )
-from sweeps.speed_up import TARGET_PERCENT, speed_up
+from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
 
 _NOWHERE = Moment(math.nan, math.nan, math.nan, math.nan)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sweeps.paired_test import PairedInterval, paired_interval, sign_test
+from sweeps.confirm.paired_test import PairedInterval, paired_interval, sign_test
 
 Word = Literal["better", "worse", "no difference", "undecided", "unconfirmed"]
 

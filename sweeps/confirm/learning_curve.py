@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sweeps.convergence import ENDINGS, Curve
-from sweeps.records import TrialRecord
+from sweeps.confirm.convergence import ENDINGS, Curve
+from sweeps.trials.record import TrialRecord
 
 CURVE = "curve"  # where a record keeps its curve: it never changes, and is asked for again and again
 

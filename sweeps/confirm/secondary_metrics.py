@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.paired_test import paired_interval
-from sweeps.records import TrialRecord
-from sweeps.verdict_words import MeasuredDifference
+from sweeps.confirm.paired_test import paired_interval
+from sweeps.confirm.verdict_text import MeasuredDifference
+from sweeps.trials.record import TrialRecord
 
 ALPHA = 0.05
 

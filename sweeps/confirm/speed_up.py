@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.convergence import Crossing, Curve, Targets, convergence
+from sweeps.confirm.convergence import Crossing, Curve, Targets, convergence
 
 TARGET_PERCENT = 90
 """The target whose crossing `epochs_to_target` and every speed-up mean."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sweeps.convergence import Curve
-from sweeps.decision import MARGIN_PERCENT, PLANNED_LOOKS, Look, Word, decide
-from sweeps.paired_test import MOST_SEEDS, power, seeds_to_decide
-from sweeps.speed_up import SpeedUpOverSeeds, speed_up_over_seeds
-from sweeps.verdict_words import Note, sentence
+from sweeps.confirm.convergence import Curve
+from sweeps.confirm.decision import MARGIN_PERCENT, PLANNED_LOOKS, Look, Word, decide
+from sweeps.confirm.paired_test import MOST_SEEDS, power, seeds_to_decide
+from sweeps.confirm.speed_up import SpeedUpOverSeeds, speed_up_over_seeds
+from sweeps.confirm.verdict_text import Note, sentence
 
 ASSUMED_SD_PERCENT = 2.5
 """What the paired sd was taken to be when the looks were planned (benchmarks/verdict_errors.py)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sweeps.verdict import Verdict
+    from sweeps.confirm.verdict import Verdict
 
 LANGUAGES = ("en", "fa")
 Side = Literal["finalist", "default"]
@@ -94,14 +94,11 @@ def sentence(verdict: Verdict, lang: str = "en") -> str:
 
 def _english(verdict: Verdict) -> list[str]:
     if verdict.word == "unconfirmed":
-        return [
-            "unconfirmed: no confirmation seed was run, so the best of the search may be luck. "
-            "`run_sweep.py confirm` tests it."
-        ]
+        return ["unconfirmed: no confirmation seed was run, so the best of the search may be luck. `confirm` tests it."]
     if verdict.look is None:
         return [
             f"undecided: {len(verdict.pairs)} of the {verdict.looks[0].seeds} seeds that the first look needs. "
-            "`run_sweep.py confirm` runs the rest; until then keep the default."
+            "`confirm` runs the rest; until then keep the default."
         ]
     parts = [f"{verdict.word}: {_measured(verdict)}."]
     if verdict.reason:
@@ -144,7 +141,7 @@ def _undecided(verdict: Verdict) -> str:
     else:
         needed = "More than 200 seeds would be needed to decide it"
     if following is not None:
-        look = f"the next planned look is at {following.seeds} (`run_sweep.py confirm`)"
+        look = f"the next planned look is at {following.seeds} (`confirm`)"
         return f"{needed}; {look}. Until then keep the default."
     return f"{needed}, all of them fresh: the planned looks are used up. Keep the default."
 
@@ -204,12 +201,12 @@ def _persian(verdict: Verdict) -> list[str]:
     if verdict.word == "unconfirmed":
         return [
             f"{word}: هیچ بذر تأییدی اجرا نشده است، پس بهترین نتیجهٔ جست‌وجو شاید از بخت باشد. "
-            "دستور `run_sweep.py confirm` آن را می‌آزماید."
+            "دستور `confirm` آن را می‌آزماید."
         ]
     if verdict.look is None:
         return [
             f"{word}: از {verdict.looks[0].seeds} بذری که نخستین بررسی لازم دارد {len(verdict.pairs)} بذر آماده است. "
-            "دستور `run_sweep.py confirm` بقیه را اجرا می‌کند؛ تا آن زمان پیش‌فرض را نگه دارید."
+            "دستور `confirm` بقیه را اجرا می‌کند؛ تا آن زمان پیش‌فرض را نگه دارید."
         ]
     parts = [f"{word}: {_measured_fa(verdict)}."]
     if verdict.power_observed is not None and verdict.sd_percent is not None:
@@ -253,7 +250,7 @@ def _undecided_fa(verdict: Verdict) -> str:
     else:
         needed = "برای روشن شدن نتیجه بیش از 200 بذر لازم است"
     if following is not None:
-        look = f"بررسی بعدی با {following.seeds} بذر است (`run_sweep.py confirm`)"
+        look = f"بررسی بعدی با {following.seeds} بذر است (`confirm`)"
         return f"{needed}؛ {look}. تا آن زمان پیش‌فرض را نگه دارید."
     return f"{needed}، همگی تازه: بررسی‌های برنامه‌ریزی‌شده تمام شده‌اند. پیش‌فرض را نگه دارید."
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sweeps.atomic_file import write_atomically
+from sweeps.common.atomic_file import write_atomically
 from sweeps.report.data import gather
 from sweeps.report.extras import (
     NO_EXTRAS,
@@ -22,7 +22,7 @@ from sweeps.report.extras import (
 from sweeps.report.page import page
 from sweeps.report.picture import png
 from sweeps.report.words import Words
-from sweeps.run_folder import RunFolder
+from sweeps.run.folder import RunFolder
 
 Report = Callable[[RunFolder], object]
 """Writes the page of a run; `write_report` is one, and so is a partial of it with extras and a language."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sweeps.limits import Limits
-from sweeps.parameter import Parameter
 from sweeps.report.extras import Coordinate
-from sweeps.request import SweepRequest
+from sweeps.run.config import SweepRequest
+from sweeps.space.limits import Limits
+from sweeps.space.parameter import Parameter
 
 
 @dataclass(frozen=True, slots=True)

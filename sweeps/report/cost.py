@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.plan import Plan
-from sweeps.records import TrialRecord
+from sweeps.run.resources import Plan
+from sweeps.trials.record import TrialRecord
 
 SECONDS_PER_HOUR = 3600.0
 

@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from sweeps.configuration import identity
-from sweeps.convergence import ENDINGS, Curve, Targets
-from sweeps.errors import RequestError
-from sweeps.journal import read_events
-from sweeps.plan import Plan
-from sweeps.records import Event, TrialRecord, best_record, default_record, records_from_events
+from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.confirm.convergence import ENDINGS, Curve, Targets
+from sweeps.confirm.speed_up import SpeedUp, speed_up
+from sweeps.confirm.verdict import Verdict
 from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
 from sweeps.report.importance import Comparison, Importance, comparison, importances
-from sweeps.request import SweepRequest, request_from_yaml
-from sweeps.run_folder import RunFolder, read_sweep_yaml
-from sweeps.speed_up import SpeedUp, speed_up
-from sweeps.strict_yaml import read_yaml_mapping
-from sweeps.verdict import Verdict
-from sweeps.wall_clock import seconds_used
+from sweeps.run.config import SweepRequest, request_from_yaml
+from sweeps.run.folder import RunFolder, read_sweep_yaml
+from sweeps.run.resources import Plan
+from sweeps.space.configuration import identity
+from sweeps.trials.journal import read_events
+from sweeps.trials.record import Event, TrialRecord, best_record, default_record, records_from_events
+from sweeps.trials.wall_clock import seconds_used
 
 
 @dataclass(frozen=True, slots=True)

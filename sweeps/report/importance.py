@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.records import TrialRecord
 from sweeps.report.coordinates import Axis, number
+from sweeps.trials.record import TrialRecord
 
 FEWEST_TRIALS = 10
 REPEATS = 400

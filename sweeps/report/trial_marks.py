@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sweeps.budget import duration
-from sweeps.confirmation import CONFIRMATION
-from sweeps.records import TrialRecord
+from sweeps.common.budget import duration
+from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.speed_up import SpeedUp
 from sweeps.report.data import RunData
 from sweeps.report.html import Child, Html, tag
 from sweeps.report.words import Words
-from sweeps.speed_up import SpeedUp
+from sweeps.trials.record import TrialRecord
 
 HUES = 8
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
 from sweeps.report.html import direction
-from sweeps.strict_yaml import read_yaml_mapping
 
 FOLDER = Path(__file__).resolve().parent / "words"
 LANGUAGES = ("en", "fa")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.atomic_file import write_atomically
-from sweeps.records import TrialRecord
+from sweeps.common.atomic_file import write_atomically
+from sweeps.trials.record import TrialRecord
 
 
 def write_best_config(

@@ -11,14 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
-from sweeps.budget import Budget
-from sweeps.errors import RequestError
-from sweeps.limits import Limits, limits_from_mapping, load_limits
-from sweeps.objective import OBJECTIVE
-from sweeps.plan import Plan, plan_from_mapping
-from sweeps.proposer import cohort_size
-from sweeps.rungs import Rungs
-from sweeps.space import Space, space_from_mapping
+from sweeps.common.budget import Budget
+from sweeps.common.errors import RequestError
+from sweeps.run.resources import Plan, plan_from_mapping
+from sweeps.search.asha import Rungs
+from sweeps.search.sampler import cohort_size
+from sweeps.space.limits import Limits, limits_from_mapping, load_limits
+from sweeps.space.space import Space, space_from_mapping
+from sweeps.trials.objective import OBJECTIVE
 
 ETA = 3
 PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors")

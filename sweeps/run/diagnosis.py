@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from sweeps.journal import Journal, plain
-from sweeps.records import Event
-from sweeps.run_folder import RunFolder
+from sweeps.run.folder import RunFolder
+from sweeps.trials.journal import Journal, plain
+from sweeps.trials.record import Event
 
 
 @dataclass(frozen=True)

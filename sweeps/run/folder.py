@@ -16,9 +16,10 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.atomic_file import write_atomically
-from sweeps.errors import RequestError
-from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.common.atomic_file import write_atomically
+from sweeps.common.errors import RequestError
+from sweeps.common.program import command
+from sweeps.common.strict_yaml import read_yaml_mapping
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NEARLY_FULL_BYTES = 1 << 30
@@ -170,7 +171,7 @@ def find_run(output: Path, name: str | None = None) -> RunFolder:
 
 def write_sweep_yaml(folder: RunFolder, content: Mapping[str, object]) -> None:
     """Write what is needed to repeat the run."""
-    header = f"# Everything needed to repeat this sweep. Go on with it: python run_sweep.py resume {folder.name}\n"
+    header = f"# Everything needed to repeat this sweep. Resume it: {command(f'resume {folder.name}')}\n"
     write_atomically(folder.sweep_yaml, header + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
 
 

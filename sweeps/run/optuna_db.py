@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sweeps.atomic_file import write_failure
-from sweeps.objective import OBJECTIVE
-from sweeps.parameter import Parameter
-from sweeps.records import TrialRecord
-from sweeps.space import Space
+from sweeps.common.atomic_file import write_failure
+from sweeps.space.parameter import Parameter
+from sweeps.space.space import Space
+from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

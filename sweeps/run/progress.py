@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sweeps.budget import Budget, duration
-from sweeps.records import TrialRecord, best_record, default_record
-from sweeps.trials_csv import convergence_by_trial
+from sweeps.common.budget import Budget, duration
+from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.trials.record import TrialRecord, best_record, default_record
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 GPU_SIGNS = (
     "/proc/driver/nvidia",

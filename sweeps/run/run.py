@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sweeps.errors import RequestError
-from sweeps.journal import read_events
-from sweeps.judgement import Judgement, judgement, recommended
-from sweeps.plan import Plan
-from sweeps.records import Event, TrialRecord, best_record, records_from_events
-from sweeps.request import SweepRequest, request_from_yaml
-from sweeps.run_folder import RunFolder, read_sweep_yaml
-from sweeps.rungs import RungCorrelation
-from sweeps.verdict import Verdict
-from sweeps.wall_clock import seconds_used
+from sweeps.common.errors import RequestError
+from sweeps.confirm.comparison import Judgement, judgement, recommended
+from sweeps.confirm.verdict import Verdict
+from sweeps.run.config import SweepRequest, request_from_yaml
+from sweeps.run.folder import RunFolder, read_sweep_yaml
+from sweeps.run.resources import Plan
+from sweeps.search.asha import RungCorrelation
+from sweeps.trials.journal import read_events
+from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
+from sweeps.trials.wall_clock import seconds_used
 
 
 @dataclass(frozen=True)

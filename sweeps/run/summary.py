@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.budget import duration
-from sweeps.closing_words import STATUSES_FA, line, words
-from sweeps.confirmation import RIVAL, confirms
-from sweeps.errors import RequestError
-from sweeps.judged_figures import JudgedFigure
-from sweeps.objective import Best
-from sweeps.records import TrialRecord, default_record
-from sweeps.rungs import RungCorrelation
-from sweeps.trials_csv import convergence_by_trial
+from sweeps.common.budget import duration
+from sweeps.common.errors import RequestError
+from sweeps.common.program import command
+from sweeps.confirm.confirmation import RIVAL, confirms
+from sweeps.confirm.secondary_metrics import JudgedFigure
+from sweeps.run.summary_text import STATUSES_FA, line, words
+from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.search.asha import RungCorrelation
+from sweeps.trials.objective import Best
+from sweeps.trials.record import TrialRecord, default_record
 
 if TYPE_CHECKING:
-    from sweeps.sweep import Run, SweepResult
+    from sweeps.tuner.api import Run, SweepResult
 
 
 def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
@@ -59,7 +60,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     lines += [line(say["rival"], _rival(record, lang)) for record in rivals]
     lines.append(line(say["rungs"], _correlation(result.correlation, lang)))
     if result.ended == "interrupted":
-        lines.append(line(say["resume"], f"python run_sweep.py resume {folder.name}{_place(result)}"))
+        lines.append(line(say["resume"], command(f"resume {folder.name}{_place(result)}")))
         return lines
     if best is not None:
         lines.append(line(say["config"], str(folder.best_config)))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from sweeps.atomic_file import write_atomically
-from sweeps.confirmation import CONFIRMATION, judged_runs
-from sweeps.convergence_columns import convergence_columns
-from sweeps.records import Event, TrialRecord, reference_record
-from sweeps.trial_curve import curve_of
+from sweeps.common.atomic_file import write_atomically
+from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
+from sweeps.confirm.convergence_columns import convergence_columns
+from sweeps.confirm.learning_curve import curve_of
+from sweeps.trials.record import Event, TrialRecord, reference_record
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
 METRICS = {

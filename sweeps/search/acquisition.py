@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweeps.configuration import Configuration
-from sweeps.curve_ends import FullLengthCurves, curve_ends, values_by_epoch
-from sweeps.limits import Limits
-from sweeps.objective import OBJECTIVE
-from sweeps.optuna_store import searched_values
-from sweeps.parameter import Parameter
-from sweeps.records import TrialRecord
-from sweeps.space import Space
+from sweeps.run.optuna_db import searched_values
+from sweeps.space.configuration import Configuration
+from sweeps.space.limits import Limits
+from sweeps.space.parameter import Parameter
+from sweeps.space.space import Space
+from sweeps.trials.final_values import FullLengthCurves, curve_ends, values_by_epoch
+from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
-    from sweeps.surrogate import Observations, Surrogate
+    from sweeps.search.gaussian_process import Observations, Surrogate
 
 FEWEST_FULL_LENGTH = 4
 TOLD_AT_MOST = 64  # a Gaussian process costs the cube of its trials
@@ -42,7 +42,7 @@ KEPT = 10
 
 def preload() -> None:
     """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    for module in ("scipy.stats", "scipy.special", "sweeps.surrogate", "sweeps.many_at_once"):
+    for module in ("scipy.stats", "scipy.special", "sweeps.search.gaussian_process", "sweeps.search.many_at_once"):
         importlib.import_module(module)
 
 
@@ -62,7 +62,7 @@ def suggest(
     curves = FullLengthCurves(records) if curves is None else curves
     if len(curves) < FEWEST_FULL_LENGTH:
         return None
-    from sweeps.surrogate import fit
+    from sweeps.search.gaussian_process import fit
 
     told = _told(records, curves)
     known = observations(space, told)
@@ -83,7 +83,7 @@ def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
 
     A rung's value is the mean of the epochs in the last third before it, which noise moves less than the best of them.
     """
-    from sweeps.surrogate import END, Observations
+    from sweeps.search.gaussian_process import END, Observations
 
     sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
     ends = {trial_id: sign * end for trial_id, end in curve_ends(records).items()}

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.curve_ends import FullLengthCurves
-from sweeps.objective import OBJECTIVE, Objective
-from sweeps.records import TrialRecord
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.objective import OBJECTIVE, Objective
+from sweeps.trials.record import TrialRecord
 
 FEWEST_FOR_A_CORRELATION = 4
 FEWEST_CORRELATION = 0.5

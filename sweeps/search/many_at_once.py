@@ -14,10 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sweeps.configuration import Configuration
-from sweeps.curve_ends import FullLengthCurves
-from sweeps.limits import Limits
-from sweeps.model import (
+from sweeps.search.acquisition import (
     FEWEST_FULL_LENGTH,
     TOLD_AT_MOST,
     best_candidates,
@@ -29,10 +26,13 @@ from sweeps.model import (
     observations,
     points_of,
 )
-from sweeps.objective import OBJECTIVE
-from sweeps.records import TrialRecord
-from sweeps.space import Space
-from sweeps.surrogate import Surrogate, fit
+from sweeps.search.gaussian_process import Surrogate, fit
+from sweeps.space.configuration import Configuration
+from sweeps.space.limits import Limits
+from sweeps.space.space import Space
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.record import TrialRecord
 
 RUNNING_PER_PLANNED = 32
 PLANNED_AT_MOST = 16

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.configuration import Configuration
-from sweeps.curve_ends import FullLengthCurves
-from sweeps.limits import Limits
-from sweeps.records import TrialRecord
-from sweeps.space import Space
+from sweeps.space.configuration import Configuration
+from sweeps.space.limits import Limits
+from sweeps.space.space import Space
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.record import TrialRecord
 
 LARGEST_COHORT = 4
 MANY = 64  # running trials, from which on several configs are planned at a time
@@ -70,12 +70,12 @@ class Proposer:
         self._curves.take_in(records)
         running = sum(record.status is None for record in records)
         if running <= MANY:
-            from sweeps.model import suggest
+            from sweeps.search.acquisition import suggest
 
             self._planned = []
             return suggest(self._space, self._limits, records, seed=self._seed, number=number, curves=self._curves)
         if not self._planned:
-            from sweeps.many_at_once import suggest_several
+            from sweeps.search.many_at_once import suggest_several
 
             self._planned = suggest_several(
                 self._space, self._limits, records, self._curves, seed=self._seed, number=number

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
-from sweeps.errors import RequestError
-from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
 
-LIMITS_FILE = Path(__file__).resolve().parent.parent / "search_spaces" / "limits.yaml"
+LIMITS_FILE = Path(str(files("search_spaces") / "limits.yaml"))
 KEYS = ("min", "max", "dangerous_above", "reason")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 Value = float | int | str | bool | None
 

@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweeps.errors import RequestError
-from sweeps.limits import Limits
-from sweeps.parameter import significant
+from sweeps.common.errors import RequestError
+from sweeps.space.limits import Limits
+from sweeps.space.parameter import significant
 
 BISECTIONS = 40
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
-from sweeps.configuration import Configuration
-from sweeps.errors import RequestError
-from sweeps.limits import NO_LIMITS, Limits
-from sweeps.parameter import Parameter, Value, parameter_from_mapping
-from sweeps.ratios import Ratios
-from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.space.configuration import Configuration
+from sweeps.space.limits import NO_LIMITS, Limits
+from sweeps.space.parameter import Parameter, Value, parameter_from_mapping
+from sweeps.space.ratios import Ratios
 
-SPACES_FOLDER = Path(__file__).resolve().parent.parent / "search_spaces"
+SPACES_FOLDER = Path(str(files("search_spaces")))
 KEYS = ("name", "description", "parameters", "set", "ratios", "scale", "controls", "trials")
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from sweeps.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, save_checkpoint
-from sweeps.storage import Storage
+from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, save_checkpoint
+from sweeps.storage.object_store import Storage
 
 
 class CheckpointShelf(Protocol):

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sweeps.errors import RequestError
-from sweeps.storage import Storage
+from sweeps.common.errors import RequestError
+from sweeps.storage.object_store import Storage
 from sweeps.trainer import Trainer
 
 FOLDER = "_data"  # no run's name begins like that

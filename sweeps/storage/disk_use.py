@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
-from sweeps.kept_weights import KEPT
-from sweeps.plan import Plan
-from sweeps.request import SweepRequest
+from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.run.config import SweepRequest
+from sweeps.run.resources import Plan
+from sweeps.storage.retention import KEPT
 from sweeps.trainer import Trainer
 
 WHILE_RUNNING = 3  # a trial's last and best checkpoint, and the one that is being written

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sweeps.errors import SweepFailed
-from sweeps.run_folder import RunFolder
-from sweeps.stored_journal import StoredJournal
-from sweeps.stored_run import StoredRun
+from sweeps.common.errors import SweepFailed
+from sweeps.run.folder import RunFolder
+from sweeps.storage.remote_journal import StoredJournal
+from sweeps.storage.remote_run import StoredRun
 
 INTERRUPTED_FLUSH_SECONDS = 60.0
 

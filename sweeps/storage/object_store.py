@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 SCHEMES = ("file", "s3", "gs")
 SECRETS = ("access_key", "secret_key", "session_token", "access_token")

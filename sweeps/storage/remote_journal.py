@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.storage import Storage
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.storage.object_store import Storage
 
 LINGER_SECONDS = 1.0  # events of a second share a segment: an hour makes at most 3,600 objects
 WATCH_SECONDS = 15.0

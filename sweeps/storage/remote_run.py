@@ -8,11 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.checkpoint import BEST, LAST
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.run_folder import RunFolder, check_name
-from sweeps.storage import Storage, StorageUnreachable, opened, storage_uri
-from sweeps.stored_journal import StoredJournal, read_chain
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.folder import RunFolder, check_name
+from sweeps.storage.checkpoint import BEST, LAST
+from sweeps.storage.object_store import Storage, StorageUnreachable, opened, storage_uri
+from sweeps.storage.remote_journal import StoredJournal, read_chain
 
 SETTINGS = "sweep.yaml"
 

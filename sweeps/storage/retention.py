@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sweeps.checkpoint import UnreadableCheckpointError
-from sweeps.checkpoint_shelf import CheckpointShelf
-from sweeps.confirmation import CONFIRMATION
-from sweeps.records import TrialRecord
-from sweeps.run_folder import RunFolder
+from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.run.folder import RunFolder
+from sweeps.storage.checkpoint import UnreadableCheckpointError
+from sweeps.storage.checkpoint_store import CheckpointShelf
 from sweeps.trainer import Trainer
+from sweeps.trials.record import TrialRecord
 
 KEPT = 3
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sweeps.objective import OBJECTIVE
-from sweeps.records import TrialRecord
+from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.record import TrialRecord
 
 FEWEST_CURVES = 3
 BEYOND_NOISE = 4.0  # standard deviations; a curve offers many epochs, and the luckiest of them must not count

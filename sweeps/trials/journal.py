@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from sweeps.atomic_file import write_failure
-from sweeps.errors import RequestError
-from sweeps.records import Event, TrialRecord, add_event, event_problem, records_from_events
+from sweeps.common.atomic_file import write_failure
+from sweeps.common.errors import RequestError
+from sweeps.trials.record import Event, TrialRecord, add_event, event_problem, records_from_events
 
 
 def read_events(path: Path) -> list[Event]:

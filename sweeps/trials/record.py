@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from sys import intern
 
-from sweeps.configuration import identity
-from sweeps.objective import OBJECTIVE, Best
+from sweeps.space.configuration import identity
+from sweeps.trials.objective import OBJECTIVE, Best
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure

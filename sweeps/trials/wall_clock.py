@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweeps.records import Event
+from sweeps.trials.record import Event
 
 
 def seconds_used(events: Sequence[Event]) -> float:

@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from sweeps.confirmation import confirmation_of
-from sweeps.decision import PLANNED_LOOKS
-from sweeps.errors import RequestError
-from sweeps.place import Place, fetched_first, place_of, plan_again, plan_at, with_stored_data
-from sweeps.plan import Plan
-from sweeps.request import SweepRequest, raised, sweep_yaml
-from sweeps.run_files import rewrite_files
-from sweeps.run_folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
-from sweeps.run_record import Hook, Run, SweepResult, read_run, searched
-from sweeps.session import Session
-from sweeps.space import check_limits
-from sweeps.storage import storage_uri
-from sweeps.surroundings import Surroundings, SurroundingsGiven
+from sweeps.backend.environment import Place, fetched_first, place_of, plan_again, plan_at, with_stored_data
+from sweeps.common.errors import RequestError
+from sweeps.confirm.confirmation import confirmation_of
+from sweeps.confirm.decision import PLANNED_LOOKS
+from sweeps.confirm.verdict import Verdict
+from sweeps.run.config import SweepRequest, raised, sweep_yaml
+from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
+from sweeps.run.resources import Plan
+from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
+from sweeps.space.space import check_limits
+from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
-from sweeps.verdict import Verdict
+from sweeps.tuner.callbacks import Surroundings, SurroundingsGiven
+from sweeps.tuner.output_files import rewrite_files
+from sweeps.tuner.tuner import Session
 
 LARGEST_SEED = 2**31 - 1
 

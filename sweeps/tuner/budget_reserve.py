@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from sweeps.records import TrialRecord
+from sweeps.trials.record import TrialRecord
 
 FEWEST_TRIALS = 3
 """So many trials, the default and two others, end before time is kept: without them nothing can be confirmed."""

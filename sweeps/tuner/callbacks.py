@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from sweeps.diagnosis import Diagnosis, no_diagnosis
-from sweeps.progress import Display, QuietDisplay
-from sweeps.recording import Recording, no_recording
+from sweeps.backend.heartbeat import Watchdog
 from sweeps.report import Report, write_report
-from sweeps.run_record import Hook
-from sweeps.watchdog import Watchdog
+from sweeps.run.diagnosis import Diagnosis, no_diagnosis
+from sweeps.run.progress import Display, QuietDisplay
+from sweeps.run.run import Hook
+from sweeps.tuner.logger import Recording, no_recording
 
 
 @dataclass(frozen=True)

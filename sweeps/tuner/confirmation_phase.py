@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.confirmation import Confirmation, confirmation_of, confirmed_candidates
-from sweeps.confirmation_plan import CANDIDATES, SELECTION_SEEDS
-from sweeps.journal import Journal
-from sweeps.judgement import judgement
-from sweeps.records import Event, TrialRecord
-from sweeps.request import SweepRequest
-from sweeps.run_record import searched
+from sweeps.confirm.comparison import judgement
+from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.run.config import SweepRequest
+from sweeps.run.run import searched
 from sweeps.trainer import Trainer, confirmation_params, rivals
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import Event, TrialRecord
 
 
 class Confirming:

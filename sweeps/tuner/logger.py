@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sweeps.run_folder import RunFolder
+from sweeps.run.folder import RunFolder
 
 
 class RunRecording(Protocol):

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from sweeps.best_config import write_best_config
-from sweeps.budget import Budget
-from sweeps.journal import plain
-from sweeps.judgement import Judgement, judgement, recommended, write_verdict
-from sweeps.late_page import LatePage
-from sweeps.optuna_store import write_optuna_db
-from sweeps.plan import Plan
-from sweeps.progress import Progress
-from sweeps.records import TrialRecord
+from sweeps.common.budget import Budget
+from sweeps.confirm.comparison import Judgement, judgement, recommended, write_verdict
 from sweeps.report import Report, write_report
-from sweeps.request import SweepRequest
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, searched
-from sweeps.rungs import RungCorrelation, rung_correlation
-from sweeps.trials_csv import KnownLines, write_trials_csv
+from sweeps.run.best_config import write_best_config
+from sweeps.run.config import SweepRequest
+from sweeps.run.folder import RunFolder
+from sweeps.run.optuna_db import write_optuna_db
+from sweeps.run.progress import Progress
+from sweeps.run.resources import Plan
+from sweeps.run.run import Run, searched
+from sweeps.run.trials_csv import KnownLines, write_trials_csv
+from sweeps.search.asha import RungCorrelation, rung_correlation
+from sweeps.trials.journal import plain
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.late_page import LatePage
 
 LATE_PAGE = 1000  # trials, from which on the page is made beside the driver's work: it takes seconds
 

@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sweeps.atomic_file import write_atomically, write_failure
-from sweeps.checkpoint import BEST, LAST, Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
-from sweeps.configuration import identity
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.objective import OBJECTIVE
-from sweeps.strict_yaml import read_yaml_mapping
+from sweeps.common.atomic_file import write_atomically, write_failure
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.space.configuration import identity
+from sweeps.storage.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    UnreadableCheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from sweeps.trainer import Trainer, known_params, unknown_params
+from sweeps.trials.objective import OBJECTIVE
 
 RECORD = "epochs.jsonl"
 

@@ -7,32 +7,32 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sweeps.budget import Budget
-from sweeps.checkpoint_shelf import shelf_at
-from sweeps.confirmation import CONFIRMATION, RIVAL, confirms
-from sweeps.confirmation import ROLE as CONFIRM
-from sweeps.confirming import Confirming
-from sweeps.diagnosis import note_findings
-from sweeps.disk_use import disk_estimate, state_bytes
-from sweeps.errors import SweepFailed
-from sweeps.interruption import Interruption
-from sweeps.journal import Journal, read_events
-from sweeps.judgement import judgement, recommended
-from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
-from sweeps.mirror import mirrored
-from sweeps.place import Place
-from sweeps.plan import Plan
-from sweeps.progress import Progress
-from sweeps.proposer import Proposer
-from sweeps.records import TrialRecord, best_record, default_record
-from sweeps.request import ETA, SweepRequest
-from sweeps.run_files import correlation_of, progress_of, write_end_files, write_running_files
-from sweeps.run_folder import NEARLY_FULL_BYTES, RunFolder
-from sweeps.run_record import SweepResult, searched
-from sweeps.rungs import Rungs
-from sweeps.surroundings import Surroundings
-from sweeps.time_kept import room_for_a_trial
+from sweeps.backend.environment import Place
+from sweeps.common.budget import Budget
+from sweeps.common.errors import SweepFailed
+from sweeps.confirm.comparison import judgement, recommended
+from sweeps.confirm.confirmation import CONFIRMATION, RIVAL, confirms
+from sweeps.confirm.confirmation import ROLE as CONFIRM
+from sweeps.run.config import ETA, SweepRequest
+from sweeps.run.diagnosis import note_findings
+from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder
+from sweeps.run.progress import Progress
+from sweeps.run.resources import Plan
+from sweeps.run.run import SweepResult, searched
+from sweeps.search.asha import Rungs
+from sweeps.search.sampler import Proposer
+from sweeps.storage.checkpoint_store import shelf_at
+from sweeps.storage.disk_use import disk_estimate, state_bytes
+from sweeps.storage.mirror import mirrored
+from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
 from sweeps.trainer import Trainer, worker_modules
+from sweeps.trials.journal import Journal, read_events
+from sweeps.trials.record import TrialRecord, best_record, default_record
+from sweeps.tuner.budget_reserve import room_for_a_trial
+from sweeps.tuner.callbacks import Surroundings
+from sweeps.tuner.confirmation_phase import Confirming
+from sweeps.tuner.output_files import correlation_of, progress_of, write_end_files, write_running_files
+from sweeps.tuner.signals import Interruption
 
 RETRIES = 1
 MOST_IN_VAIN = 3  # of Ray's loops
@@ -155,12 +155,12 @@ class Session:
     def _search(self) -> tuple[str, str]:
         if not self._work_left():
             return "finished", "all trials are done"
-        from sweeps.model import preload
-        from sweeps.ray_session import ray_session
+        from sweeps.backend.session import ray_session
+        from sweeps.search.acquisition import preload
 
         meanwhile = None if self._request.space.controls else preload
         a_worker_each = self._plan.cpus_per_trial <= 1.0
-        modules = ("sweeps.trainable", *worker_modules(self._trainer)) if a_worker_each else ()
+        modules = ("sweeps.backend.trainable", *worker_modules(self._trainer)) if a_worker_each else ()
         try:
             with ray_session(self._plan, meanwhile, lambda: not self._was_interrupted(), modules):
                 self._interruption.catch()  # once more: Ray has put its own handlers in their place
@@ -206,11 +206,11 @@ class Session:
     def _tune_once(self) -> tuple[str, str]:
         from ray import tune
 
-        from sweeps.ray_inside import quick_tune
-        from sweeps.recorder import Recorder, ServersDied, Stopped
-        from sweeps.scheduler import RungScheduler
-        from sweeps.searcher import SweepSearcher
-        from sweeps.trainable import TrialTrainable
+        from sweeps.backend.callback import Recorder, ServersDied, Stopped
+        from sweeps.backend.ray_patches import quick_tune
+        from sweeps.backend.scheduler import RungScheduler
+        from sweeps.backend.search_algorithm import SweepSearcher
+        from sweeps.backend.trainable import TrialTrainable
 
         request, journal = self._request, self._journal
         rungs = Rungs(self._budget.epochs, self._budget.first_rung, ETA)

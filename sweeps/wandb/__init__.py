@@ -3,10 +3,10 @@
 `wandb` is imported in that process alone: never at --help, never with --wandb off, never in the sweep's own process.
 """
 
-from sweeps.weights_and_biases.mode import Mode, choose_mode, logged_in
-from sweeps.weights_and_biases.publishing import publish
-from sweeps.weights_and_biases.recording import RunRecording, start_recording
-from sweeps.weights_and_biases.sample import Sample
+from sweeps.wandb.mode import Mode, choose_mode, logged_in
+from sweeps.wandb.publishing import publish
+from sweeps.wandb.logger import RunRecording, start_recording
+from sweeps.wandb.sample import Sample
 
 __all__ = [
     "Mode",

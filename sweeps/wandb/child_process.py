@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.weights_and_biases.environment import environment
+from sweeps.wandb.environment import environment
 
 
 class ChildProcess:

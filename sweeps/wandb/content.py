@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sweeps.confirmation import CONFIRMATION, judged_runs
-from sweeps.records import Event, TrialRecord, reference_record
-from sweeps.trials_csv import convergence_by_trial
+from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
+from sweeps.trials.record import Event, TrialRecord, reference_record
+from sweeps.run.trials_csv import convergence_by_trial
 
 Ratio = tuple[str, str, str]
 """A name, a numerator and a denominator: two of a trial's parameters."""

@@ -7,8 +7,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweeps.atomic_file import write_atomically
-from sweeps.errors import RequestError
+from sweeps.common.atomic_file import write_atomically
+from sweeps.common.errors import RequestError
 
 FILE = "destination.json"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeps.records import Event
+from sweeps.trials.record import Event
 
 
 class JournalFollower:

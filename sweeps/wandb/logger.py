@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from sweeps.common.program import command
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases.child_process import ChildProcess
-from sweeps.weights_and_biases.content import Ratio
-from sweeps.weights_and_biases.destination import destination_in
-from sweeps.weights_and_biases.journal_follower import end_of
-from sweeps.weights_and_biases.mode import Mode
-from sweeps.weights_and_biases.sample import Sample
+from sweeps.run.folder import RunFolder
+from sweeps.wandb.child_process import ChildProcess
+from sweeps.wandb.content import Ratio
+from sweeps.wandb.destination import destination_in
+from sweeps.wandb.journal_follower import end_of
+from sweeps.wandb.mode import Mode
+from sweeps.wandb.sample import Sample
 
 CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
-MODULE = "sweeps.weights_and_biases.record_process"
+MODULE = "sweeps.wandb.logger_process"
 
 
 class RunRecording(Protocol):
@@ -98,7 +100,7 @@ def record_again(
 
 def note(folder: RunFolder, found: Mapping[str, object]) -> str:
     """What became of the record, in a line: how many runs and where, or what went wrong and how to mend it."""
-    place, publish = folder.path / "wandb", f"python run_sweep.py publish {folder.name}"
+    place, publish = folder.path / "wandb", command(f"publish {folder.name}")
     if found.get("problem"):
         return f"{found['problem']}; the sweep itself is whole: remove {place}, and `{publish}` writes every run anew"
     offline = f"W&B: {found['runs']} runs in {place}; upload them with: {publish}"

@@ -12,17 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweeps.records import Event
-from sweeps.run_folder import RunFolder, read_sweep_yaml
-from sweeps.weights_and_biases.child_process import answer, claim_output, remove_scratch
-from sweeps.weights_and_biases.content import Ratio
-from sweeps.weights_and_biases.destination import Destination, read_destination
-from sweeps.weights_and_biases.journal_follower import JournalFollower
-from sweeps.weights_and_biases.media import media_of
-from sweeps.weights_and_biases.run_opener import RunOpener, one_line, why_unreachable
-from sweeps.weights_and_biases.sample import Sample
-from sweeps.weights_and_biases.sweep_run import log_sweep_run
-from sweeps.weights_and_biases.trial_runs import GivenUpError, TrialRuns
+from sweeps.trials.record import Event
+from sweeps.run.folder import RunFolder, read_sweep_yaml
+from sweeps.wandb.child_process import answer, claim_output, remove_scratch
+from sweeps.wandb.content import Ratio
+from sweeps.wandb.destination import Destination, read_destination
+from sweeps.wandb.journal_follower import JournalFollower
+from sweeps.wandb.media import media_of
+from sweeps.wandb.run_opener import RunOpener, one_line, why_unreachable
+from sweeps.wandb.sample import Sample
+from sweeps.wandb.sweep_run import log_sweep_run
+from sweeps.wandb.trial_runs import GivenUpError, TrialRuns
 
 POLL_SECONDS = 0.25
 ORPHAN_SECONDS = 30.0

@@ -7,7 +7,7 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
-from sweeps.weights_and_biases.sample import Sample
+from sweeps.wandb.sample import Sample
 
 
 def media_of(samples: list[Sample]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from sweeps.errors import RequestError
+from sweeps.common.errors import RequestError
 
 Mode = Literal["online", "offline", "off"]
 

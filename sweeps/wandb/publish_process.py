@@ -6,9 +6,9 @@ import json
 import sys
 from typing import Any
 
-from sweeps.weights_and_biases.child_process import answer, claim_output
-from sweeps.weights_and_biases.run_opener import one_line
-from sweeps.weights_and_biases.workspace import MISSING, save_workspace
+from sweeps.wandb.child_process import answer, claim_output
+from sweeps.wandb.run_opener import one_line
+from sweeps.wandb.workspace import MISSING, save_workspace
 
 
 def main() -> None:

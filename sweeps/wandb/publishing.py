@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, read_run
-from sweeps.space import Space
-from sweeps.weights_and_biases.child_process import ChildProcess
-from sweeps.weights_and_biases.content import Ratio, history_row
-from sweeps.weights_and_biases.destination import Destination, destination_in, write_destination
-from sweeps.weights_and_biases.environment import environment
-from sweeps.weights_and_biases.mode import logged_in
-from sweeps.weights_and_biases.recording import record_again
-from sweeps.weights_and_biases.sample import Sample
-from sweeps.weights_and_biases.sweep_config import sweep_config
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run, read_run
+from sweeps.space.space import Space
+from sweeps.wandb.child_process import ChildProcess
+from sweeps.wandb.content import Ratio, history_row
+from sweeps.wandb.destination import Destination, destination_in, write_destination
+from sweeps.wandb.environment import environment
+from sweeps.wandb.mode import logged_in
+from sweeps.wandb.logger import record_again
+from sweeps.wandb.sample import Sample
+from sweeps.wandb.sweep_config import sweep_config
 
 UPLOADS_AT_ONCE = 4
 ADOPTION_SECONDS = 120.0
-MODULE = "sweeps.weights_and_biases.publish_process"
+MODULE = "sweeps.wandb.publish_process"
 
 
 def publish(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sweeps.weights_and_biases.destination import Destination
+from sweeps.wandb.destination import Destination
 
 if TYPE_CHECKING:
     from wandb import Run, Settings

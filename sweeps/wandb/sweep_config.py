@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweeps.objective import OBJECTIVE
-from sweeps.parameter import Parameter
-from sweeps.request import ETA, SweepRequest
-from sweeps.space import Space
+from sweeps.trials.objective import OBJECTIVE
+from sweeps.space.parameter import Parameter
+from sweeps.run.config import ETA, SweepRequest
+from sweeps.space.space import Space
 
 
 def sweep_config(request: SweepRequest) -> dict[str, object]:

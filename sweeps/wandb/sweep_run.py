@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sweeps.records import TrialRecord, best_record, reference_record
-from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases.destination import Destination
-from sweeps.weights_and_biases.run_opener import RunOpener
+from sweeps.trials.record import TrialRecord, best_record, reference_record
+from sweeps.run.folder import RunFolder
+from sweeps.wandb.destination import Destination
+from sweeps.wandb.run_opener import RunOpener
 
 if TYPE_CHECKING:
     from wandb import Run

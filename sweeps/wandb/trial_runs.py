@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.confirmation import CONFIRMATION
-from sweeps.records import Event, TrialRecord, add_event
-from sweeps.weights_and_biases.content import (
+from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.trials.record import Event, TrialRecord, add_event
+from sweeps.wandb.content import (
     Ratio,
     history_row,
     reference,
@@ -16,8 +16,8 @@ from sweeps.weights_and_biases.content import (
     run_summary,
     run_tags,
 )
-from sweeps.weights_and_biases.destination import Destination
-from sweeps.weights_and_biases.run_opener import RunOpener, one_line
+from sweeps.wandb.destination import Destination
+from sweeps.wandb.run_opener import RunOpener, one_line
 
 if TYPE_CHECKING:
     from wandb import Run

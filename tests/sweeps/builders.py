@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.budget import Budget
-from sweeps.limits import load_limits
-from sweeps.records import Event, TrialRecord, records_from_events
-from sweeps.request import SweepRequest
-from sweeps.space import Space, load_space
+from sweeps.common.budget import Budget
+from sweeps.run.config import SweepRequest
+from sweeps.space.limits import load_limits
+from sweeps.space.space import Space, load_space
+from sweeps.trials.record import Event, TrialRecord, records_from_events
 
 LIMITS = load_limits()
 TOY = "tests.toy_trainer:ToyTrainer"

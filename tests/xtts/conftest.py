@@ -15,9 +15,9 @@ from tests.xtts.learnable_speech import Utterance, utterances, write_folder
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.training import Aligned, patches_of
-from xtts.corpus.prepared import PreparedSpeech, Progress, no_progress
-from xtts.model.shape import PRESETS, Shape
-from xtts.preparation import PreparedData, prepare_data
+from xtts.data.build_dataset import PreparedSpeech, Progress, no_progress
+from xtts.model.model_config import PRESETS, Shape
+from xtts.prepare.prepare_data import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer
 
 MINI = Shape(width=32, layers=1, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from xtts.mel import HOP, SAMPLE_RATE
+from xtts.audio.mel import HOP, SAMPLE_RATE
 
 LETTERS = "abdegiklmo"
 VOICES = {"low": 110.0, "high": 190.0}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import run_sweep
-from sweeps.recorder import failure_reason
+from sweeps.backend.callback import failure_reason
+from xtts_sweep.main import main
 
 TOY = ["--trainer", "tests.toy_trainer:ToyTrainer", "--dry-run"]
 SPEECH = ["--dry-run", "--set"]
@@ -22,7 +22,7 @@ RuntimeError: no such device: foo
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> str:
     """The one line of a refusal."""
-    assert run_sweep.main([*arguments, "--output", str(tmp_path / "runs")]) == 2
+    assert main([*arguments, "--output", str(tmp_path / "runs")]) == 2
     captured = capsys.readouterr()
     assert len(captured.err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
@@ -69,7 +69,7 @@ def test_an_address_where_nobody_listens_is_refused_at_once(
         ("class Mine(:", "cannot be imported (SyntaxError"),
         (
             "from xtts.trainer import XttsTrainer\nclass Mine(XttsTrainer): pass",
-            "derive it from xtts.training.Training",
+            "derive it from xtts.training.training.Training",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_relative_module_is_no_trainer(capsys: pytest.CaptureFixture[str], tmp
 
 
 def test_a_number_in_scientific_notation_needs_no_dot() -> None:
-    from commands.settings import settings
+    from xtts_sweep.overrides import settings
 
     assert settings(["a=2e-3", "b=1E5", "c=-.5e1", "d=e5", "e=1e"]) == {
         "a": 2e-3,

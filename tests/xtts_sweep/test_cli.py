@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import run_sweep
+from tests import ROOT
 from tests.xtts.made_speech import write_clip, write_ljspeech, write_metadata
+from xtts_sweep.main import main
 
-ROOT = Path(__file__).resolve().parents[1]
 TOY = ["--trainer", "tests.toy_trainer:ToyTrainer"]
 
 
@@ -36,7 +36,7 @@ def inside(capsys: pytest.CaptureFixture[str], *arguments: object) -> subprocess
     """The same without a process of its own: a second less."""
     capsys.readouterr()
     try:
-        code = run_sweep.main([str(argument) for argument in arguments])
+        code = main([str(argument) for argument in arguments])
     except SystemExit as end:
         code = int(str(end.code))
     out, err = capsys.readouterr()

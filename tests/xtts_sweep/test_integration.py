@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from sweeps.report import png
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, read_run
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run, read_run
 from tests.sweeps.builders import toy_request, trial_events
-from tests.sweeps.report_runs import confirmation_events
-from tests.sweeps.wandb_runs import event, new_folder, write_events
-from wiring import report_extras, sounds, write_page
-from wiring.story import ENGLISH, PERSIAN, loss_bands
-from xtts.samples import write_wav
+from tests.sweeps.report.report_runs import confirmation_events
+from tests.sweeps.wandb.wandb_runs import event, new_folder, write_events
+from xtts.inference.samples import write_wav
+from xtts_sweep.integration import report_extras, sounds, write_page
+from xtts_sweep.integration.loss_story import ENGLISH, PERSIAN, loss_bands
 
 SPEECH = {
     "clips": 147,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.corpus.prepared import PreparedSpeech, Progress
-from xtts.corpus.sealed_file import DamagedFileError, read_sealed, write_sealed
+from xtts.data.build_dataset import PreparedSpeech, Progress
+from xtts.data.sealed_file import DamagedFileError, read_sealed, write_sealed
 from xtts.errors import SpeechError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.network import STEP_FRAMES, AlignerNetwork
 from xtts.alignment.path import best_path, path_sum
-from xtts.corpus.prepared import TRAIN, PreparedSpeech, Progress, no_progress
-from xtts.mel import MELS, PATCH_FRAMES
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.data.build_dataset import TRAIN, PreparedSpeech, Progress, no_progress
 
 _BATCH_STEPS = 2000
 _LEARNING_RATE = 2e-3

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from xtts.mel import FLOOR, N_FFT, SAMPLE_RATE, FloatArray, mel_filters
+from xtts.audio.mel import FLOOR, N_FFT, SAMPLE_RATE, FloatArray, mel_filters
 
 LOWEST_HZ, HIGHEST_HZ = 75.0, 600.0
 

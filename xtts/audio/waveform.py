@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xtts.mel import HOP, PATCH_FRAMES, SAMPLE_RATE, FloatArray
+from xtts.audio.mel import HOP, PATCH_FRAMES, SAMPLE_RATE, FloatArray
 
 MAX_SECONDS = 30.0
 """Longer recordings are not read: one would fill several batches by itself."""

@@ -13,15 +13,16 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from xtts.cache_folder import cache_folder
-from xtts.corpus.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
-from xtts.corpus.feature_cache import Features, Progress, update_features
-from xtts.corpus.feature_index import SETTINGS, open_mel
-from xtts.corpus.layouts import EVAL_PART, Row, read_layout
-from xtts.corpus.prepared_speech import ClipFigures, PreparedSpeech
-from xtts.corpus.recordings import Recordings, find_recordings
-from xtts.corpus.sealed_file import write_atomically
-from xtts.corpus.splits import (
+from xtts.audio.mel import MELS
+from xtts.data.cache_folder import cache_folder
+from xtts.data.dataset import ClipFigures, PreparedSpeech
+from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
+from xtts.data.feature_cache import Features, Progress, update_features
+from xtts.data.feature_index import SETTINGS, open_mel
+from xtts.data.layouts import EVAL_PART, Row, read_layout
+from xtts.data.recordings import Recordings, find_recordings
+from xtts.data.sealed_file import write_atomically
+from xtts.data.splits import (
     LEAST_EVAL_TEXTS,
     LEAST_TEXTS,
     TEST,
@@ -30,9 +31,8 @@ from xtts.corpus.splits import (
     split_eval_texts,
     split_texts,
 )
+from xtts.data.text import Vocabulary, has_letters, normalise
 from xtts.errors import SpeechError
-from xtts.mel import MELS
-from xtts.text import Vocabulary, has_letters, normalise
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Exclusion", "PreparedSpeech", "Progress", "no_progress", "prepare_speech"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xtts.corpus.exclusion import UNUSABLE_REASONS, Exclusion
-from xtts.corpus.feature_index import frames_match, open_mel, spot_check
-from xtts.corpus.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
+from xtts.data.exclusion import UNUSABLE_REASONS, Exclusion
+from xtts.data.feature_index import frames_match, open_mel, spot_check
+from xtts.data.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
+from xtts.data.text import Vocabulary
 from xtts.errors import SpeechError
-from xtts.text import Vocabulary
 
 _FILE = "prepared.sealed"
 

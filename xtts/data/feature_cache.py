@@ -15,8 +15,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xtts.audio import Recording, Unusable, decode, read_bytes, silence_around
-from xtts.corpus.feature_index import (
+from xtts.audio.mel import SAMPLE_RATE, FloatArray, log_mel
+from xtts.audio.waveform import Recording, Unusable, decode, read_bytes, silence_around
+from xtts.data.feature_index import (
     FRAME_BYTES,
     RECORD,
     FeatureIndex,
@@ -27,8 +28,7 @@ from xtts.corpus.feature_index import (
     open_mel,
     save_index,
 )
-from xtts.corpus.recordings import Recordings
-from xtts.mel import SAMPLE_RATE, FloatArray, log_mel
+from xtts.data.recordings import Recordings
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done); total 0 means that the end is not known."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from xtts.corpus.exclusion import Exclusion
+from xtts.data.exclusion import Exclusion
 from xtts.errors import SpeechError
 
 ALL, TRAIN_PART, EVAL_PART = "all", "train", "eval"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xtts.corpus.exclusion import Exclusion
-from xtts.corpus.layouts import Layout, Row
+from xtts.data.exclusion import Exclusion
+from xtts.data.layouts import Layout, Row
 
 _OTHER_SUFFIXES = (".flac", ".WAV", ".FLAC", "")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xtts.finding_texts import ENGLISH, PERSIAN, WORDS_FA
+from xtts.diagnostics.messages import ENGLISH, PERSIAN, WORDS_FA
 
 Severity = Literal["problem", "warning", "note"]
 Epoch = Mapping[str, object]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from xtts.findings import THREE_DIGITS, Epoch, diverged, epoch_number, loss_spikes, number, series
+from xtts.diagnostics.curve_rules import THREE_DIGITS, Epoch, diverged, epoch_number, loss_spikes, number, series
 
 
 @dataclass(frozen=True, slots=True)

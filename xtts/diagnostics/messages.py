@@ -33,14 +33,13 @@ ENGLISH: dict[str, Wording] = {
         "loss spikes",
         "The loss jumped to {spike:.3g} in epoch {epoch}, {times:.1f} times the {usual:.3g} that was usual there; "
         "{count} of {epochs} epochs had such a jump.",
-        "Look for odd clips with `run_sweep.py check DIR`; if there are none, lower the learning rate or the "
-        "gradient clip.",
+        "Look for odd clips with `check DIR`; if there are none, lower the learning rate or the gradient clip.",
     ),
     "plateau_at_mean_frame": Wording(
         "no better than the mean frame",
         "After {epochs} epochs the objective is {objective:.3f}, and always predicting the mean frame gives "
         "{frame:.3f}: only {skill:.1%} has been learned beyond that.",
-        "Check the transcripts and their alignment (`run_sweep.py check DIR`) and that no loss clip is reached; "
+        "Check the transcripts and their alignment (`check DIR`) and that no loss clip is reached; "
         "then raise the learning rate or train longer.",
     ),
     "diverged": Wording(
@@ -91,8 +90,7 @@ ENGLISH: dict[str, Wording] = {
         "text ignored",
         "With the texts swapped the objective changes by {use:+.3f} (interval {low:+.3f} to {high:+.3f}, not "
         "clear of 0): the model ignores its text.",
-        "Do not choose by this objective yet: train longer, and check transcripts and alignment (`run_sweep.py "
-        "check DIR`).",
+        "Do not choose by this objective yet: train longer, and check transcripts and alignment (`check DIR`).",
     ),
     "worsened_after_best": Wording(
         "worse after its best epoch",
@@ -175,14 +173,13 @@ PERSIAN: dict[str, Wording] = {
         "جهش loss",
         "loss در دورهٔ {epoch} به {spike:.3g} جهید، یعنی {times:.1f} برابر مقدار معمول آن‌جا ({usual:.3g})؛ از "
         "{epochs} دوره {count} دوره چنین جهشی داشت.",
-        "با `run_sweep.py check DIR` دنبال فایل‌های صوتی نامعمول بگردید؛ اگر نبود، نرخ یادگیری یا حد برش گرادیان "
-        "را کم کنید.",
+        "با `check DIR` دنبال فایل‌های صوتی نامعمول بگردید؛ اگر نبود، نرخ یادگیری یا حد برش گرادیان را کم کنید.",
     ),
     "plateau_at_mean_frame": Wording(
         "بهتر از فریم میانگین نیست",
         "پس از {epochs} دوره تابع هدف {objective:.3f} است و پیش‌بینی همیشگی فریم میانگین {frame:.3f} می‌دهد: تنها "
         "{skill:.1%} بیش از آن یاد گرفته شده است.",
-        "متن‌ها و هم‌ترازی‌شان را بررسی کنید (`run_sweep.py check DIR`) و ببینید برش loss فعال نباشد؛ سپس نرخ "
+        "متن‌ها و هم‌ترازی‌شان را بررسی کنید (`check DIR`) و ببینید برش loss فعال نباشد؛ سپس نرخ "
         "یادگیری را بیشتر کنید یا طولانی‌تر آموزش دهید.",
     ),
     "diverged": Wording(
@@ -231,8 +228,7 @@ PERSIAN: dict[str, Wording] = {
         "بی‌اعتنایی به متن",
         "با جابه‌جا کردن متن‌ها تابع هدف {use:+.3f} تغییر می‌کند (بازهٔ {low:+.3f} تا {high:+.3f} که از صفر جدا "
         "نیست): مدل به متن اعتنا نمی‌کند.",
-        "هنوز با این تابع هدف انتخاب نکنید: طولانی‌تر آموزش دهید و متن‌ها و هم‌ترازی را بررسی کنید (`run_sweep.py "
-        "check DIR`).",
+        "هنوز با این تابع هدف انتخاب نکنید: طولانی‌تر آموزش دهید و متن‌ها و هم‌ترازی را بررسی کنید (`check DIR`).",
     ),
     "worsened_after_best": Wording(
         "بدتر شدن پس از بهترین دوره",

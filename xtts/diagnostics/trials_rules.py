@@ -7,8 +7,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xtts.findings import STILL_FALLING, Epoch, Finding, Numbers, epoch_number, falling_rate, number, worst_first
-from xtts.knob_fit import FEWEST_TRIALS, knob_effects, knobs_that_act_as_one
+from xtts.diagnostics.curve_rules import (
+    STILL_FALLING,
+    Epoch,
+    Finding,
+    Numbers,
+    epoch_number,
+    falling_rate,
+    number,
+    worst_first,
+)
+from xtts.diagnostics.response_surface import FEWEST_TRIALS, knob_effects, knobs_that_act_as_one
 
 MARGIN_PERCENT = 1.0
 EDGE_SHARE = 0.05

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtts.batches import Item, SpeechBatches
-from xtts.mel import MELS, PATCH_FRAMES
+from xtts.audio.mel import MELS, PATCH_FRAMES
 from xtts.model.codec import to_patches
 from xtts.model.free_running import HORIZONS, TrueHistory, run_freely, run_whole, with_true_history
 from xtts.model.gaussian import Gaussian, kl_divergence
 from xtts.model.xtts import Batch, Xtts, valid_masks
+from xtts.prepare.batches import Item, SpeechBatches
 
 _FRAME_BUDGETS = {"cpu": 3000, "cuda": 8000}  # a CPU loses more to padding than to one more batch
 _MOST_CLIPS = 128  # evenly spread over a larger validation set

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from xtts.mel import FLOOR, MELS, FloatArray
-from xtts.pitch import pitch_of_mel
+from xtts.audio.mel import FLOOR, MELS, FloatArray
+from xtts.audio.pitch import pitch_of_mel
 
 CEPSTRA = 13
 _LEAST_VOICED = 10  # aligned frames (0.12 s) that a pitch error needs

@@ -6,8 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from xtts.exports.tuned import Provenance
-from xtts.exports.verdict import verdict_line
+from xtts.export.tuned import Provenance
+from xtts.export.verdict import verdict_line
 
 _FIRST = "# >>> exported by XTTS Sweep"
 _LAST = "# <<< exported by XTTS Sweep"

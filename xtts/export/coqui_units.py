@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xtts.exports.tuned import TunedConfig
+from xtts.export.tuned import TunedConfig
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from functools import cache
 from importlib import import_module, metadata, resources
 from typing import Any
 
-from xtts.exports.comments import provenance_lines
-from xtts.exports.coqui_units import coqui_weights
-from xtts.exports.errors import ExportError
-from xtts.exports.tuned import Provenance, TunedConfig
+from xtts.export.comments import provenance_lines
+from xtts.export.coqui_units import coqui_weights
+from xtts.export.errors import ExportError
+from xtts.export.tuned import Provenance, TunedConfig
 
 PROVENANCE_KEY = "_exported_by_xtts_sweep"
 
@@ -146,7 +146,7 @@ def _mel_bands(base: Mapping[str, object]) -> int:
 
 @cache
 def _known_keys() -> _KnownKeys:
-    text = resources.files("xtts.exports").joinpath("coqui_vits_keys.json").read_text(encoding="utf-8")
+    text = resources.files("xtts.export").joinpath("coqui_vits_keys.json").read_text(encoding="utf-8")
     listed = json.loads(text)
     known = _KnownKeys(listed["package"], frozenset(listed["keys"]))
     assert known.keys >= set(_SET)

@@ -1,4 +1,4 @@
-"""The targets of `run_sweep.py export`: what each is called, what it needs, and how a config gets there."""
+"""The targets of `export`: what each is called, what it needs, and how a config gets there."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from xtts.exports.coqui_vits import render_coqui_vits
-from xtts.exports.errors import ExportError
-from xtts.exports.files import read_template, write_export
-from xtts.exports.myxtts import compare_template, render_myxtts, render_myxtts_override
-from xtts.exports.native import render_native
-from xtts.exports.tuned import Provenance, TunedConfig
-from xtts.exports.verdict import refusal
+from xtts.export.coqui_vits import render_coqui_vits
+from xtts.export.errors import ExportError
+from xtts.export.files import read_template, write_export
+from xtts.export.myxtts import compare_template, render_myxtts, render_myxtts_override
+from xtts.export.native import render_native
+from xtts.export.tuned import Provenance, TunedConfig
+from xtts.export.verdict import refusal
 
 _KIB = 1024
 
@@ -44,7 +44,7 @@ EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
         for exporter in (
             Exporter(
                 "native",
-                "YAML for run_sweep.py train --config",
+                "YAML for train --config",
                 "none",
                 0,
                 lambda tuned, provenance, _: render_native(tuned, provenance),

@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from xtts.exports.errors import ExportError
+from xtts.export.errors import ExportError
 
 
 def read_template(path: Path, limit: int) -> str:

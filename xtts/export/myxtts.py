@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from xtts.exports.comments import header, without_header
-from xtts.exports.tuned import WEIGHTS, Provenance, TunedConfig
-from xtts.exports.yaml_leaves import EditedYaml, mapping_of, newline_of, set_leaves
-from xtts.exports.yaml_text import yaml_value
+from xtts.export.comments import header, without_header
+from xtts.export.tuned import WEIGHTS, Provenance, TunedConfig
+from xtts.export.yaml_leaves import EditedYaml, mapping_of, newline_of, set_leaves
+from xtts.export.yaml_text import yaml_value
 
 # The sd of MyXTTS's mel: un-normalised ln, 80 bands up to 11,025 Hz (measured 2.1 to 2.2 on speech).
 MYXTTS_MEL_SD = 2.1
@@ -109,7 +109,7 @@ def known_keys() -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _defaults_text() -> str:
-    return resources.files("xtts.exports").joinpath("myxtts_defaults.yaml").read_text(encoding="utf-8")
+    return resources.files("xtts.export").joinpath("myxtts_defaults.yaml").read_text(encoding="utf-8")
 
 
 def _name(template: str | None) -> str:

@@ -1,10 +1,10 @@
-"""The config file that `run_sweep.py train --config` reads back."""
+"""The config file that `train --config` reads back."""
 
 from __future__ import annotations
 
-from xtts.exports.comments import header
-from xtts.exports.tuned import Provenance, TunedConfig
-from xtts.exports.yaml_text import yaml_value
+from xtts.export.comments import header
+from xtts.export.tuned import Provenance, TunedConfig
+from xtts.export.yaml_text import yaml_value
 
 
 def render_native(tuned: TunedConfig, provenance: Provenance) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from xtts.exports.errors import ExportError
+from xtts.export.errors import ExportError
 
 WEIGHTS = ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
 

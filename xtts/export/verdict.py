@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xtts.exports.tuned import Provenance
+from xtts.export.tuned import Provenance
 
 VERDICTS = ("better", "no difference", "worse", "undecided", "unconfirmed")
 
@@ -20,7 +20,7 @@ def refusal(verdict_word: str, unproven: bool, *, is_default: bool = False) -> s
     refused either; the export says so.
     """
     if verdict_word not in VERDICTS:
-        return f"the verdict {verdict_word!r} is none of {', '.join(VERDICTS)}; run `run_sweep.py confirm` again"
+        return f"the verdict {verdict_word!r} is none of {', '.join(VERDICTS)}; run `confirm` again"
     if unproven or is_default or verdict_word not in _AGAINST:
         return None
     return (
@@ -41,7 +41,7 @@ def verdict_line(provenance: Provenance) -> str:
     if provenance.is_default:
         return f"{line}: this is the default config, which nothing was shown to beat"
     if word == "unconfirmed":
-        return f"{line}: a search's best, not yet compared with the default over fresh seeds (run_sweep.py confirm)"
+        return f"{line}: a search's best, not yet compared with the default over fresh seeds (confirm)"
     if word in _AGAINST:
         return f"{line}: unproven, confirmation {_AGAINST[word]}"
     return line

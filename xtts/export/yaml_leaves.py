@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from xtts.exports.errors import ExportError
+from xtts.export.errors import ExportError
 
 # A file that refers to itself this often is no plain config, and a short chain of such references fills any memory.
 _MOST_ALIASES = 32

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import yaml
 
-from xtts.exports.errors import ExportError
+from xtts.export.errors import ExportError
 
 
 def yaml_value(value: object) -> str:

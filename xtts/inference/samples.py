@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.corpus.prepared import VALIDATION
-from xtts.mel import SAMPLE_RATE, mel_to_audio
-from xtts.synthesis import Speaker
+from xtts.audio.mel import SAMPLE_RATE, mel_to_audio
+from xtts.data.build_dataset import VALIDATION
+from xtts.inference.synthesis import Speaker
 
 _SENTENCES = 3
 

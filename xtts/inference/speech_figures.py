@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.corpus.prepared import TEST, PreparedSpeech
+from xtts.data.build_dataset import TEST, PreparedSpeech
 from xtts.errors import SpeechError
-from xtts.evaluation import evenly_spread
-from xtts.speech_metrics import Likeness, MeanInterval, likeness
-from xtts.synthesis import Speaker
+from xtts.evaluation.evaluation import evenly_spread
+from xtts.evaluation.speech_metrics import Likeness, MeanInterval, likeness
+from xtts.inference.synthesis import Speaker
 
 _MOST_CLIPS = 40
 

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.alignment.durations import DurationPredictor
-from xtts.batches import Item, SpeechBatches, places_in_tokens
-from xtts.corpus.prepared import TRAIN
+from xtts.audio.mel import MELS, PATCH_FRAMES, mel_to_audio
+from xtts.data.build_dataset import TRAIN
+from xtts.data.text import Vocabulary
 from xtts.errors import SpeechError
-from xtts.mel import MELS, PATCH_FRAMES, mel_to_audio
 from xtts.model.free_running import run_whole
-from xtts.model.shape import Shape
+from xtts.model.model_config import Shape
 from xtts.model.xtts import Batch, Xtts
-from xtts.text import Vocabulary
+from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens
 
 _WEIGHTS, _ABOUT = "model.safetensors", "model.json"
 _LONGEST_REASON = 200  # characters; torch lists every tensor that does not fit, a line each

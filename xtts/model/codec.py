@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xtts.model.gaussian import Gaussian
-from xtts.model.shape import Shape
+from xtts.model.model_config import Shape
 
 
 class Posterior(nn.Module):

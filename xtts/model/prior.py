@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xtts.model.attention import Block, Rollout, rotary_table
 from xtts.model.gaussian import Gaussian
-from xtts.model.shape import Shape
+from xtts.model.model_config import Shape
 
 
 @dataclass(frozen=True)

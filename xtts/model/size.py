@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xtts.model.shape import PLACE_FEATURES, TEXT_REACH, Shape
+from xtts.model.model_config import PLACE_FEATURES, TEXT_REACH, Shape
 
 
 def parameter_count(shape: Shape, symbols: int, values: int) -> int:

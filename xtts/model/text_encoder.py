@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from xtts.alignment.network import with_neighbours
 from xtts.model.attention import Block, rotary_table
-from xtts.model.shape import TEXT_REACH, Shape
+from xtts.model.model_config import TEXT_REACH, Shape
 
 
 class TextEncoder(nn.Module):

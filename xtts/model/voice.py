@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xtts.model.shape import Shape
+from xtts.model.model_config import Shape
 
 
 class VoicePrompt(nn.Module):

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from xtts.model.codec import Decoder, Posterior, to_patches
 from xtts.model.gaussian import kl_divergence
+from xtts.model.model_config import PLACE_FEATURES, Shape
 from xtts.model.prior import Prior
-from xtts.model.shape import PLACE_FEATURES, Shape
 from xtts.model.text_encoder import TextEncoder
 from xtts.model.voice import VoicePrompt
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.corpus.prepared import TRAIN
-from xtts.mel import MELS, PATCH_FRAMES
-from xtts.model.shape import PLACE_FEATURES
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.data.build_dataset import TRAIN
+from xtts.model.model_config import PLACE_FEATURES
 from xtts.model.xtts import Batch
 
 _REFERENCE_PATCHES = 48  # 2.2 s of another clip

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xtts.corpus.exclusion import REASONS
-from xtts.corpus.prepared import PreparedSpeech
-from xtts.corpus.splits import SPLIT_NAMES
-from xtts.mel import SAMPLE_RATE
+from xtts.audio.mel import SAMPLE_RATE
+from xtts.data.build_dataset import PreparedSpeech
+from xtts.data.exclusion import REASONS
+from xtts.data.splits import SPLIT_NAMES
 
 NAMED = 5
 """Files named for each finding in the printed report; the JSON names them all."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xtts.alignment.aligned import AlignedSpeech, align_speech
-from xtts.corpus.prepared import Progress, prepare_speech
-from xtts.demo_speech import demo_speech
+from xtts.data.build_dataset import Progress, prepare_speech
 from xtts.errors import SpeechError
-from xtts.health import HealthReport, check
+from xtts.prepare.demo_speech import demo_speech
+from xtts.prepare.health import HealthReport, check
 
 _SEPARATOR = "#"
 

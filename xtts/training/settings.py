@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from xtts.errors import SpeechError
-from xtts.model.shape import PRESETS
+from xtts.model.model_config import PRESETS
 
 NORMALISATIONS = ("standard", "none")
 SPLITS = ("validation", "test")

@@ -14,24 +14,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtts.adamw import AdamW
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.batches import Item, SpeechBatches, stream_seed
-from xtts.corpus.prepared import TEST, TRAIN, VALIDATION
+from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
+from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
-from xtts.evaluation import Evaluation, Evaluator
-from xtts.flat_parameters import FlatParameters
-from xtts.freed_memory import keep_freed_memory
-from xtts.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
-from xtts.model.shape import shape_named
+from xtts.evaluation.evaluation import Evaluation, Evaluator
+from xtts.inference.samples import write_real_samples, write_samples
+from xtts.inference.synthesis import Speaker
+from xtts.model.model_config import shape_named
 from xtts.model.xtts import Batch, Noise, Xtts
-from xtts.preparation import open_data
-from xtts.samples import write_real_samples, write_samples
-from xtts.settings import Settings
-from xtts.synthesis import Speaker
+from xtts.prepare.batches import Item, SpeechBatches, stream_seed
+from xtts.prepare.prepare_data import open_data
 from xtts.trainer import XttsTrainer
-from xtts.training_clock import TrainingClock
-from xtts.weighting import weighting_named
+from xtts.training.adamw import AdamW
+from xtts.training.clock import TrainingClock
+from xtts.training.flat_parameters import FlatParameters
+from xtts.training.malloc import keep_freed_memory
+from xtts.training.settings import Settings
+from xtts.training.weighting import weighting_named
 
 _SPLITS = {"validation": VALIDATION, "test": TEST}
 _FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
@@ -195,15 +195,15 @@ class Training(XttsTrainer):
         write_samples(self.speaker(), self.aligned, folder / "samples", who)
 
     def speech_figures(self) -> Mapping[str, object]:
-        """The model judged by what it says of the test split, from text alone; see xtts.speech_figures."""
-        from xtts.speech_figures import speech_figures  # here, because few trials are judged by it
+        """The model judged by what it says of the test split, from text alone; see xtts.inference.speech_figures."""
+        from xtts.inference.speech_figures import speech_figures  # here, because few trials are judged by it
 
         return speech_figures(self.speaker(), self.aligned)
 
     def judged_figures(self) -> Mapping[str, object]:
         """What is said of the test split, as errors with labels and intervals over clips; nothing where the model says
         no numbers."""
-        from xtts.speech_figures import judged_figures
+        from xtts.inference.speech_figures import judged_figures
 
         try:
             return judged_figures(self.speech_figures())

@@ -1,1 +1,1 @@
-"""The commands of run_sweep.py, one file each: what was asked for in, an exit code out."""
+"""The commands of run_sweep.py, one file each."""

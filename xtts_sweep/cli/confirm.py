@@ -1,17 +1,29 @@
-"""Judge the best of a search over fresh seeds."""
+"""Test the search's best config against the default over fresh seeds."""
 
 from __future__ import annotations
 
 import argparse
 
-from commands.found import folder_to_go_on_with
-from commands.session import close, recording_for, surroundings
+from xtts_sweep.arguments import add_address, add_json, add_lang, add_run, add_wandb
+from xtts_sweep.closing import close, recording_for, surroundings
+from xtts_sweep.run_lookup import folder_to_go_on_with
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--seeds", type=int, help="fresh seeds in all: 3 or 8 (default: the next planned look)")
+    parser.add_argument("--rivals", action="store_true", help="compare with the methods that need no sweep, too")
+    parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of this command")
+    add_wandb(parser)
+    add_address(parser)
+    add_lang(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train what the next look needs, and close with the verdict."""
-    from sweeps.budget import parse_duration
-    from sweeps.sweep import confirm
+    from sweeps.common.budget import parse_duration
+    from sweeps.tuner.api import confirm
 
     result = confirm(
         folder_to_go_on_with(options).path,

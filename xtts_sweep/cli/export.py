@@ -1,4 +1,4 @@
-"""Write the best config for a trainer."""
+"""Write the best config for a trainer: native, myxtts, coqui-vits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import argparse
 import time
 from pathlib import Path
 
-from commands.found import found_run
+from xtts_sweep.arguments import add_run
+from xtts_sweep.run_lookup import found_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--to", required=True, metavar="TARGET", help="native, myxtts or coqui-vits")
+    parser.add_argument("-o", dest="file", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--template", metavar="FILE", help="your own config, of which only the tuned values change")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument("--unproven", action="store_true", help="write a config that the verdict does not support")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the file; nothing is overwritten, and no unproven config written, unless asked for."""
-    from sweeps.closing import exportable
-    from xtts.exports import Provenance, TunedConfig, export_config
+    from sweeps.run.summary import exportable
+    from xtts.export import Provenance, TunedConfig, export_config
 
     run = found_run(options)
     best, found = exportable(run, options.unproven)
@@ -56,7 +66,7 @@ def _version() -> str:
     """The installed version, or the commit of a clone that was not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from sweeps.request import git_commit
+    from sweeps.run.config import git_commit
 
     try:
         return version("xtts-sweep")

@@ -1,4 +1,4 @@
-"""The runs in a folder."""
+"""List the runs in --output."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import argparse
 import json
 from pathlib import Path
 
+from xtts_sweep.arguments import add_json, add_output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_output(parser)
+    add_json(parser)
+
 
 def run(options: argparse.Namespace) -> int:
     """A line a run."""
-    from sweeps.closing import run_line, run_row
-    from sweeps.run_folder import runs
-    from sweeps.run_record import read_run
+    from sweeps.run.folder import runs
+    from sweeps.run.run import read_run
+    from sweeps.run.summary import run_line, run_row
 
     found = [read_run(folder.path) for folder in runs(Path(options.output))]
     if options.json:

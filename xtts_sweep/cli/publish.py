@@ -1,15 +1,22 @@
-"""Upload a run to W&B."""
+"""Upload an offline sweep to W&B, as a W&B sweep with a workspace."""
 
 from __future__ import annotations
 
 import argparse
 
-from commands.found import found_folder
+from xtts_sweep.arguments import add_run
+from xtts_sweep.run_lookup import found_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--project", default="xtts-sweep")
+    parser.add_argument("--entity", help="the W&B team or user (default: your own)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Upload, and say where it is."""
-    from wiring import publish_run
+    from xtts_sweep.integration import publish_run
 
     folder = found_folder(options, options.name)
     print("\n".join(publish_run(folder, options.project, options.entity, print)))

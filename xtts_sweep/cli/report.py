@@ -1,16 +1,22 @@
-"""Make a run's files again from its records."""
+"""Write report.html, trials.csv and optuna.db again from the records."""
 
 from __future__ import annotations
 
 import argparse
 
-from commands.found import found_run
-from commands.session import page
+from xtts_sweep.arguments import add_lang, add_run
+from xtts_sweep.closing import page
+from xtts_sweep.run_lookup import found_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    add_lang(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write them, and say where the page is."""
-    from sweeps.run_files import rewrite_files
+    from sweeps.tuner.output_files import rewrite_files
 
     run = found_run(options)
     rewrite_files(run, report=page(options.lang))

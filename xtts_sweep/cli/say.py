@@ -1,20 +1,29 @@
-"""Speak with the best model of a run."""
+"""Speak a text with the best model of a run."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from commands.found import found_folder
+from xtts_sweep.arguments import add_output, add_storage
+from xtts_sweep.run_lookup import found_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="+", metavar="[NAME] TEXT", help="the run (default: the newest) and the text")
+    parser.add_argument("-o", dest="file", required=True, metavar="FILE", help="the wav file to write")
+    parser.add_argument("--voice", help="a speaker of the training data")
+    add_output(parser)
+    add_storage(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write a wav file."""
-    from sweeps.run_folder import RunFolder, check_name
+    from sweeps.run.folder import RunFolder, check_name
+    from xtts.audio.mel import SAMPLE_RATE
     from xtts.errors import SpeechError
-    from xtts.mel import SAMPLE_RATE
-    from xtts.samples import write_wav
-    from xtts.synthesis import Speaker
+    from xtts.inference.samples import write_wav
+    from xtts.inference.synthesis import Speaker
 
     if len(options.words) > 2:
         raise SpeechError(f"{len(options.words)} words: put the text in quotes, with the run's name before it or none")

@@ -1,14 +1,20 @@
-"""The search spaces that there are."""
+"""List the search spaces."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
+from xtts_sweep.arguments import add_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+
 
 def run(options: argparse.Namespace) -> int:
     """A line a space."""
-    from sweeps.space import load_space, space_names
+    from sweeps.space.space import load_space, space_names
 
     spaces = [load_space(name) for name in space_names()]
     if options.json:

@@ -1,4 +1,4 @@
-"""A new sweep."""
+"""Run a new sweep."""
 
 from __future__ import annotations
 
@@ -11,21 +11,60 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.preparation import prepare
-from commands.session import close, recording_for, surroundings
-from commands.settings import settings
-from commands.terminal import printer
+from sweeps.common.program import program
+from xtts_sweep.arguments import (
+    add_address,
+    add_data,
+    add_json,
+    add_lang,
+    add_output,
+    add_storage,
+    add_trainer,
+    add_wandb,
+)
+from xtts_sweep.closing import close, recording_for, surroundings
+from xtts_sweep.overrides import settings
+from xtts_sweep.preparation import prepare
+from xtts_sweep.terminal import printer
 
 if TYPE_CHECKING:
-    from sweeps.plan import Plan
-    from sweeps.request import SweepRequest
+    from sweeps.run.config import SweepRequest
+    from sweeps.run.resources import Plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--space", default="safe_weights", metavar="NAME|FILE", help="search space (default: safe_weights)")
+    add_data(parser)
+    add("--trials", type=int, default=16, help="how many configs (default: 16)")
+    add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
+    add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
+    add("--confirm-seeds", type=int, default=3, metavar="N", help="fresh seeds for the best (default: 3; 0: none)")
+    add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
+    add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
+    add(
+        "--budget", metavar="TIME", help="wall-clock time such as 2h or 45m; the sweep then ends with its best so far"
+    )
+    add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU each trial gets (default: one)")
+    add("--cpus-per-trial", type=float, metavar="F", help="cores each trial gets")
+    add("--concurrent", type=int, metavar="N", help="trials side by side (default: planned from the machine)")
+    add("--name", help="the run's name (default: space and time)")
+    add_output(parser)
+    add_address(parser)
+    add_storage(parser)
+    add_wandb(parser)
+    add_lang(parser)
+    add_trainer(parser)
+    add("--allow-unsafe", action="store_true", help="leave the safe limits; such trials become controls")
+    add("--dry-run", action="store_true", help="check everything, print the plan and stop")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check the request, join the cluster if one is given, prepare the speech, search, close."""
-    from sweeps import sweep
-    from sweeps.throughput import measured_plan
-    from xtts.cache_folder import cache_folder
+    from sweeps.backend.throughput import measured_plan
+    from sweeps.tuner import api as sweep
+    from xtts.data.cache_folder import cache_folder
 
     request = _request(options)
     trainer = sweep.check(request)
@@ -40,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
             say(line)
         if options.dry_run:
-            from sweeps.disk_use import disk_estimate, state_bytes
+            from sweeps.storage.disk_use import disk_estimate, state_bytes
 
             say(f"disk         {disk_estimate(request, plan, state_bytes(trainer, request.shared_params))}")
             return _dry_run(options, request, plan, say)
@@ -50,10 +89,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _request(options: argparse.Namespace) -> SweepRequest:
     """What was asked for, checked as far as that goes without data."""
-    from sweeps.budget import Budget, parse_duration
-    from sweeps.request import SweepRequest
-    from sweeps.space import load_space
-    from sweeps.storage import storage_uri
+    from sweeps.common.budget import Budget, parse_duration
+    from sweeps.run.config import SweepRequest
+    from sweeps.space.space import load_space
+    from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import known_params, load_trainer
 
     space = load_space(options.space)
@@ -83,7 +122,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
         storage=None if options.storage is None else storage_uri(options.storage),
         confirm_seeds=0 if space.controls else options.confirm_seeds,
         rivals=options.rivals,
-        command=shlex.join(["python", "run_sweep.py", *options.given]),
+        command=f"{program()} {shlex.join(options.given)}",
     )
 
 

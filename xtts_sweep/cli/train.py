@@ -1,22 +1,37 @@
-"""One full run with a config."""
+"""Train one config to its full length, resumable."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from commands.preparation import prepare
-from commands.settings import settings
+from xtts_sweep.arguments import add_data, add_output, add_trainer
+from xtts_sweep.overrides import settings
+from xtts_sweep.preparation import prepare
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="best_config.yaml or a native export"
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--epochs", type=int, default=30, help="default: 30; a larger number continues a finished run"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", help="the folder in --output (default: train-CONFIG)")
+    add_trainer(parser)
+    add_output(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train to --epochs, or go on with what was begun; Ctrl-C ends it after the epoch."""
     import signal
 
-    from sweeps.budget import Budget
-    from sweeps.run_folder import check_name
-    from sweeps.single_run import SingleRun, best_trainer, read_config, train
+    from sweeps.common.budget import Budget
+    from sweeps.run.folder import check_name
     from sweeps.trainer import load_trainer
+    from sweeps.tuner.train import SingleRun, best_trainer, read_config, train
 
     trainer, config = load_trainer(options.trainer), Path(options.config)
     Budget(trials=1, epochs=options.epochs)

@@ -1,9 +1,9 @@
 """What xtts knows of speech, as the plain data that sweeps takes: findings, story, samples and health of a run."""
 
-from wiring.findings import closing_findings, diagnosis, sweep_findings
-from wiring.page import report_extras, write_page
-from wiring.record import publish_run, recording
-from wiring.samples import sounds
+from xtts_sweep.integration.findings import closing_findings, diagnosis, sweep_findings
+from xtts_sweep.integration.report_page import report_extras, write_page
+from xtts_sweep.integration.samples import sounds
+from xtts_sweep.integration.wandb_logger import publish_run, recording
 
 __all__ = [
     "closing_findings",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweeps.closing_words import line
-from sweeps.diagnosis import Found
-from sweeps.records import TrialRecord, default_record
 from sweeps.report import FindingNote
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, read_run
-from xtts.findings import Finding, summary, trial_findings
-from xtts.findings_over_trials import TrainedTrial, findings_over_trials
+from sweeps.run.diagnosis import Found
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run, read_run
+from sweeps.run.summary_text import line
+from sweeps.trials.record import TrialRecord, default_record
+from xtts.diagnostics.curve_rules import Finding, summary, trial_findings
+from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
 
 
 def sweep_findings(run: Run) -> tuple[Finding, ...]:

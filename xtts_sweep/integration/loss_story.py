@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweeps.records import TrialRecord, default_record
 from sweeps.report import ExtraTable, LossBand
-from sweeps.run_record import Run
-from sweeps.trials_csv import convergence_by_trial
-from xtts.stories import BANDS, BandRow, beside_the_bands, story_row, success_signs
+from sweeps.run.run import Run
+from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.trials.record import TrialRecord, default_record
+from xtts.diagnostics.loss_story import BANDS, BandRow, beside_the_bands, story_row, success_signs
 
 Words = dict[str, str]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeps.report import Coordinate, ReportExtras, write_report
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, read_run
-from wiring.findings import finding_notes
-from wiring.health import health_figures, health_notes
-from wiring.samples import sample_texts
-from wiring.story import loss_bands, story_tables
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run, read_run
+from xtts_sweep.integration.findings import finding_notes
+from xtts_sweep.integration.health import health_figures, health_notes
+from xtts_sweep.integration.loss_story import loss_bands, story_tables
+from xtts_sweep.integration.samples import sample_texts
 
 OBJECTIVE = (
     "mean absolute mel error on validation clips when the model runs on its own predictions, 1 to 8 patches (0.05 to "

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from sweeps.records import default_record
 from sweeps.report import Sample, SampleText, png
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import Run, read_run
-from sweeps.weights_and_biases import Sample as Sound
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run, read_run
+from sweeps.trials.record import default_record
+from sweeps.wandb import Sample as Sound
 
 Who = Literal["real", "default", "best"]
 BEST_TAKEN: tuple[tuple[Who, str], ...] = (("real", "real"), ("default", "default"), ("best", "said"))
@@ -63,8 +63,8 @@ def _keeps_default(run: Run) -> bool:
 
 
 def _sample(who: Who, wav: Path) -> Sample:
-    from xtts.audio import decode
-    from xtts.mel import log_mel
+    from xtts.audio.mel import log_mel
+    from xtts.audio.waveform import decode
 
     content = wav.read_bytes()
     recording = decode(content)

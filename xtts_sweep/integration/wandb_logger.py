@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sweeps.recording import Recording
-from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases import Mode, Sample, publish, start_recording
-from wiring.samples import sounds
+from sweeps.run.folder import RunFolder
+from sweeps.tuner.logger import Recording
+from sweeps.wandb import Mode, Sample, publish, start_recording
+from xtts_sweep.integration.samples import sounds
 
 WANDB_RATIOS = (
     ("rho", "kl_loss_weight", "mel_loss_weight"),

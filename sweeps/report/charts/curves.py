@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from sweeps.confirmation import CONFIRMATION
-from sweeps.records import Event, TrialRecord
+from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.report.charts.plot import Plot, Scale, clip, figure, mark, points, scale, simple_table, tick_label
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
@@ -14,6 +13,7 @@ from sweeps.report.extras import LossBand
 from sweeps.report.html import Html, tag
 from sweeps.report.trial_marks import front_last, group, kind
 from sweeps.report.words import Words
+from sweeps.trials.record import Event, TrialRecord
 
 PLOT = Plot(width=460, height=320)
 Line = list[tuple[float, float]]

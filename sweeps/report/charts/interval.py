@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from sweeps.confirm.verdict import Verdict
 from sweeps.report.charts.plot import Scale, tick_label
 from sweeps.report.html import Html, tag
 from sweeps.report.words import Words
-from sweeps.verdict import Verdict
 
 WIDTH, HEIGHT = 300.0, 66.0
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.confirmation import judged_runs
-from sweeps.records import TrialRecord
+from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.learning_curve import curve_of
 from sweeps.report.charts.plot import Plot, Scale, figure, mark, scale, simple_table
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
 from sweeps.report.trial_marks import group
 from sweeps.report.words import Words
-from sweeps.trial_curve import curve_of
+from sweeps.trials.record import TrialRecord
 
 ROW = 30.0
 

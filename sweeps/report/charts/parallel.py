@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.records import TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_label
 from sweeps.report.charts.slices import SHADES, objective_range, shades
 from sweeps.report.coordinates import number
@@ -13,6 +12,7 @@ from sweeps.report.data import RunData
 from sweeps.report.html import Html, join, tag
 from sweeps.report.trial_marks import front_last, group, kind, value_text
 from sweeps.report.words import Words
+from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=900, height=380, left=70, right=70, top=44, bottom=16)
 MOST_WORDS = 12

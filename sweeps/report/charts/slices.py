@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.records import TrialRecord
 from sweeps.report.charts.plot import Plot, Scale, figure, mark, points, scale, simple_table
 from sweeps.report.coordinates import Axis, safe_region
 from sweeps.report.data import RunData
@@ -13,6 +12,7 @@ from sweeps.report.html import Html, tag
 from sweeps.report.trial_marks import figure as shown_objective
 from sweeps.report.trial_marks import front_last, group, kind
 from sweeps.report.words import Words
+from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=460, height=300)
 SHADES = 9

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from sweeps.confirmation import judged_runs
+from sweeps.common.program import command as command_line
+from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.verdict import Verdict
 from sweeps.report.charts.interval import interval_picture
 from sweeps.report.data import Chosen, RunData
 from sweeps.report.html import Child, Html, join, marked, own, tag
 from sweeps.report.trial_marks import clock, figure, hours, shown_speed, value_text
 from sweeps.report.words import Words
-from sweeps.verdict import Verdict
 
 DEFAULT_OUTPUT = "runs"
 
@@ -84,7 +85,7 @@ def next_command(data: RunData) -> str | None:
 def _command(data: RunData, command: str, rest: str = "") -> str:
     output = str(data.folder.path.parent)
     where = "" if output == DEFAULT_OUTPUT else f" --output {output}"
-    return f"python run_sweep.py {command} {data.folder.name}{where}{rest}"
+    return command_line(f"{command} {data.folder.name}{where}{rest}")
 
 
 def _tone(data: RunData) -> str:

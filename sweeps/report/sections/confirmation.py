@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from sweeps.confirmation import SELECTION
-from sweeps.records import TrialRecord
+from sweeps.confirm.confirmation import SELECTION
+from sweeps.confirm.learning_curve import curve_of
 from sweeps.report.charts.pairs import pairs_chart
 from sweeps.report.charts.plot import simple_table
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
 from sweeps.report.trial_marks import figure, status
 from sweeps.report.words import Words
-from sweeps.trial_curve import curve_of
+from sweeps.trials.record import TrialRecord
 
 
 def confirmation(data: RunData, words: Words) -> Html | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from sweeps.convergence import PERCENTS, Crossing, Moment, convergence
-from sweeps.records import TrialRecord
+from sweeps.confirm.convergence import PERCENTS, Crossing, Moment, convergence
+from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
 from sweeps.report.data import RunData
 from sweeps.report.html import Child, Html, cell, own, tag
 from sweeps.report.trial_marks import figure, kind, shown_speed
 from sweeps.report.words import Words
-from sweeps.speed_up import TARGET_PERCENT, speed_up
+from sweeps.trials.record import TrialRecord
 
 
 def convergence_table(data: RunData, words: Words) -> Html:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from sweeps.common.program import program
 from sweeps.report.data import RunData
 from sweeps.report.extras import ReportExtras
 from sweeps.report.html import Html, own, tag
@@ -63,14 +64,14 @@ def command(data: RunData, extras: ReportExtras) -> str:
     if isinstance(given, str) and given:
         return given
     request = data.request
-    parts = ["python", "run_sweep.py", "--space", request.space.name]
+    parts = ["--space", request.space.name]
     if not request.space.controls:
         parts += ["--trials", str(request.budget.trials)]
     parts += ["--epochs", str(request.budget.epochs), "--seed", str(request.seed), "--trainer", request.trainer]
     parts += ["--data", request.data] if request.data else []
     parts += ["--concurrent", str(data.plan.concurrent)]
     parts += ["--allow-unsafe"] if request.allow_unsafe else []
-    return shlex.join(parts)
+    return f"{program()} {shlex.join(parts)}"
 
 
 def _plain(value: object) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sweeps.confirmation import CONFIRMATION, judged_runs
-from sweeps.records import TrialRecord
+from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
+from sweeps.confirm.learning_curve import curve_of
 from sweeps.report.data import RunData
 from sweeps.report.html import Child, Html, cell, tag
 from sweeps.report.trial_marks import figure, kind, status
 from sweeps.report.words import Words
-from sweeps.trial_curve import curve_of
+from sweeps.trials.record import TrialRecord
 
 
 def rivals(data: RunData, words: Words) -> Html | None:

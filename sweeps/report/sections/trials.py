@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sweeps.records import TrialRecord
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, own, tag
 from sweeps.report.trial_marks import figure, kind, status, value_text
 from sweeps.report.words import Words
+from sweeps.trials.record import TrialRecord
 
 STATUSES = ("running", "finished", "stopped", "diverged", "failed", "budget")
 ROLES = ("trial", "control", "confirm", "rival")

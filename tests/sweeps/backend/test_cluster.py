@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 
-from sweeps.journal import read, read_events
-from sweeps.records import TrialRecord
+from sweeps.trials.journal import read, read_events
+from sweeps.trials.record import TrialRecord
+from tests import ROOT
 from tests.sweeps.object_store import KEYS, ObjectStore, object_store
 from tests.sweeps.raylets import Raylets, raylets
 from tests.toy_trainer import ToyTrainer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-ROOT = Path(__file__).resolve().parents[2]
+
 TOY = ("--trainer", "tests.toy_trainer:ToyTrainer", "--confirm-seeds", "0", "--wandb", "off")
 
 

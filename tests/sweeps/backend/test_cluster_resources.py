@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.cluster_plan import Node, make_cluster_plan, room
-from sweeps.errors import RequestError
+from sweeps.backend.cluster_resources import Node, make_cluster_plan, room
+from sweeps.common.errors import RequestError
 
 
 def nodes(*each: tuple[float, float]) -> list[Node]:

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from sweeps.recorder import divergence, failure_reason
-from sweeps.rungs import Rungs
-from sweeps.scheduler import RungScheduler
-from sweeps.watchdog import Watchdog
+from sweeps.backend.callback import divergence, failure_reason
+from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.scheduler import RungScheduler
+from sweeps.search.asha import Rungs
 from tests.sweeps.builders import trial
 
 FAILED = "Failure # 1 (occurred at 2026-01-01)\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import throughput
-from sweeps.plan import Machine, Plan, make_plan, plan_from_mapping
-from sweeps.request import SweepRequest
-from sweeps.throughput import layouts_of, measure, measured_plan, with_layout
+from sweeps.backend import throughput
+from sweeps.backend.throughput import layouts_of, measure, measured_plan, with_layout
+from sweeps.run.config import SweepRequest
+from sweeps.run.resources import Machine, Plan, make_plan, plan_from_mapping
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 
@@ -41,7 +41,7 @@ class Dies(Parallel):
         raise MemoryError
 
 
-PARALLEL, DIES = "tests.sweeps.test_throughput:Parallel", "tests.sweeps.test_throughput:Dies"
+PARALLEL, DIES = "tests.sweeps.backend.test_throughput:Parallel", "tests.sweeps.backend.test_throughput:Dies"
 
 
 def plan(cores: int = 2, trials: int = 16, **asked: float) -> Plan:

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from sweeps.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
-from sweeps.errors import RequestError
-from sweeps.judgement import judgement, recommended
-from sweeps.progress import Progress
-from sweeps.records import TrialRecord
-from sweeps.run_files import write_running_files
-from sweeps.run_folder import RunFolder
-from sweeps.rungs import Rungs
-from sweeps.scheduler import RungScheduler
-from sweeps.sweep import check, confirm, seeds_to_confirm
-from sweeps.trials_csv import convergence_by_trial
-from sweeps.verdict import Verdict
+from sweeps.backend.scheduler import RungScheduler
+from sweeps.common.errors import RequestError
+from sweeps.confirm.comparison import judgement, recommended
+from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.verdict import Verdict
+from sweeps.run.folder import RunFolder
+from sweeps.run.progress import Progress
+from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.search.asha import Rungs
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.api import check, confirm, seeds_to_confirm
+from sweeps.tuner.output_files import write_running_files
 from tests.sweeps.builders import toy_request, trial
 
 SPLIT = {"evaluate_on": "test"}

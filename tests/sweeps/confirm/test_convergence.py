@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.convergence import (
+from sweeps.confirm.convergence import (
     PERCENTS,
     Curve,
     Evaluation,
@@ -20,8 +20,8 @@ from sweeps.convergence import (
     mean_over_common_epochs,
     worsening_after_best,
 )
-from sweeps.convergence_columns import convergence_columns
-from sweeps.speed_up import SpeedUp, combine, speed_up, speed_up_over_seeds
+from sweeps.confirm.convergence_columns import convergence_columns
+from sweeps.confirm.speed_up import SpeedUp, combine, speed_up, speed_up_over_seeds
 
 MEAN_FRAME = 0.8
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.confirmation_plan import choose_finalist, confirmation_plan
-from sweeps.convergence import Curve, Evaluation
-from sweeps.decision import PLANNED_LOOKS, decide
-from sweeps.paired_test import paired_interval, power, seeds_to_decide, sign_test
-from sweeps.verdict import Verdict, ends_by_seed, judge, judge_curves
-from sweeps.verdict_words import MeasuredDifference, disagreement_notes, rival_note
+from sweeps.confirm.convergence import Curve, Evaluation
+from sweeps.confirm.decision import PLANNED_LOOKS, decide
+from sweeps.confirm.paired_test import paired_interval, power, seeds_to_decide, sign_test
+from sweeps.confirm.plan import choose_finalist, confirmation_plan
+from sweeps.confirm.verdict import Verdict, ends_by_seed, judge, judge_curves
+from sweeps.confirm.verdict_text import MeasuredDifference, disagreement_notes, rival_note
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = (0.560, 0.571, 0.549, 0.566, 0.558, 0.553, 0.574, 0.562)
 WOBBLE = (0.004, -0.003, -0.001, 0.002, -0.004, 0.001, 0.003, -0.002)
 
@@ -97,7 +97,7 @@ def test_fewer_seeds_than_the_first_look_are_undecided_and_none_are_unconfirmed(
     assert (two.word, two.look, two.keeps_default) == ("undecided", None, True)
     none = judge({}, {})
     assert (none.word, none.keeps_default) == ("unconfirmed", False)
-    assert "run_sweep.py confirm" in none.sentence()
+    assert "`confirm`" in none.sentence()
 
 
 def test_seeds_that_only_one_side_has_are_left_out() -> None:

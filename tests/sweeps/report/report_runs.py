@@ -10,11 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.best_config import write_best_config
-from sweeps.budget import Budget
-from sweeps.plan import Machine, make_plan
-from sweeps.proposer import Proposer
-from sweeps.records import Event, best_record, records_from_events
+from sweeps.common.budget import Budget
+from sweeps.confirm.verdict import Verdict
 from sweeps.report import (
     Coordinate,
     ExtraTable,
@@ -25,9 +22,12 @@ from sweeps.report import (
     Sample,
     SampleText,
 )
-from sweeps.request import sweep_yaml
-from sweeps.run_folder import RunFolder, write_sweep_yaml
-from sweeps.verdict import Verdict
+from sweeps.run.best_config import write_best_config
+from sweeps.run.config import sweep_yaml
+from sweeps.run.folder import RunFolder, write_sweep_yaml
+from sweeps.run.resources import Machine, make_plan
+from sweeps.search.sampler import Proposer
+from sweeps.trials.record import Event, best_record, records_from_events
 from tests.sweeps.builders import toy_request
 
 MEAN_ERROR = 0.8

@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 import yaml
 
-from sweeps.best_config import write_best_config
-from sweeps.errors import RequestError
-from sweeps.plan import Machine, make_plan
-from sweeps.records import Event, records_from_events
+from sweeps.common.errors import RequestError
+from sweeps.confirm.speed_up import SpeedUpOverSeeds
+from sweeps.confirm.verdict import Verdict, judge
 from sweeps.report import ExtraTable, FindingNote, LossBand, ReportExtras, Sample, SampleText, write_report
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
@@ -29,11 +28,12 @@ from sweeps.report.html import Html, sentence, tag
 from sweeps.report.importance import comparison, importances, rank_correlation
 from sweeps.report.picture import png
 from sweeps.report.words import Words, texts
-from sweeps.run_folder import RunFolder, read_sweep_yaml, write_sweep_yaml
-from sweeps.speed_up import SpeedUpOverSeeds
-from sweeps.verdict import Verdict, judge
+from sweeps.run.best_config import write_best_config
+from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
+from sweeps.run.resources import Machine, make_plan
+from sweeps.trials.record import Event, records_from_events
 from tests.sweeps.builders import toy_request, trial, trial_events
-from tests.sweeps.report_runs import RATIOS, confirmation_events, extras, tone, write_run
+from tests.sweeps.report.report_runs import RATIOS, confirmation_events, extras, tone, write_run
 
 DEFAULT = {2001: 0.535, 2002: 0.539, 2003: 0.531}
 BETTER = {2001: 0.512, 2002: 0.515, 2003: 0.509}

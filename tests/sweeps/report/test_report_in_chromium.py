@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.confirm.verdict import judge
 from sweeps.report import ReportExtras, write_report
-from sweeps.run_folder import RunFolder
-from sweeps.verdict import judge
-from tests.sweeps.chromium import Browser, executable
-from tests.sweeps.report_runs import confirmation_events, extras, write_run
-from tests.sweeps.test_report import BETTER, DEFAULT, hostile
+from sweeps.run.folder import RunFolder
+from tests.sweeps.report.chromium import Browser, executable
+from tests.sweeps.report.report_runs import confirmation_events, extras, write_run
+from tests.sweeps.report.test_report import BETTER, DEFAULT, hostile
 
 pytestmark = [
     pytest.mark.skipif(executable() is None, reason="no chromium on this machine"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.progress import QuietDisplay
 from sweeps.report import write_report
-from sweeps.run_folder import RunFolder
-from sweeps.sweep import run
+from sweeps.run.folder import RunFolder
+from sweeps.run.progress import QuietDisplay
+from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request
 
 pytestmark = pytest.mark.slow

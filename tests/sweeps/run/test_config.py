@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sweeps.budget import Budget, duration, parse_duration
-from sweeps.errors import RequestError
-from sweeps.plan import Machine, make_plan
-from sweeps.request import raised, request_from_yaml, sweep_yaml
-from sweeps.sweep import check, read_run
+from sweeps.common.budget import Budget, duration, parse_duration
+from sweeps.common.errors import RequestError
+from sweeps.run.config import raised, request_from_yaml, sweep_yaml
+from sweeps.run.resources import Machine, make_plan
 from sweeps.trainer import load_trainer
-from sweeps.wall_clock import seconds_used
+from sweeps.trials.wall_clock import seconds_used
+from sweeps.tuner.api import check, read_run
 from tests.sweeps.builders import toy_request
 
 PLAN = make_plan(Machine(2, 1 << 34, 0), 16)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweeps.diagnosis import Found, note_findings
-from sweeps.journal import Journal, read_events
-from sweeps.records import records_from_events
+from sweeps.run.diagnosis import Found, note_findings
+from sweeps.trials.journal import Journal, read_events
+from sweeps.trials.record import records_from_events
 from tests.sweeps.builders import trial_events
 
 SPIKES = Found("t0001", "spikes", "warning", "The loss spikes.", "Lower the clip.", "جهش")

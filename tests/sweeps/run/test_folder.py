@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import RequestError
-from sweeps.run_folder import check_name, find_run, new_run, runs, write_sweep_yaml
+from sweeps.common.errors import RequestError
+from sweeps.run.folder import check_name, find_run, new_run, runs, write_sweep_yaml
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc", "a\\b", ".hidden", "a..b", "a\nb", "a" * 101, "é"])
@@ -50,7 +50,7 @@ def test_an_output_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
     folder = new_run(tmp_path, "a")
     code = (
-        "import sys; from pathlib import Path; from sweeps.run_folder import RunFolder\n"
+        "import sys; from pathlib import Path; from sweeps.run.folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked():\n    print('held', flush=True); sys.stdin.read()\n"
     )
     holder = subprocess.Popen(

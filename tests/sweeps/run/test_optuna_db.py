@@ -9,9 +9,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.errors import SweepFailed
-from sweeps.optuna_store import write_optuna_db
-from sweeps.space import load_space
+from sweeps.common.errors import SweepFailed
+from sweeps.run.optuna_db import write_optuna_db
+from sweeps.space.space import load_space
 from tests.sweeps.builders import trial
 
 

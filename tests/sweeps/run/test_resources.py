@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import RequestError
-from sweeps.plan import Machine, make_plan, plan_from_mapping, this_machine
+from sweeps.common.errors import RequestError
+from sweeps.run.resources import Machine, make_plan, plan_from_mapping, this_machine
 
 GIB = 1 << 30
 
@@ -70,13 +70,13 @@ def test_gpus_are_counted_by_torch_where_there_may_be_one_and_torch_is_not_impor
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("sweeps.plan.GPU_SIGNS", (str(tmp_path / "none"),))
+    monkeypatch.setattr("sweeps.run.resources.GPU_SIGNS", (str(tmp_path / "none"),))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert this_machine().gpus == 0
     assert "torch" not in sys.modules
     (tmp_path / "torch.py").write_text("class cuda:\n    device_count = staticmethod(lambda: 3)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("sweeps.plan.GPU_SIGNS", (str(tmp_path / "none"), str(tmp_path)))
+    monkeypatch.setattr("sweeps.run.resources.GPU_SIGNS", (str(tmp_path / "none"), str(tmp_path)))
     assert this_machine().gpus == 3
     monkeypatch.setitem(sys.modules, "torch", None)  # what cannot be imported
     assert this_machine().gpus == 0

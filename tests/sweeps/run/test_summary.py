@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from sweeps.closing import closing_lines
-from sweeps.closing_words import ENGLISH, PERSIAN
-from sweeps.judgement import judgement
-from sweeps.records import TrialRecord, best_record
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import SweepResult
-from sweeps.rungs import rung_correlation
+from sweeps.confirm.comparison import judgement
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import SweepResult
+from sweeps.run.summary import closing_lines
+from sweeps.run.summary_text import ENGLISH, PERSIAN
+from sweeps.search.asha import rung_correlation
+from sweeps.trials.record import TrialRecord, best_record
 from tests.sweeps.builders import trial
-from tests.sweeps.test_confirmation import carried_out
+from tests.sweeps.confirm.test_confirmation import carried_out
 
 
 def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepResult:

@@ -10,12 +10,12 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
-from sweeps.curve_ends import curve_ends, epoch_noise
-from sweeps.limits import NO_LIMITS
-from sweeps.model import encoded, log_expected_improvement, observations, suggest, units_of
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.space import load_space, space_from_mapping
-from sweeps.surrogate import END, Observations, Scales, _improbability, _start_and_bounds, fit
+from sweeps.search.acquisition import encoded, log_expected_improvement, observations, suggest, units_of
+from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _start_and_bounds, fit
+from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import load_space, space_from_mapping
+from sweeps.trials.final_values import curve_ends, epoch_noise
+from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
 LINE = space_from_mapping({"parameters": {"a": {"min": 0.0, "max": 1.0, "default": 0.5}}}, "here")

@@ -8,10 +8,10 @@ import random
 import numpy as np
 import pytest
 
-from sweeps.budget import Budget
-from sweeps.curve_ends import FullLengthCurves
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.rungs import FEWEST_FOR_A_CORRELATION, RungCorrelation, Rungs, hopeless_beyond, rung_correlation
+from sweeps.common.budget import Budget
+from sweeps.search.asha import FEWEST_FOR_A_CORRELATION, RungCorrelation, Rungs, hopeless_beyond, rung_correlation
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
 

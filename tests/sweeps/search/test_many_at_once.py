@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeps.curve_ends import FullLengthCurves
-from sweeps.limits import NO_LIMITS
-from sweeps.many_at_once import PLANNED_AT_MOST, plan_size, suggest_several, told
-from sweeps.model import TOLD_AT_MOST, suggest
-from sweeps.proposer import MANY, Proposer
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.space import space_from_mapping
-from sweeps.surrogate import END, Observations, fit
+from sweeps.search.acquisition import TOLD_AT_MOST, suggest
+from sweeps.search.gaussian_process import END, Observations, fit
+from sweeps.search.many_at_once import PLANNED_AT_MOST, plan_size, suggest_several, told
+from sweeps.search.sampler import MANY, Proposer
+from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import space_from_mapping
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial_events
 
 LINE = space_from_mapping({"parameters": {"a": {"min": 0.0, "max": 1.0, "default": 0.5}}}, "here")

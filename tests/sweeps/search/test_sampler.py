@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from sweeps.limits import NO_LIMITS
-from sweeps.model import suggest
-from sweeps.proposer import Proposer, cohort_size
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.space import load_space, space_from_mapping
+from sweeps.search.acquisition import suggest
+from sweeps.search.sampler import Proposer, cohort_size
+from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import load_space, space_from_mapping
+from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import LIMITS, trial, trial_events
 
 SPACE = load_space("safe_weights")

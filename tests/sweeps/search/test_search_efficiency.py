@@ -12,10 +12,10 @@ from benchmarks.recorded_curves import replay, report_on_curves
 from benchmarks.search_efficiency import median_interval, ratio_interval
 from benchmarks.search_functions import EPOCHS, LEVELS, SearchFunction, given_function
 from benchmarks.search_methods import METHODS, OneEpoch, Sweep, drive, make_method
-from sweeps.errors import RequestError
-from sweeps.records import TrialRecord
-from sweeps.space import load_space
-from sweeps.sweep import run
+from sweeps.common.errors import RequestError
+from sweeps.space.space import load_space
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request, trial_events
 from tests.toy_trainer import ToyTrainer
 
@@ -67,14 +67,14 @@ def test_low_fidelities_are_as_noisy_and_as_biased_as_they_say() -> None:
 
 
 def test_somebodys_own_function_is_taken_with_its_bounds_and_its_optimum_is_found() -> None:
-    function = given_function("tests.sweeps.test_search_efficiency:bowl")
+    function = given_function("tests.sweeps.search.test_search_efficiency:bowl")
     assert function.bounds == bowl.bounds  # type: ignore[attr-defined]
     assert function.optimum == pytest.approx(1 / EPOCHS, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_runs_counts_all_epochs_and_ends_within_the_tolerance(name: str) -> None:
-    function = given_function("tests.sweeps.test_search_efficiency:bowl")
+    function = given_function("tests.sweeps.search.test_search_efficiency:bowl")
     used = 0
 
     def counted(config: dict[str, float], epoch: int, seed: int) -> float:

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeps.errors import RequestError
-from sweeps.parameter import DISTRIBUTIONS
-from sweeps.parameter import KEYS as PARAMETER_KEYS
-from sweeps.space import KEYS, check_limits, load_space, space_from_mapping, space_names
+from sweeps.common.errors import RequestError
+from sweeps.space.parameter import DISTRIBUTIONS
+from sweeps.space.parameter import KEYS as PARAMETER_KEYS
+from sweeps.space.space import KEYS, check_limits, load_space, space_from_mapping, space_names
 from tests.sweeps.builders import LIMITS
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8) | st.sampled_from(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sweeps.checkpoint import Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
+from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError, load_checkpoint, save_checkpoint
 
 
 def round_trip(state: dict[str, Any], folder: Path) -> dict[str, Any]:

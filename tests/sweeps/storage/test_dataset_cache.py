@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import RequestError
-from sweeps.node_data import FOLDER, data_on_this_node, folder_of, folder_on_this_node, store_folder
-from sweeps.storage import Storage, storage_uri
+from sweeps.common.errors import RequestError
+from sweeps.storage.dataset_cache import FOLDER, data_on_this_node, folder_of, folder_on_this_node, store_folder
+from sweeps.storage.object_store import Storage, storage_uri
 from tests.toy_trainer import ToyTrainer
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.checkpoint import Checkpoint, save_checkpoint
-from sweeps.disk_use import DiskUse, disk_estimate, state_bytes
-from sweeps.plan import Plan
+from sweeps.run.resources import Plan
+from sweeps.storage.checkpoint import Checkpoint, save_checkpoint
+from sweeps.storage.disk_use import DiskUse, disk_estimate, state_bytes
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 from xtts.trainer import XttsTrainer
@@ -34,8 +34,8 @@ def test_it_is_told_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["tiny", "small", "base"])
 def test_the_size_of_a_checkpoint_is_told_without_building_the_model(model: str, tmp_path: Path) -> None:
-    from xtts.settings import Settings
-    from xtts.training import build_model
+    from xtts.training.settings import Settings
+    from xtts.training.training import build_model
 
     told = state_bytes(XttsTrainer, {"model": model})
     weights = build_model(Settings.of({"model": model}), 40, seed=1).state_dict()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.checkpoint import Checkpoint
-from sweeps.checkpoint_shelf import LocalShelf, StoredShelf
-from sweeps.errors import RequestError
-from sweeps.storage import Storage, StorageUnreachable, opened, storage_uri
+from sweeps.common.errors import RequestError
+from sweeps.storage.checkpoint import Checkpoint
+from sweeps.storage.checkpoint_store import LocalShelf, StoredShelf
+from sweeps.storage.object_store import Storage, StorageUnreachable, opened, storage_uri
 from tests.sweeps.object_store import KEYS, ObjectStore, object_store
 
 
@@ -52,7 +52,7 @@ def test_what_is_written_is_read_listed_copied_and_removed(storage: Storage, tmp
 def test_a_server_that_fails_for_a_while_is_waited_for_and_one_that_stays_away_is_given_up(
     server: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.storage.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.storage.object_store.QUIET_SECONDS", 0.0)
     notes: list[str] = []
     storage = Storage(server.uri("waits"), patience=30.0, told=notes.append)
     server.fails = lambda method, path: not notes  # S3's own client tries several times before we hear of it
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_and_a_bucket_that_is_not_there_are_refu
     tmp_path: Path, server: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr("sweeps.storage.PROBE_SECONDS", 0.3)
+    monkeypatch.setattr("sweeps.storage.object_store.PROBE_SECONDS", 0.3)
     with pytest.raises(RequestError, match="cannot be written and read"):
         opened(storage_uri(str(tmp_path / "file")))
     with pytest.raises(RequestError, match="--storage s3://nobucket"):

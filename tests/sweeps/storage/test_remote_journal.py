@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.run_folder import RunFolder
-from sweeps.storage import Storage, storage_uri
-from sweeps.stored_journal import StoredJournal, read_chain
-from sweeps.stored_run import StoredRun, fetched
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.folder import RunFolder
+from sweeps.storage.object_store import Storage, storage_uri
+from sweeps.storage.remote_journal import StoredJournal, read_chain
+from sweeps.storage.remote_run import StoredRun, fetched
 
 
 def storage_in(path: Path) -> Storage:
@@ -42,7 +42,7 @@ def test_sessions_make_one_journal_in_their_order_and_no_segment_is_written_twic
 def test_what_a_process_writes_after_it_was_succeeded_counts_for_nothing_and_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.stored_journal.WATCH_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.storage.remote_journal.WATCH_SECONDS", 0.0)
     storage = storage_in(tmp_path)
     old = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
     old.add(events(1))
@@ -63,7 +63,7 @@ def test_what_a_process_writes_after_it_was_succeeded_counts_for_nothing_and_it_
 
 
 def test_of_two_that_go_on_at_the_same_moment_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.stored_journal.WATCH_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.storage.remote_journal.WATCH_SECONDS", 0.0)
     storage = storage_in(tmp_path)
     chain = read_chain(storage, "run/journal")
     both = threading.Barrier(2)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sweeps.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
-from sweeps.checkpoint_shelf import LocalShelf
-from sweeps.kept_weights import Beside, export_best, tidy_checkpoints
-from sweeps.records import TrialRecord
-from sweeps.run_folder import RunFolder
+from sweeps.run.folder import RunFolder
+from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
+from sweeps.storage.checkpoint_store import LocalShelf
+from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
+from sweeps.trials.record import TrialRecord
 from tests.toy_trainer import ToyTrainer
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.journal import Journal, read, read_events
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.trials.journal import Journal, read, read_events
 
 
 def started(journal: Journal, number: int = 1) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from sweeps.records import best_record, records_from_events
+from sweeps.trials.record import best_record, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweeps.records import TrialRecord
-from sweeps.time_kept import epoch_seconds, room_for_a_trial
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.budget_reserve import epoch_seconds, room_for_a_trial
 from tests.sweeps.builders import trial
 
 

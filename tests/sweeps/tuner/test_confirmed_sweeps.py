@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeps.closing import closing_lines, exportable, result_as_dict
-from sweeps.errors import RequestError
-from sweeps.journal import read_events
-from sweeps.plan import Machine, make_plan
-from sweeps.progress import Progress, QuietDisplay
-from sweeps.ray_session import ray_session
-from sweeps.records import TrialRecord
-from sweeps.sweep import SweepResult, confirm, read_run, resume, run
+from sweeps.backend.session import ray_session
+from sweeps.common.errors import RequestError
+from sweeps.run.progress import Progress, QuietDisplay
+from sweeps.run.resources import Machine, make_plan
+from sweeps.run.summary import closing_lines, exportable, result_as_dict
+from sweeps.trials.journal import read_events
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.api import SweepResult, confirm, read_run, resume, run
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 
@@ -250,7 +250,7 @@ def test_a_search_without_room_for_another_trial_goes_over_to_its_confirmation(
         asked.append((confirm_runs, given["epochs"]))
         return len([record for record in records if record.role == "trial"]) < 3
 
-    monkeypatch.setattr("sweeps.session.room_for_a_trial", three_fit)
+    monkeypatch.setattr("sweeps.tuner.tuner.room_for_a_trial", three_fit)
     result = run(request(tmp_path, trials=9, seconds=3600.0, confirm_seeds=3, set_params={"best_mel": 1.0}))
     assert len([record for record in result.records if record.role == "trial"]) == 3
     assert (9, EPOCHS) in asked

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from sweeps.errors import SweepFailed
-from sweeps.late_page import LatePage
+from sweeps.common.errors import SweepFailed
+from sweeps.tuner.late_page import LatePage
 
 
 def test_nobody_waits_for_a_page_and_one_is_made_at_a_time() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeps.best_config import write_best_config
-from sweeps.budget import Budget
-from sweeps.errors import SweepFailed
-from sweeps.progress import LineDisplay, LiveDisplay, Progress
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.trials_csv import KnownLines, write_trials_csv
+from sweeps.common.budget import Budget
+from sweeps.common.errors import SweepFailed
+from sweeps.run.best_config import write_best_config
+from sweeps.run.progress import LineDisplay, LiveDisplay, Progress
+from sweeps.run.trials_csv import KnownLines, write_trials_csv
+from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
 COLUMNS = ["mel_loss_weight", "kl_loss_weight", "gradient_clip_norm"]

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-import wiring
 from benchmarks.kills import alive, family_of
-from commands.session import close
-from sweeps.journal import read, read_events
-from sweeps.run_folder import RunFolder
-from sweeps.run_record import SweepResult
-from sweeps.rungs import rung_correlation
+from sweeps.run.folder import RunFolder
+from sweeps.run.run import SweepResult
+from sweeps.search.asha import rung_correlation
+from sweeps.trials.journal import read, read_events
+from tests import ROOT
 from tests.sweeps.builders import TOY, trial
 from tests.toy_trainer import ToyTrainer
+from xtts_sweep.closing import close
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+
 SECONDS = 10.0 * (1 + ("PYTEST_XDIST_WORKER" in os.environ))  # other tests run beside this one
 SECRETS = {"WANDB_API_KEY": "c0ffee" * 6 + "beef", "MY_TOKEN": "hopefully-not-written"}
 
@@ -142,7 +142,7 @@ def test_a_confirmation_that_is_told_to_end_goes_on_with_its_seeds(tmp_path: Pat
 def test_a_sweep_that_is_told_to_end_while_it_writes_its_last_files_ends_at_once_and_can_be_resumed(
     tmp_path: Path,
 ) -> None:
-    process = sweep(tmp_path, "tests.sweeps.test_signals:SlowToExport", trials=1, epochs=1)
+    process = sweep(tmp_path, "tests.sweeps.tuner.test_signals:SlowToExport", trials=1, epochs=1)
     wait_for((tmp_path / "hurry").exists, process)
     out = told(process, lambda: process.send_signal(signal.SIGINT))
     assert "python run_sweep.py resume toy" in out
@@ -157,8 +157,8 @@ def test_a_ctrl_c_while_the_findings_are_put_into_words_leaves_the_words_and_the
     result = SweepResult(
         RunFolder(tmp_path / "toy"), records, records[0], "finished", "all", 1.0, rung_correlation([], 3)
     )
-    monkeypatch.setattr("sweeps.run_record.read_run", lambda path: None)
-    monkeypatch.setattr(wiring, "closing_findings", lambda run, lang: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("sweeps.run.run.read_run", lambda path: None)
+    monkeypatch.setattr("xtts_sweep.integration.closing_findings", lambda run, lang: signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start without it
     try:
         assert close(result, as_json=False, lang="en") == 130

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.journal import read, read_events
+from sweeps.trials.journal import read, read_events
+from tests import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+
 LOOPBACK = re.compile(r"\s(127\.0\.0\.1|\[::1\]|\[::ffff:127\.0\.0\.1\]):\d+\s")
 DRIVER = """
 import sys
 from pathlib import Path
-from sweeps.progress import LineDisplay
-from sweeps.sweep import resume, run
+from sweeps.run.progress import LineDisplay
+from sweeps.tuner.api import resume, run
 from tests.sweeps.builders import toy_request
 output, name, mode, slow = Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
 if mode == "resume":

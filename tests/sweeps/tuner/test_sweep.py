@@ -17,16 +17,16 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.journal import read, read_events
-from sweeps.plan import Machine, make_plan
-from sweeps.ray_session import ray_session
-from sweeps.records import TrialRecord
-from sweeps.request import SweepRequest
-from sweeps.run_folder import RunFolder
-from sweeps.space import load_space, space_from_mapping
-from sweeps.sweep import SweepResult, read_run, resume, run
-from sweeps.watchdog import Watchdog
+from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.session import ray_session
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.config import SweepRequest
+from sweeps.run.folder import RunFolder
+from sweeps.run.resources import Machine, make_plan
+from sweeps.space.space import load_space, space_from_mapping
+from sweeps.trials.journal import read, read_events
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.api import SweepResult, read_run, resume, run
 from tests.sweeps.builders import LIMITS, toy_request
 from tests.toy_trainer import DEFAULTS, ToyTrainer
 

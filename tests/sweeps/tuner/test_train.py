@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.single_run import RECORD, SingleRun, best_trainer, read_config, train
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.tuner.train import RECORD, SingleRun, best_trainer, read_config, train
 from tests.toy_trainer import ToyTrainer
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.errors import SweepFailed
-from sweeps.journal import Journal, read
-from sweeps.session import MOST_IN_VAIN, Session
-from sweeps.sweep import run
+from sweeps.common.errors import SweepFailed
+from sweeps.trials.journal import Journal, read
+from sweeps.tuner.api import run
+from sweeps.tuner.tuner import MOST_IN_VAIN, Session
 from tests.sweeps.builders import toy_request
 
 TRIAL = "t0001"
@@ -29,7 +29,7 @@ def loops(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loop], list[int]]:
             loop(session._journal, numbers[-1])
             return "finished", "all trials are done"
 
-        monkeypatch.setattr("sweeps.ray_session.ray_session", lambda *given: nullcontext())
+        monkeypatch.setattr("sweeps.backend.session.ray_session", lambda *given: nullcontext())
         monkeypatch.setattr(Session, "_tune_once", once)
         return numbers
 

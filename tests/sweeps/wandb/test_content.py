@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from sweeps.errors import RequestError
-from sweeps.journal import Journal
-from sweeps.records import TrialRecord, records_from_events
-from sweeps.space import load_space, space_from_mapping
-from sweeps.weights_and_biases import choose_mode, logged_in
-from sweeps.weights_and_biases.content import history_row, reference, run_config, run_name, run_summary, run_tags
-from sweeps.weights_and_biases.destination import Destination, destination_in, read_destination, write_destination
-from sweeps.weights_and_biases.environment import environment
-from sweeps.weights_and_biases.journal_follower import JournalFollower, end_of
-from sweeps.weights_and_biases.sweep_config import sweep_config
-from sweeps.weights_and_biases.sweep_run import sweep_summary, table_of
+from sweeps.common.errors import RequestError
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import TrialRecord, records_from_events
+from sweeps.space.space import load_space, space_from_mapping
+from sweeps.wandb import choose_mode, logged_in
+from sweeps.wandb.content import history_row, reference, run_config, run_name, run_summary, run_tags
+from sweeps.wandb.destination import Destination, destination_in, read_destination, write_destination
+from sweeps.wandb.environment import environment
+from sweeps.wandb.journal_follower import JournalFollower, end_of
+from sweeps.wandb.sweep_config import sweep_config
+from sweeps.wandb.sweep_run import sweep_summary, table_of
 from tests.sweeps.builders import toy_request, trial, trial_events
-from tests.sweeps.report_runs import confirmation_events
+from tests.sweeps.report.report_runs import confirmation_events
 
 RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight")]
 SWEEP_KEYS = {"name", "description", "method", "metric", "parameters", "early_terminate", "run_cap"}
@@ -49,7 +49,7 @@ def test_a_login_is_found_where_wandb_looks_for_it(tmp_path: Path) -> None:
 def test_wandb_itself_agrees_on_where_a_login_is(tmp_path: Path) -> None:
     from wandb.sdk.lib import urls, wbauth
 
-    from sweeps.weights_and_biases.mode import SERVERS
+    from sweeps.wandb.mode import SERVERS
 
     netrc(tmp_path, SERVERS[0])
     with pytest.MonkeyPatch.context() as patch:
@@ -241,6 +241,6 @@ def test_a_destination_is_kept_for_all_sessions(tmp_path: Path) -> None:
 
 
 def test_neither_the_package_nor_a_sweep_imports_wandb() -> None:
-    code = "import sys, sweeps.weights_and_biases, sweeps.sweep; print('wandb' in sys.modules)"
+    code = "import sys, sweeps.wandb, sweeps.tuner.api; print('wandb' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 
-from sweeps.journal import read_events
-from sweeps.plan import Machine, make_plan
-from sweeps.ray_session import ray_session
-from sweeps.run_folder import RunFolder
-from sweeps.sweep import resume, run
-from sweeps.verdict import judge
-from sweeps.weights_and_biases import Sample, start_recording
+from sweeps.trials.journal import read_events
+from sweeps.run.resources import Machine, make_plan
+from sweeps.backend.session import ray_session
+from sweeps.run.folder import RunFolder
+from sweeps.tuner.api import resume, run
+from sweeps.confirm.verdict import judge
+from sweeps.wandb import Sample, start_recording
 from tests.sweeps.builders import toy_request, trial_events
-from tests.sweeps.report_runs import confirmation_events
-from tests.sweeps.wandb_files import WandbFile, read_runs
-from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, wav, write_events
+from tests.sweeps.report.report_runs import confirmation_events
+from tests.sweeps.wandb.wandb_files import WandbFile, read_runs
+from tests.sweeps.wandb.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, wav, write_events
 
 SECRET = "planted-4f1c9a7e"
 KEY = "0123456789abcdef" * 3
@@ -41,7 +41,7 @@ def children() -> set[str]:
             words = path.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if "wandb-core" in words or "sweeps.weights_and_biases" in words:
+        if "wandb-core" in words or "sweeps.wandb" in words:
             found.add(path.parent.name)
     return found
 
@@ -327,12 +327,12 @@ def test_a_killed_sweep_leaves_readable_runs_and_no_process(tmp_path: Path) -> N
     code = f"""
 import os, signal, time
 from pathlib import Path
-from sweeps.plan import Machine, make_plan
-from sweeps.ray_session import ray_session
-from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases import start_recording
+from sweeps.run.resources import Machine, make_plan
+from sweeps.backend.session import ray_session
+from sweeps.run.folder import RunFolder
+from sweeps.wandb import start_recording
 from tests.sweeps.builders import toy_request, trial_events
-from tests.sweeps.wandb_runs import write_events
+from tests.sweeps.wandb.wandb_runs import write_events
 folder = RunFolder(Path({str(folder.path)!r}))
 start_recording(folder, "offline", project="speech")
 write_events(folder, toy_request(folder.path.parent), trial_events(1, [0.9, 0.8], None))
@@ -378,7 +378,7 @@ def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
 
 
 def test_the_stop_button_of_wandb_interrupts_nothing() -> None:
-    from sweeps.weights_and_biases.run_opener import run_settings
+    from sweeps.wandb.run_opener import run_settings
 
     settings = run_settings("offline", None)
     assert settings.stop_fn is not None

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from sweeps.errors import RequestError, SweepFailed
-from sweeps.run_folder import RunFolder
-from sweeps.weights_and_biases import Sample, publish, start_recording
-from sweeps.weights_and_biases.destination import read_destination
+from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.run.folder import RunFolder
+from sweeps.wandb import Sample, publish, start_recording
+from sweeps.wandb.destination import read_destination
 from tests.sweeps.builders import toy_request, trial_events
-from tests.sweeps.wandb_files import read_runs
-from tests.sweeps.wandb_runs import RATIOS, SECONDS, event, new_folder, wav, write_events
-from tests.sweeps.wandb_server import ENTITY, KEY, State, wandb_server
+from tests.sweeps.wandb.wandb_files import read_runs
+from tests.sweeps.wandb.wandb_runs import RATIOS, SECONDS, event, new_folder, wav, write_events
+from tests.sweeps.wandb.wandb_server import ENTITY, KEY, State, wandb_server
 
 pytestmark = pytest.mark.slow
 

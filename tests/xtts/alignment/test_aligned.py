@@ -11,7 +11,7 @@ import torch
 
 from tests.xtts.conftest import Learnable, true_alignment
 from xtts.alignment.aligned import AlignedSpeech, align_speech
-from xtts.corpus.prepared import PreparedSpeech, no_progress
+from xtts.data.build_dataset import PreparedSpeech, no_progress
 from xtts.errors import SpeechError
 
 

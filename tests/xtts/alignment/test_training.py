@@ -12,8 +12,8 @@ from tests.xtts.conftest import Learnable
 from tests.xtts.learnable_speech import LETTERS, letter_seconds, utterances, write_folder
 from xtts.alignment.aligned import AlignedSpeech, align_speech
 from xtts.alignment.training import Aligned, train_aligner
-from xtts.corpus.prepared import TRAIN, VALIDATION, no_progress, prepare_speech
-from xtts.mel import HOP, SAMPLE_RATE
+from xtts.audio.mel import HOP, SAMPLE_RATE
+from xtts.data.build_dataset import TRAIN, VALIDATION, no_progress, prepare_speech
 
 SWAPPED = 6
 STEP_SECONDS = 2 * HOP / SAMPLE_RATE

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.xtts.made_speech import voiced
-from xtts import mel
+from xtts.audio import mel
 
 
 def librosa_log_mel(samples):

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from xtts.mel import FLOOR, HOP, MELS, SAMPLE_RATE, log_mel
-from xtts.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
+from xtts.audio.mel import FLOOR, HOP, MELS, SAMPLE_RATE, log_mel
+from xtts.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
 
 
 def voice(hz: npt.ArrayLike, *, first_harmonic: int = 1, samples: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:

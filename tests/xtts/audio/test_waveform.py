@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.xtts.made_speech import voiced
-from xtts.audio import Recording, Unusable, decode, read_bytes, silence_around
+from xtts.audio.waveform import Recording, Unusable, decode, read_bytes, silence_around
 
 
 def encoded(samples, rate=22_050, form="WAV", subtype="PCM_16"):

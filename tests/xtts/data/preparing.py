@@ -2,7 +2,7 @@
 
 import pytest
 
-from xtts.corpus.prepared import prepare_speech
+from xtts.data.build_dataset import prepare_speech
 from xtts.errors import SpeechError
 
 

@@ -5,9 +5,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.xtts.corpus.preparing import complaint, reasons
+from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import voiced, write_clip, write_ljspeech, write_metadata
-from xtts.corpus.prepared import prepare_speech
+from xtts.data.build_dataset import prepare_speech
 from xtts.errors import SpeechError
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.xtts.corpus.preparing import complaint, reasons
+from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import texts, write_clip, write_ljspeech, write_metadata
-from xtts.corpus.prepared import TEST, TRAIN, VALIDATION, PreparedSpeech, prepare_speech
-from xtts.mel import log_mel
+from xtts.audio.mel import log_mel
+from xtts.data.build_dataset import TEST, TRAIN, VALIDATION, PreparedSpeech, prepare_speech
 
 
 def test_every_clip_has_its_own_features_tokens_and_recording(data):

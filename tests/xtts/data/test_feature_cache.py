@@ -8,20 +8,18 @@ import subprocess
 import sys
 import textwrap
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.xtts.corpus.preparing import complaint, reads_to_prepare, reasons
+from tests import ROOT
+from tests.xtts.data.preparing import complaint, reads_to_prepare, reasons
 from tests.xtts.made_speech import write_clip, write_metadata
-from xtts.corpus import feature_cache
-from xtts.corpus.prepared import PreparedSpeech, prepare_speech
+from xtts.audio.mel import log_mel
+from xtts.data import feature_cache
+from xtts.data.build_dataset import PreparedSpeech, prepare_speech
 from xtts.errors import SpeechError
-from xtts.mel import log_mel
-
-ROOT = Path(__file__).parents[3]
 
 
 def the_only(folder, pattern):
@@ -184,8 +182,8 @@ def test_an_interrupted_extraction_goes_on_where_it_was(data, cache):
         """
         import sys, time
         from pathlib import Path
-        from xtts.corpus import feature_cache
-        from xtts.corpus.prepared import prepare_speech
+        from xtts.data import feature_cache
+        from xtts.data.build_dataset import prepare_speech
         feature_cache._SAVE_EVERY_SECONDS = 0.0
         def progress(done, total, what):
             if done == 13:
@@ -210,7 +208,7 @@ def test_a_second_process_waits_for_the_first_and_reads_nothing(data, cache):
     program = """
         import sys
         from pathlib import Path
-        from xtts.corpus.prepared import prepare_speech
+        from xtts.data.build_dataset import prepare_speech
         said = []
         def progress(done, total, what):
             if done == 5:
@@ -242,7 +240,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(data, cache):
         """
         import resource, sys
         from pathlib import Path
-        from xtts.corpus.prepared import prepare_speech
+        from xtts.data.build_dataset import prepare_speech
         from xtts.errors import SpeechError
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         try:
@@ -287,7 +285,7 @@ def test_common_wavs_need_no_audio_library(data, cache):
         import sys
         sys.modules.update(dict.fromkeys(("librosa", "soundfile", "soxr", "torch"), None))
         from pathlib import Path
-        from xtts.corpus.prepared import prepare_speech
+        from xtts.data.build_dataset import prepare_speech
         print(len(prepare_speech(Path(sys.argv[1]))))
         """,
         data,

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.xtts.made_speech import write_metadata
-from xtts.corpus.exclusion import UNUSABLE_REASONS
-from xtts.corpus.layouts import read_layout
+from xtts.data.exclusion import UNUSABLE_REASONS
+from xtts.data.layouts import read_layout
 from xtts.errors import SpeechError
 
 

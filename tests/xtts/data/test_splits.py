@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts.corpus.splits import LEAST_EVAL_TEXTS, LEAST_TEXTS, TEST, TRAIN, VALIDATION, split_eval_texts, split_texts
+from xtts.data.splits import LEAST_EVAL_TEXTS, LEAST_TEXTS, TEST, TRAIN, VALIDATION, split_eval_texts, split_texts
 
 
 def numbered(count):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts.text import Vocabulary, has_letters, normalise
+from xtts.data.text import Vocabulary, has_letters, normalise
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts import findings, stories
-from xtts.finding_texts import ENGLISH, PERSIAN
-from xtts.findings import Epoch, Finding, counted, summary, trial_findings
-from xtts.findings_over_trials import (
+from xtts.diagnostics import curve_rules as findings
+from xtts.diagnostics import loss_story as stories
+from xtts.diagnostics.curve_rules import Epoch, Finding, counted, summary, trial_findings
+from xtts.diagnostics.messages import ENGLISH, PERSIAN
+from xtts.diagnostics.trials_rules import (
     TrainedTrial,
     best_on_edge,
     default_as_good,

@@ -10,13 +10,13 @@ import torch
 
 from tests.xtts.conftest import Learnable, prepare_learnable
 from tests.xtts.model.run_anew import run_anew
-from xtts.batches import Item, SpeechBatches
-from xtts.corpus.prepared import VALIDATION
-from xtts.evaluation import Errors, Evaluator, difference_interval, evenly_spread
-from xtts.mel import MELS, PATCH_FRAMES
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.data.build_dataset import VALIDATION
+from xtts.evaluation.evaluation import Errors, Evaluator, difference_interval, evenly_spread
 from xtts.model.free_running import HORIZONS, with_true_history
 from xtts.model.gaussian import kl_divergence
 from xtts.model.xtts import Xtts
+from xtts.prepare.batches import Item, SpeechBatches
 
 CPU = torch.device("cpu")
 
@@ -135,7 +135,7 @@ def test_the_objective_of_an_epoch_and_within_one_are_the_same(speech, model, ev
 
 
 def test_batches_of_any_size_give_the_same_figures(speech, model, evaluation, monkeypatch):
-    monkeypatch.setattr("xtts.evaluation._FRAME_BUDGETS", {"cpu": 150})
+    monkeypatch.setattr("xtts.evaluation.evaluation._FRAME_BUDGETS", {"cpu": 150})
     other = evaluator_of(speech).evaluate(model)
     for name, value in vars(evaluation).items():
         assert getattr(other, name) == pytest.approx(value, abs=2e-5), name

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.xtts.test_pitch import voice
-from xtts.mel import FLOOR, MELS, log_mel
-from xtts.speech_metrics import CEPSTRA, MeanInterval, aligned_frames, likeness, mel_cepstra
+from tests.xtts.audio.test_pitch import voice
+from xtts.audio.mel import FLOOR, MELS, log_mel
+from xtts.evaluation.speech_metrics import CEPSTRA, MeanInterval, aligned_frames, likeness, mel_cepstra
 
 
 @pytest.fixture

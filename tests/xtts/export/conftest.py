@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xtts.exports import Provenance, TunedConfig
+from xtts.export import Provenance, TunedConfig
 
 
 @pytest.fixture

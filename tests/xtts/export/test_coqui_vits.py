@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xtts.exports import ExportError, Provenance, TunedConfig, render_coqui_vits
-from xtts.exports.coqui_units import coqui_weights
-from xtts.exports.coqui_vits import PROVENANCE_KEY
+from xtts.export import ExportError, Provenance, TunedConfig, render_coqui_vits
+from xtts.export.coqui_units import coqui_weights
+from xtts.export.coqui_vits import PROVENANCE_KEY
 
 BASE: dict[str, Any] = {
     "output_path": "/data/صدا",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xtts.exports import (
+from xtts.export import (
     EXPORTERS,
     VERDICTS,
     ExportError,
@@ -25,7 +25,7 @@ from xtts.exports import (
     refusal,
     write_export,
 )
-from xtts.exports.coqui_vits import PROVENANCE_KEY
+from xtts.export.coqui_vits import PROVENANCE_KEY
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtts.exports import (
+from xtts.export import (
     ExportError,
     Provenance,
     TunedConfig,
@@ -21,7 +21,7 @@ from xtts.exports import (
     render_myxtts,
     render_myxtts_override,
 )
-from xtts.exports.myxtts import known_keys
+from xtts.export.myxtts import known_keys
 
 USERS_FILE = """\
 # my voice, third try

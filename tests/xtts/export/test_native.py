@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts.exports import ExportError, Provenance, TunedConfig, render_native
-from xtts.exports.yaml_text import yaml_value
+from xtts.export import ExportError, Provenance, TunedConfig, render_native
+from xtts.export.yaml_text import yaml_value
 
 
 def test_training_and_model_come_back_as_they_were(tuned: TunedConfig, provenance: Provenance) -> None:

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from xtts.alignment.aligned import AlignedSpeech
-from xtts.corpus.prepared import TEST
+from xtts.data.build_dataset import TEST
 from xtts.errors import SpeechError
-from xtts.speech_figures import speech_figures, spoken_clips
+from xtts.inference.speech_figures import speech_figures, spoken_clips
 
 ERRORS = ("mcd_db", "f0_cents", "voicing_error", "duration_error")
 
@@ -84,7 +84,7 @@ def test_durations_are_the_data_sets_and_equal_for_all_models(talker, figures):
 def test_texts_that_cannot_be_said_are_named_and_left_out(talker, figures, monkeypatch):
     speech, trainer = talker
     longest = max(len(speech.aligned.speech.clip_tokens(clip)) for clip in speech.aligned.speech.indices(TEST))
-    monkeypatch.setattr("xtts.synthesis._LONGEST_TEXT", longest - 1)
+    monkeypatch.setattr("xtts.inference.synthesis._LONGEST_TEXT", longest - 1)
     found = trainer.speech_figures()
     assert found["unspeakable"]
     assert sorted(found["unspeakable"] + found["per_clip"]["id"]) == sorted(figures["per_clip"]["id"])

@@ -12,11 +12,11 @@ import soundfile
 import torch
 
 from tests.xtts.conftest import MINI, Learnable
-from xtts.corpus.prepared import TRAIN, VALIDATION
+from xtts.audio.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
+from xtts.data.build_dataset import TRAIN, VALIDATION
 from xtts.errors import SpeechError
-from xtts.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
-from xtts.samples import sample_clips, write_real_samples, write_samples, write_wav
-from xtts.synthesis import Speaker
+from xtts.inference.samples import sample_clips, write_real_samples, write_samples, write_wav
+from xtts.inference.synthesis import Speaker
 
 TEXT = "abo mig"
 

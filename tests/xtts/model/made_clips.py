@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from xtts.model.shape import Shape
+from xtts.model.model_config import Shape
 from xtts.model.xtts import PLACE_FEATURES, Batch, Noise, Xtts
 
 SHAPE = Shape(width=16, layers=2, heads=2, text_layers=2, latent=3, codec_width=24, voice_latents=2)

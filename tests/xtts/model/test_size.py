@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xtts.mel import MELS, PATCH_FRAMES
-from xtts.model.shape import PRESETS
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.model.model_config import PRESETS
 from xtts.model.size import parameter_count
 from xtts.model.xtts import Xtts
 

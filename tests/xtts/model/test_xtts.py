@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.xtts.model.made_clips import MELS, PATCH, made_clip, made_model, made_noise, noise_together, together
+from xtts.audio.mel import MELS as REAL_MELS
+from xtts.audio.mel import PATCH_FRAMES
 from xtts.errors import SpeechError
-from xtts.mel import MELS as REAL_MELS
-from xtts.mel import PATCH_FRAMES
 from xtts.model.codec import to_patches
-from xtts.model.shape import PRESETS, shape_named
+from xtts.model.model_config import PRESETS, shape_named
 from xtts.model.xtts import Xtts, valid_masks
 
 

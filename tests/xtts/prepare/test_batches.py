@@ -12,10 +12,10 @@ from tests.xtts.conftest import Learnable, evenly_aligned
 from xtts.alignment.aligned import AlignedSpeech
 from xtts.alignment.path import best_path
 from xtts.alignment.training import patches_of
-from xtts.batches import Item, SpeechBatches, places_in_tokens, stream_seed
-from xtts.corpus.prepared import TRAIN, VALIDATION, no_progress, prepare_speech
-from xtts.demo_speech import demo_speech
-from xtts.mel import MELS, PATCH_FRAMES
+from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.data.build_dataset import TRAIN, VALIDATION, no_progress, prepare_speech
+from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens, stream_seed
+from xtts.prepare.demo_speech import demo_speech
 
 BUDGET = 500
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from xtts import demo_speech as demo
-from xtts.corpus.prepared import prepare_speech
-from xtts.demo_speech import demo_speech
+from tests import ROOT
+from xtts.data.build_dataset import prepare_speech
+from xtts.data.text import has_letters, normalise
 from xtts.errors import SpeechError
-from xtts.text import has_letters, normalise
-
-ROOT = Path(__file__).parents[2]
+from xtts.prepare import demo_speech as demo
+from xtts.prepare.demo_speech import demo_speech
 
 
 def make_in_another_process(cache):
-    program = "from xtts.demo_speech import demo_speech; print(demo_speech())"
+    program = "from xtts.prepare.demo_speech import demo_speech; print(demo_speech())"
     environment = os.environ | {"XTTS_SWEEP_CACHE": str(cache)}
     command = [sys.executable, "-c", program]
     return Path(

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from tests.xtts.made_speech import voiced, write_ljspeech, write_metadata
-from xtts.corpus.prepared import prepare_speech
-from xtts.health import check
+from xtts.data.build_dataset import prepare_speech
+from xtts.prepare.health import check
 
 COUNT = 60
 SPOKEN = [" ".join(["word"] * (3 + n % 5)) + f" {n}" for n in range(COUNT)]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from xtts.adamw import AdamW
-from xtts.flat_parameters import FlatParameters
+from xtts.training.adamw import AdamW
+from xtts.training.flat_parameters import FlatParameters
 
 
 def made_model() -> nn.Sequential:

@@ -10,10 +10,10 @@ import torch
 
 from tests.xtts.conftest import Learnable
 from tests.xtts.learnable_speech import utterances, write_folder
-from xtts.batches import SpeechBatches
-from xtts.corpus.prepared import TRAIN, no_progress
-from xtts.evaluation import Evaluator
-from xtts.preparation import prepare_data
+from xtts.data.build_dataset import TRAIN, no_progress
+from xtts.evaluation.evaluation import Evaluator
+from xtts.prepare.batches import SpeechBatches
+from xtts.prepare.prepare_data import prepare_data
 from xtts.trainer import XttsTrainer
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.xtts.conftest import Learnable
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 3
 WORKER = """
 import sys
-from xtts.preparation import open_data
+from xtts.prepare.prepare_data import open_data
 aligned = open_data(sys.argv[1])
 heard = sum(float(aligned.speech.clip_mel(clip).sum()) for clip in range(len(aligned.speech)))
 print("ready", flush=True)

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sweeps.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.xtts.conftest import MINI, Learnable, true_alignment
 from tests.xtts.trials import Watched, comparable, parameters, watch
-from xtts.batches import SpeechBatches
-from xtts.corpus.prepared import TEST, TRAIN, VALIDATION, no_progress
+from xtts.audio.mel import HOP, SAMPLE_RATE
+from xtts.data.build_dataset import TEST, TRAIN, VALIDATION, no_progress
 from xtts.errors import SpeechError
-from xtts.evaluation import Evaluator
-from xtts.mel import HOP, SAMPLE_RATE
-from xtts.preparation import prepare_data
-from xtts.settings import WEIGHTINGS, Settings
+from xtts.evaluation.evaluation import Evaluator
+from xtts.prepare.batches import SpeechBatches
+from xtts.prepare.prepare_data import prepare_data
 from xtts.trainer import XttsTrainer
-from xtts.training import Training
+from xtts.training.settings import WEIGHTINGS, Settings
+from xtts.training.training import Training
 
 OTHERS = {
     "mel_loss_weight": 35.0,
@@ -177,7 +177,7 @@ def test_evaluating_more_often_changes_no_training(learnable):
 def test_the_evaluations_within_the_first_epoch_change_no_training(learnable, monkeypatch):
     one = learnable.trainer(batch_frames=150)
     assert len(one.train_epoch()["evaluations"]) == 3
-    monkeypatch.setattr("xtts.training._FIRST_EPOCH_EVALUATIONS", ())
+    monkeypatch.setattr("xtts.training.training._FIRST_EPOCH_EVALUATIONS", ())
     other = learnable.trainer(batch_frames=150)
     assert len(other.train_epoch()["evaluations"]) == 1
     assert torch.equal(parameters(one), parameters(other))
@@ -368,9 +368,9 @@ def test_a_copy_of_the_prepared_data_elsewhere_is_the_same_data(learnable, tmp_p
 
 ELSEWHERE = """
 import hashlib, sys
-from xtts.model.shape import PRESETS, Shape
+from xtts.model.model_config import PRESETS, Shape
 from xtts.trainer import XttsTrainer
-from xtts.training import Training
+from xtts.training.training import Training
 PRESETS["mini"] = Shape(**{shape!r})
 trainer = XttsTrainer({params!r}, {data!r}, 1)
 objective = trainer.train_epoch()["objective"]

@@ -120,7 +120,7 @@ def test_a_model_that_only_fails_further_ahead_has_diverged(learnable, monkeypat
         return decoded
 
     trainer.model.decoder.forward = silent_ahead
-    monkeypatch.setattr("xtts.training._FIRST_EPOCH_EVALUATIONS", ())
+    monkeypatch.setattr("xtts.training.training._FIRST_EPOCH_EVALUATIONS", ())
     metrics = trainer.train_epoch()
     assert math.isnan(metrics["objective"])
     assert metrics["diverged"]["term"] == "objective"

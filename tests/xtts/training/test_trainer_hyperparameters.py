@@ -7,7 +7,7 @@ import torch
 
 from tests.xtts.conftest import Learnable
 from tests.xtts.trials import gradient_norm, parameters, watch
-from xtts.adamw import AdamW
+from xtts.training.adamw import AdamW
 
 ONE_STEP = {"batch_frames": 100_000, "precision": "float64", "warmup_updates": 0, "weight_decay": 0.0}
 TEN_STEPS = {"batch_frames": 180, "precision": "float64"}

@@ -7,18 +7,18 @@ import math
 import pytest
 import torch
 
-from sweeps.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sweeps.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.xtts.conftest import Learnable
 from tests.xtts.trials import comparable, parameters, watch
-from xtts.corpus.prepared import TEST, VALIDATION
+from xtts.audio.mel import PATCH_FRAMES
+from xtts.data.build_dataset import TEST, VALIDATION
 from xtts.errors import SpeechError
-from xtts.mel import PATCH_FRAMES
 from xtts.model.codec import to_patches
 from xtts.model.gaussian import Gaussian, kl_divergence
 from xtts.model.xtts import Batch, Noise, Xtts, valid_masks
-from xtts.settings import Settings
 from xtts.trainer import XttsTrainer
-from xtts.weighting import Balancer, LearnedScale
+from xtts.training.settings import Settings
+from xtts.training.weighting import Balancer, LearnedScale
 
 RIVALS = ("sigma_vae", "balancer")
 CPU = torch.device("cpu")

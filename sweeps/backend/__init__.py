@@ -1,0 +1,1 @@
+"""Ray: the session, the cluster, the trainable, and the adapters of search, scheduler and callback."""

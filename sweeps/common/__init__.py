@@ -1,0 +1,1 @@
+"""Errors, files, YAML and budgets: what every floor above uses."""

@@ -1,0 +1,1 @@
+"""Finalist against default over fresh paired seeds: the runs, the paired test, the verdict and its text."""

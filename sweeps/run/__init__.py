@@ -1,0 +1,1 @@
+"""A run: its folder, config, resources, trials.csv, optuna.db, progress and summary."""

@@ -1,0 +1,1 @@
+"""Which config to try next, and which trial to stop: sampler, Gaussian process, acquisition, ASHA."""

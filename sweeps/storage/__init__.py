@@ -1,0 +1,1 @@
+"""Checkpoints, object stores, and runs and data sets that several machines share."""

@@ -1,0 +1,1 @@
+"""Recordings to samples, samples to mel frames, mel frames to pitch."""

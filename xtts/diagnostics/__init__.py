@@ -1,0 +1,1 @@
+"""Rules over learning curves: what they find, what it means and what to do about it."""

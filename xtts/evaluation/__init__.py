@@ -1,0 +1,1 @@
+"""The objective and the other metrics of a model, without loss weights."""

@@ -1,0 +1,1 @@
+"""Optimisation: settings, loss weighting, the optimiser and the training loop."""

@@ -1,0 +1,1 @@
+"""The application: the commands, and what joins the speech packages to the tuner."""
