@@ -27,7 +27,7 @@ from pathlib import Path
 from recorded_runs import finished_run
 
 from sweeps.confirm.convergence import Targets, convergence
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.paired_test import paired_interval
 from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
 from sweeps.run.run import Run
@@ -54,7 +54,7 @@ class Config:
     @property
     def ends(self) -> list[float]:
         """Objective at the fixed end by seed."""
-        return [curve_of(record).end for record in self.records]
+        return [learning_curve(record).end for record in self.records]
 
     @property
     def last_loss(self) -> float:
@@ -69,7 +69,9 @@ class Config:
     @property
     def change(self) -> str:
         """Paired change of the objective against the default, in per cent."""
-        ratios = [math.log(end / curve_of(default).end) for end, default in zip(self.ends, self.defaults, strict=True)]
+        ratios = [
+            math.log(end / learning_curve(default).end) for end, default in zip(self.ends, self.defaults, strict=True)
+        ]
         if not any(ratios):
             return "-"
         interval = paired_interval(ratios, ALPHA)
@@ -81,8 +83,8 @@ class Config:
         """Median epochs to the default's 90 % target; how many seeds never reached it."""
         reached, missed = [], 0
         for record, default in zip(self.records, self.defaults, strict=True):
-            targets = Targets.between(mean_frame_error(default), [curve_of(default)])
-            crossing = convergence(curve_of(record), targets, (TARGET_PERCENT,)).to(TARGET_PERCENT)
+            targets = Targets.between(mean_frame_error(default), [learning_curve(default)])
+            crossing = convergence(learning_curve(record), targets, (TARGET_PERCENT,)).to(TARGET_PERCENT)
             if crossing.at is None:
                 missed += 1
             else:
@@ -93,7 +95,7 @@ class Config:
 
     def speed_against(self, other: Sequence[TrialRecord]) -> SpeedUpOverSeeds | None:
         """How many times fewer updates than `other` it takes to where 90 % of `other`'s way is done."""
-        pairs = {r.seed: (curve_of(r), curve_of(o)) for r, o in zip(self.records, other, strict=True)}
+        pairs = {r.seed: (learning_curve(r), learning_curve(o)) for r, o in zip(self.records, other, strict=True)}
         return speed_up_over_seeds(pairs, mean_frame_error(other[0]), confidence=1 - ALPHA)
 
     def row(self) -> str:

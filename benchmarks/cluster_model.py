@@ -18,7 +18,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelConfig:
     """What the cluster is: times in seconds, spreads as standard deviations of logarithms."""
 
     slots: int
@@ -93,7 +93,7 @@ class _Event:
 class Cluster:
     """Slots that ask one driver for work and hear its decisions in the order in which they asked."""
 
-    def __init__(self, shape: Shape, driver: Driver, seed: int, ended: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, shape: ModelConfig, driver: Driver, seed: int, ended: Callable[[], None] = lambda: None) -> None:
         self.shape = shape
         self.seconds = SlotSeconds()
         self.now = 0.0

@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from benchmarks.cluster_model import Cluster, Shape  # noqa: E402
+from benchmarks.cluster_model import Cluster, ModelConfig  # noqa: E402
 from benchmarks.profiling import profiled  # noqa: E402
 from benchmarks.search_functions import EPOCHS  # noqa: E402
 from benchmarks.simulated_driver import PARTS, SweepDriver, Tenth, row, simulate, spread_of  # noqa: E402
@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.trials < 10:
         parser.error(f"--trials {options.trials}: the table needs 10 at least")
-    shape = Shape(
+    shape = ModelConfig(
         options.slots,
         options.epochs,
         epoch_seconds=options.epoch_seconds,

@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from xtts.data.build_dataset import PreparedSpeech, prepare_speech  # noqa: E402
+from xtts.data.build_dataset import Dataset, build_dataset  # noqa: E402
 from xtts.data.feature_cache import usable_cores  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 
@@ -35,7 +35,7 @@ DISTINCT = 2000
 WORKER = """
 import sys
 from pathlib import Path
-from xtts.data.dataset import PreparedSpeech
+from xtts.data.dataset import Dataset
 
 def kilobytes(*kinds):
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -43,7 +43,7 @@ def kilobytes(*kinds):
 
 own = ("Private_Clean:", "Private_Dirty:")
 before, all_before = kilobytes(*own), kilobytes("Rss:")
-speech = PreparedSpeech.open(Path(sys.argv[1]))
+speech = Dataset.open(Path(sys.argv[1]))
 sum(float(speech.clip_mel(clip)[-1, -1]) + float(speech.clip_mel(clip).sum()) for clip in range(len(speech)))
 print("read", flush=True)
 sys.stdin.readline()  # until all have: what one has read alone would count as its own
@@ -72,22 +72,22 @@ def measure(data: Path, clips: int, scratch: Path) -> None:
     # The first reading also brings the recordings into the operating system's memory.
     for _ in range(1 + REPEATS):
         shutil.rmtree(scratch / "cache", ignore_errors=True)
-        speech = show("features from nothing", lambda: prepare_speech(data))
+        speech = show("features from nothing", lambda: build_dataset(data))
     large = multiply(speech, clips, scratch / "large")
-    show("large set, features from nothing", lambda: prepare_speech(large))
+    show("large set, features from nothing", lambda: build_dataset(large))
     for _ in range(REPEATS):
-        prepared = show("large set, from the cache", lambda: prepare_speech(large))
+        prepared = show("large set, from the cache", lambda: build_dataset(large))
     for _ in range(REPEATS):
-        show("large set, opened by a worker", lambda: PreparedSpeech.open(prepared.folder))
+        show("large set, opened by a worker", lambda: Dataset.open(prepared.folder))
     for _ in range(REPEATS):
         show("large set, in a new process", lambda: prepare_in_new_process(large, prepared))
-    show("large set, deep check", lambda: prepare_speech(large, deep=True))
+    show("large set, deep check", lambda: build_dataset(large, deep=True))
     if sys.platform == "linux":
         distinct = made_distinct(speech, min(clips, DISTINCT), scratch / "distinct")
-        print(memory_of_workers(prepare_speech(distinct)))
+        print(memory_of_workers(build_dataset(distinct)))
 
 
-def show(what: str, prepare: Callable[[], PreparedSpeech]) -> PreparedSpeech:
+def show(what: str, prepare: Callable[[], Dataset]) -> Dataset:
     """Print the time of one preparation."""
     started = time.perf_counter()
     speech = prepare()
@@ -97,7 +97,7 @@ def show(what: str, prepare: Callable[[], PreparedSpeech]) -> PreparedSpeech:
     return speech
 
 
-def multiply(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
+def multiply(speech: Dataset, clips: int, folder: Path) -> Path:
     """A data folder of `clips` recordings, linked to those of `speech` again and again."""
     (folder / "wavs").mkdir(parents=True)
     for clip in range(clips):
@@ -112,7 +112,7 @@ def multiply(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
     return folder
 
 
-def made_distinct(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
+def made_distinct(speech: Dataset, clips: int, folder: Path) -> Path:
     """A data folder of `clips` recordings, those of `speech` again and again, each a little less loud."""
     import soundfile
 
@@ -125,7 +125,7 @@ def made_distinct(speech: PreparedSpeech, clips: int, folder: Path) -> Path:
     return folder
 
 
-def memory_of_workers(speech: PreparedSpeech) -> str:
+def memory_of_workers(speech: Dataset) -> str:
     """What WORKERS processes hold that have all read every clip."""
     command = [sys.executable, "-c", WORKER, str(speech.folder)]
     pipe = subprocess.PIPE
@@ -156,7 +156,7 @@ def _go_on(worker: subprocess.Popen[str]) -> None:
     worker.stdin.flush()
 
 
-def prepare_in_new_process(data: Path, speech: PreparedSpeech) -> PreparedSpeech:
+def prepare_in_new_process(data: Path, speech: Dataset) -> Dataset:
     """What a command pays at its start, Python and imports included."""
     program = f"from pathlib import Path\nfrom xtts.data.build_dataset import *\nprepare_speech(Path({str(data)!r}))"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

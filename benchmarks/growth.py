@@ -29,12 +29,12 @@ from benchmarks.useful_work import flops, step_seconds  # noqa: E402
 from benchmarks.wandb_overhead import write_journal  # noqa: E402
 from sweeps import sweep  # noqa: E402
 from sweeps.common.budget import Budget  # noqa: E402
-from sweeps.run.config import SweepRequest, sweep_yaml  # noqa: E402
+from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.tuner.output_files import rewrite_files  # noqa: E402
-from xtts.data.build_dataset import TRAIN, no_progress, prepare_speech  # noqa: E402
+from xtts.data.build_dataset import TRAIN, build_dataset, no_progress  # noqa: E402
 from xtts.prepare.batches import SpeechBatches  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.prepare.prepare_data import prepare_data  # noqa: E402
@@ -113,7 +113,7 @@ def records(scratch: Path, most: int) -> None:
 
 def clips(scratch: Path, most: int) -> None:
     """Features, the cached start, and an epoch's plan and batches."""
-    speech = prepare_speech(demo_speech(no_progress))
+    speech = build_dataset(demo_speech(no_progress))
     aligned = prepare_data(None, progress=no_progress).aligned
     cache = os.environ.get("XTTS_SWEEP_CACHE")
     made, cached = [], []
@@ -121,8 +121,8 @@ def clips(scratch: Path, most: int) -> None:
         os.environ["XTTS_SWEEP_CACHE"] = str(scratch / "cache")
         for count in sizes(500, most):
             folder = multiply(speech, count, scratch / f"clips-{count}")
-            made.append((float(count), timed(lambda: prepare_speech(folder))))  # noqa: B023
-            cached.append((float(count), timed(lambda: prepare_speech(folder))))  # noqa: B023
+            made.append((float(count), timed(lambda: build_dataset(folder))))  # noqa: B023
+            cached.append((float(count), timed(lambda: build_dataset(folder))))  # noqa: B023
     finally:
         if cache is None:
             os.environ.pop("XTTS_SWEEP_CACHE")
@@ -162,8 +162,8 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _request(scratch: Path, name: str, count: int) -> SweepRequest:
-    return SweepRequest(
+def _request(scratch: Path, name: str, count: int) -> SweepConfig:
+    return SweepConfig(
         name=name,
         output=scratch,
         space=load_space("safe_weights"),

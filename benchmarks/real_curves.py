@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from recorded_runs import finished_run
 
-from sweeps.search.sampler import Proposer
+from sweeps.search.sampler import Sampler
 from sweeps.space.limits import load_limits
 from sweeps.space.space import load_space
 
@@ -31,10 +31,10 @@ SEEDED: dict[str, dict[str, float]] = {
 def sobol_configs(count: int) -> dict[str, dict[str, object]]:
     """The default and the first Sobol configs of safe_weights, by label."""
     space, limits = load_space("safe_weights"), load_limits()
-    proposer = Proposer(space, limits, seed=1, cohort=count - 1)
+    sampler = Sampler(space, limits, seed=1, cohort=count - 1)
     found: dict[str, dict[str, object]] = {}
     for number in range(1, count + 1):
-        proposal = proposer.propose(number, [])
+        proposal = sampler.propose(number, [])
         if proposal is not None:
             found[f"{proposal.origin} {number}"] = dict(proposal.config.params)
     return found

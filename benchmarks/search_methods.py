@@ -24,14 +24,14 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search_functions import EPOCHS, SearchFunction
-from sweeps.backend.callback import Recorder
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.callback import SweepCallback
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.scheduler import RungScheduler
-from sweeps.backend.search_algorithm import SweepSearcher
+from sweeps.backend.search_algorithm import SearchAlgorithm
 from sweeps.common.budget import Budget
 from sweeps.run.config import ETA
 from sweeps.search.asha import Rungs
-from sweeps.search.sampler import Proposer, cohort_size
+from sweeps.search.sampler import Sampler, cohort_size
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import Space, space_from_mapping
 from sweeps.trials.journal import Journal
@@ -87,18 +87,18 @@ class Sweep:
             running_best=lambda trial_id: journal.record(trial_id).objective,
             records=lambda: journal.records,
         )
-        self._recorder = Recorder(
+        self._recorder = SweepCallback(
             journal,
             self._scheduler,
-            Watchdog(),
+            Heartbeat(),
             wants_stop=lambda: None,
             changed=lambda: None,
             ended=lambda record: None,
             again=lambda record: None,
         )
-        self._searcher = SweepSearcher(
+        self._searcher = SearchAlgorithm(
             journal,
-            Proposer(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials)),
+            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials)),
             limits=NO_LIMITS,
             fixed={},
             controls=False,

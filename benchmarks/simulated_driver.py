@@ -21,23 +21,23 @@ import numpy as np
 
 import sweeps.backend.callback
 import sweeps.trials.journal
-from benchmarks.cluster_model import Cluster, Shape
+from benchmarks.cluster_model import Cluster, ModelConfig
 from benchmarks.search_functions import EPOCHS, LEVELS
 from benchmarks.soak import resident
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.scheduler import RungScheduler
-from sweeps.backend.search_algorithm import SweepSearcher
+from sweeps.backend.search_algorithm import SearchAlgorithm
 from sweeps.common.budget import Budget, duration
-from sweeps.run.config import ETA, SweepRequest, sweep_yaml
+from sweeps.run.config import ETA, SweepConfig, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
 from sweeps.run.progress import LineDisplay
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.run.run import searched
 from sweeps.search.acquisition import preload
 from sweeps.search.asha import Rungs
-from sweeps.search.sampler import Proposer
+from sweeps.search.sampler import Sampler
 from sweeps.space.space import space_from_mapping
-from sweeps.storage.checkpoint_store import shelf_at
+from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.retention import tidy_checkpoints
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event
@@ -152,7 +152,9 @@ class Tenth:
 class SweepDriver:
     """The sweep's own parts as sweeps/session.py puts them together, asked by a simulated cluster."""
 
-    def __init__(self, request: SweepRequest, plan: Plan, folder: RunFolder, clock: Clock, ray_seconds: float) -> None:
+    def __init__(
+        self, request: SweepConfig, plan: Resources, folder: RunFolder, clock: Clock, ray_seconds: float
+    ) -> None:
         self.watch = Stopwatch()
         self.journal = TimedJournal(folder.trials_jsonl, self.watch)
         self.tenths = [Tenth()]
@@ -167,7 +169,7 @@ class SweepDriver:
         self._trials: dict[str, Any] = {}
         self._died = folder.path / "died.txt"
         self._died.write_text("The actor died because its node has died.\n")
-        journal, shelf = self.journal, shelf_at(str(folder.checkpoints))
+        journal, checkpoint_store = self.journal, checkpoint_store_at(str(folder.checkpoints))
         rungs = Rungs(request.budget.epochs, request.budget.first_rung, ETA)
         self._scheduler = RungScheduler(
             rungs,
@@ -176,18 +178,20 @@ class SweepDriver:
             running_best=lambda trial_id: journal.record(trial_id).objective,
             records=lambda: searched(journal.records),
         )
-        self._recorder = sweeps.backend.callback.Recorder(
+        self._recorder = sweeps.backend.callback.SweepCallback(
             journal,
             self._scheduler,
-            Watchdog(first=math.inf, floor=math.inf),
+            Heartbeat(first=math.inf, floor=math.inf),
             wants_stop=lambda: None,
             changed=self._changed,
-            ended=lambda record: self.watch.call("checkpoints", tidy_checkpoints, shelf, journal.records, record),
+            ended=lambda record: self.watch.call(
+                "checkpoints", tidy_checkpoints, checkpoint_store, journal.records, record
+            ),
             again=lambda record: self._searcher.hand_out_again(record),
         )
-        self._searcher = SweepSearcher(
+        self._searcher = SearchAlgorithm(
             journal,
-            Proposer(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
+            Sampler(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
             limits=request.limits,
             fixed={},
             controls=False,
@@ -354,13 +358,15 @@ def spread_of(seconds: Sequence[float]) -> str:
     return f"{1e3 * middle:.1f}, {1e3 * high:.1f}, {1e3 * max(seconds):.0f} ms"
 
 
-def simulate(shape: Shape, trials: int, seed: int, ray_seconds: float, scratch: Path) -> tuple[SweepDriver, Cluster]:
+def simulate(
+    shape: ModelConfig, trials: int, seed: int, ray_seconds: float, scratch: Path
+) -> tuple[SweepDriver, Cluster]:
     """Run the whole sweep on the simulated clock."""
     parameters = {
         name: {"distribution": "uniform", "min": low, "max": high, "default": (low + high) / 2}
         for name, (low, high) in LEVELS["good"].bounds.items()
     }
-    request = SweepRequest(
+    request = SweepConfig(
         name="scale",
         output=scratch,
         space=space_from_mapping({"parameters": parameters}, "scale"),
@@ -369,7 +375,7 @@ def simulate(shape: Shape, trials: int, seed: int, ray_seconds: float, scratch: 
         budget=Budget(trials, shape.epochs),
         seed=seed,
     )
-    plan = Plan(shape.slots, 1, 1.0, 0.0, shape.slots, 0)
+    plan = Resources(shape.slots, 1, 1.0, 0.0, shape.slots, 0)
     folder = new_run(scratch, request.name)
     write_sweep_yaml(folder, sweep_yaml(request, plan))
     preload()

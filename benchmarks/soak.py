@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.profiling import profiled  # noqa: E402
 from sweeps.common.budget import Budget  # noqa: E402
-from sweeps.run.config import SweepRequest  # noqa: E402
+from sweeps.run.config import SweepConfig  # noqa: E402
 from sweeps.run.folder import RunFolder  # noqa: E402
 from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
@@ -116,7 +116,7 @@ def soak(trials: int, epochs: int, concurrent: int, step: int, model_after: int 
     """Run the sweep in this process; a sample every `step` trials."""
     samples = Samples(step)
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
-        request = SweepRequest(
+        request = SweepConfig(
             name="soak",
             output=Path(scratch),
             space=load_space("safe_weights"),

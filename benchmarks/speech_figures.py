@@ -25,7 +25,7 @@ import torch
 
 from xtts.audio.mel import HOP, SAMPLE_RATE, log_mel
 from xtts.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
-from xtts.data.build_dataset import PreparedSpeech
+from xtts.data.build_dataset import Dataset
 from xtts.evaluation.evaluation import evenly_spread
 from xtts.evaluation.speech_metrics import likeness
 from xtts.inference.speech_figures import spoken_clips
@@ -79,7 +79,7 @@ def _tones() -> None:
     )
 
 
-def _praat(speech: PreparedSpeech) -> float:
+def _praat(speech: Dataset) -> float:
     """Mean absolute cents between a mel's pitch and Praat's on the recording; 0 where Praat is not installed."""
     if importlib.util.find_spec("parselmouth") is None:
         print("praat        not installed")
@@ -107,7 +107,7 @@ def _praat(speech: PreparedSpeech) -> float:
     return float(error.mean())
 
 
-def _itself_is_nearest(speech: PreparedSpeech) -> bool:
+def _itself_is_nearest(speech: Dataset) -> bool:
     clips = spoken_clips(speech)[:10].tolist()
     own = [likeness(speech.clip_mel(clip), speech.clip_mel(clip)).mcd_db for clip in clips]
     other = [

@@ -15,15 +15,17 @@ from xtts.model.free_running import run_freely, run_whole, with_true_history
 from xtts.prepare.batches import Item
 from xtts.trainer import XttsTrainer
 
-Shape = Sequence[int]
+ModelConfig = Sequence[int]
 
 
-def _attention(query: Shape, key: Shape, value: Shape, *given: object, **named: object) -> int:
+def _attention(query: ModelConfig, key: ModelConfig, value: ModelConfig, *given: object, **named: object) -> int:
     del given, named
     return int(sdpa_flop_count(query, key, value))
 
 
-def _attention_backward(grad: Shape, query: Shape, key: Shape, value: Shape, *given: object, **named: object) -> int:
+def _attention_backward(
+    grad: ModelConfig, query: ModelConfig, key: ModelConfig, value: ModelConfig, *given: object, **named: object
+) -> int:
     del given, named
     return int(sdpa_backward_flop_count(grad, query, key, value))
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.report import png  # noqa: E402
-from sweeps.run.config import SweepRequest, sweep_yaml  # noqa: E402
+from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.trials_csv import write_trials_csv  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
@@ -95,7 +95,7 @@ def main() -> None:
 
 def measure(scratch: Path, trials: int, epochs: int, *, wandb: bool) -> Cost:
     """One sweep's journal, written with or without W&B beside it."""
-    request = SweepRequest(
+    request = SweepConfig(
         name=f"{'with' if wandb else 'without'}-{trials}",
         output=scratch,
         space=load_space("safe_weights"),
@@ -130,7 +130,7 @@ def sounds(scratch: Path) -> list[Sample]:
     return found
 
 
-def write_journal(folder: RunFolder, request: SweepRequest, trials: int, epochs: int) -> None:
+def write_journal(folder: RunFolder, request: SweepConfig, trials: int, epochs: int) -> None:
     """All events of a sweep, each on the disk before the next."""
     with Journal(folder.trials_jsonl) as journal:
         for trial_id, kind, details in events(trials, epochs):

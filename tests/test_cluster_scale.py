@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cluster_model import Cluster, Shape
+from benchmarks.cluster_model import Cluster, ModelConfig
 from benchmarks.simulated_driver import simulate
 
 
@@ -38,7 +38,7 @@ class Lists:
 
 def test_trials_go_on_from_their_last_epoch_when_nodes_fail() -> None:
     driver = Lists(60, 5)
-    cluster = Cluster(Shape(16, 5, failures_per_node_hour=5.0), driver, seed=1)
+    cluster = Cluster(ModelConfig(16, 5, failures_per_node_hour=5.0), driver, seed=1)
     cluster.run()
     assert driver.lost_trials > 5
     assert Counter(driver.reports.values()) == {5: 40, 1: 20}
@@ -50,7 +50,7 @@ def test_trials_go_on_from_their_last_epoch_when_nodes_fail() -> None:
 
 
 def test_slots_wait_for_a_driver_that_is_slower_than_they_are() -> None:
-    quick, slow = (Cluster(Shape(8, 5, failures_per_node_hour=0.0), Lists(40, 5, s), seed=1) for s in (0.0, 20.0))
+    quick, slow = (Cluster(ModelConfig(8, 5, failures_per_node_hour=0.0), Lists(40, 5, s), seed=1) for s in (0.0, 20.0))
     quick.run()
     slow.run()
     assert slow.now == pytest.approx(20.0 * (40 + 26 * 5 + 14), rel=0.1), "it answers one after the other"
@@ -58,7 +58,7 @@ def test_slots_wait_for_a_driver_that_is_slower_than_they_are() -> None:
 
 
 def test_the_sweeps_own_parts_bring_all_trials_of_a_simulated_cluster_to_an_end(tmp_path: Path) -> None:
-    shape = Shape(8, 3, slots_per_node=2, failures_per_node_hour=2.0)
+    shape = ModelConfig(8, 3, slots_per_node=2, failures_per_node_hour=2.0)
     driver, cluster = simulate(shape, 16, 1, 0.0, tmp_path)
     records = driver.journal.records
     assert len(records) == 16

@@ -25,7 +25,7 @@ from sweeps.tuner.train import read_config
 from tests.sweeps.builders import toy_request, trial_events
 from tests.toy_trainer import ToyTrainer
 from tests.xtts.made_speech import write_clip, write_ljspeech
-from xtts.data.build_dataset import prepare_speech
+from xtts.data.build_dataset import build_dataset
 from xtts.errors import SpeechError
 
 few = settings(
@@ -159,7 +159,7 @@ def test_a_recording_with_any_header_is_used_or_left_out(speech: Path, data: st.
     clips = len(list((speech / "wavs").iterdir()))
 
     def prepare() -> None:
-        prepared = prepare_speech(speech, accept_unusable=True)
+        prepared = build_dataset(speech, accept_unusable=True)
         assert len(prepared) in (clips - 1, clips)
 
     read_or_refused(prepare)

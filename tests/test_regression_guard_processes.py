@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.common.budget import Budget
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.run.progress import Progress, QuietDisplay
 from sweeps.space.space import load_space
 from sweeps.tuner import api as sweep
@@ -38,7 +38,7 @@ def below(parent: int) -> Iterator[tuple[int, str]]:
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells who the descendants are")
 def test_all_trials_of_a_sweep_share_one_process_a_slot_and_ray_starts_only_what_it_needs(tmp_path):
-    request = SweepRequest(
+    request = SweepConfig(
         name="processes",
         output=tmp_path,
         space=load_space("safe_weights"),

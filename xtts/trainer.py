@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.model.model_config import shape_named
+from xtts.model.model_config import model_config
 from xtts.model.size import parameter_count
 from xtts.prepare.prepare_data import PreparedData, data_folder, data_in, prepare_data
 from xtts.training.settings import WEIGHTINGS, Settings
@@ -80,7 +80,7 @@ class XttsTrainer(ABC):
     def checkpoint_bytes(cls, params: Mapping[str, object]) -> int:
         """The size of a checkpoint, to a percent."""
         settings = Settings.of(params)
-        count = parameter_count(shape_named(settings.model), _USUAL_SYMBOLS, MELS * PATCH_FRAMES)
+        count = parameter_count(model_config(settings.model), _USUAL_SYMBOLS, MELS * PATCH_FRAMES)
         return _STATES * count * (8 if settings.precision == "float64" else 4)
 
     @classmethod

@@ -20,9 +20,7 @@ from xtts_sweep import cli
 from xtts_sweep.arguments import Parser
 
 DEFAULT = "sweep"
-EXIT_CODES = (
-    "NAME defaults to the newest run. Exit codes: 0 done, 1 no result, 2 wrong request, 130 interrupted."
-)
+EXIT_CODES = "NAME defaults to the newest run. Exit codes: 0 done, 1 no result, 2 wrong request, 130 interrupted."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

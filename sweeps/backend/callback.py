@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.tune import Callback
 
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.ray_patches import dead_servers
 from sweeps.backend.scheduler import RungScheduler
 from sweeps.backend.session import servers_died
@@ -52,7 +52,7 @@ def _kept(method: Callable[..., None]) -> Callable[..., None]:
     """
 
     @wraps(method)
-    def wrapper(self: Recorder, **info: Any) -> None:
+    def wrapper(self: SweepCallback, **info: Any) -> None:
         if self._stopped:
             return
         try:
@@ -63,7 +63,7 @@ def _kept(method: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Recorder(Callback):  # type: ignore[misc]
+class SweepCallback(Callback):  # type: ignore[misc]
     """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end, `again` of a trial
     that is to be handed out once more.
 
@@ -75,7 +75,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self,
         journal: Journal,
         scheduler: RungScheduler,
-        watchdog: Watchdog,
+        heartbeat: Heartbeat,
         *,
         wants_stop: Callable[[], str | None],
         changed: Callable[[], None],
@@ -85,7 +85,7 @@ class Recorder(Callback):  # type: ignore[misc]
     ) -> None:
         self._journal = journal
         self._scheduler = scheduler
-        self._watchdog = watchdog
+        self._watchdog = heartbeat
         self._wants_stop = wants_stop
         self._changed = changed
         self._ended = ended

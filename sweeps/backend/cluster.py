@@ -21,7 +21,7 @@ from sweeps.backend.ray_patches import found_address, head_answers, own_signal_h
 from sweeps.backend.session import ENVIRONMENT, with_environment
 from sweeps.common.errors import RequestError
 from sweeps.common.program import program
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.storage.object_store import Storage
 
 LOOK_AGAIN_SECONDS = 5.0
@@ -57,7 +57,7 @@ class Cluster:
             self._looked = time.monotonic()
         return [node for node in self._nodes if node.cpus > 0 and self._here in (None, node.address)]
 
-    def capacity(self, plan: Plan) -> int:
+    def capacity(self, plan: Resources) -> int:
         """How many of the plan's trials the nodes hold now; one at least, for which a new node may be started."""
         return max(room(self.nodes(), plan.cpus_per_trial, plan.gpus_per_trial), 1)
 

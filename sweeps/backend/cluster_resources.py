@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.common.errors import RequestError
-from sweeps.run.resources import Plan, impossible_shares
+from sweeps.run.resources import Resources, impossible_shares
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ def room(nodes: Sequence[Node], cpus_per_trial: float, gpus_per_trial: float) ->
     return sum(_room_on(node, cpus_per_trial, gpus_per_trial) for node in nodes)
 
 
-def make_cluster_plan(
+def plan_cluster_resources(
     nodes: Sequence[Node],
     trials: int,
     *,
     concurrent: int | None = None,
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
-) -> Plan:
+) -> Resources:
     """As many trials as the nodes have room for; RequestError where none of them can hold one of them.
 
     Where any node has GPUs, trials train on GPUs: a trial on a CPU would be held up by its slowness and differ by its
@@ -48,7 +48,7 @@ def make_cluster_plan(
     if nodes and not space and concurrent is None:
         asked = f"{cpus:g} cores" + (f" and {gpus_each:g} GPUs" if gpus_each else "")
         raise RequestError(f"--address: no node of the cluster has {asked} for a trial; they have {_listed(nodes)}")
-    return Plan(
+    return Resources(
         concurrent=max(min(space, trials), 1) if concurrent is None else concurrent,
         threads=max(int(cpus), 1),
         cpus_per_trial=cpus,

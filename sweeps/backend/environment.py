@@ -8,34 +8,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeps.backend.cluster import Cluster, joined
-from sweeps.backend.cluster_resources import make_cluster_plan
+from sweeps.backend.cluster_resources import plan_cluster_resources
 from sweeps.common.errors import SweepFailed
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
-from sweeps.run.resources import Plan, make_plan, this_machine
+from sweeps.run.resources import Resources, plan_resources, this_machine
 from sweeps.storage.dataset_cache import folder_of, folder_on_this_node, handle_in, store_folder
-from sweeps.storage.remote_run import StoredRun, stored_run
+from sweeps.storage.remote_run import RemoteRun, remote_run
 from sweeps.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class Place:
+class Environment:
     """`cluster` is None on this machine alone, `stored` where nothing but the run's folder holds the run."""
 
     cluster: Cluster | None = None
-    stored: StoredRun | None = None
+    stored: RemoteRun | None = None
 
     def checkpoints(self, folder: RunFolder) -> str:
-        """Where workers keep checkpoints, as `shelf_at` takes it."""
+        """Where workers keep checkpoints, as `checkpoint_store_at` takes it."""
         return str(folder.checkpoints.resolve()) if self.stored is None else self.stored.checkpoints
 
-    def data(self, request: SweepRequest) -> str | dict[str, str]:
+    def data(self, request: SweepConfig) -> str | dict[str, str]:
         """What workers are told of the data: its handle, or where their node can fetch it."""
         if self.cluster is None or self.stored is None or request.data_stored is None:
             return request.data
         return {"storage": self.stored.storage.uri, "name": request.data_stored, "data": request.data}
 
-    def concurrent(self, plan: Plan) -> int:
+    def concurrent(self, plan: Resources) -> int:
         """How many trials may run now."""
         return self.cluster.capacity(plan) if self.cluster is not None and plan.follows_nodes else plan.concurrent
 
@@ -46,32 +46,32 @@ class Place:
 
 
 @contextmanager
-def place_of(request: SweepRequest, told: Callable[[str], None]) -> Iterator[Place]:
+def environment_of(request: SweepConfig, log: Callable[[str], None]) -> Iterator[Environment]:
     """Join the cluster and open the storage that were asked for, and see that they fit each other; RequestError says
     what does not. `told` hears of outages."""
-    stored = None if request.storage is None else stored_run(request.storage, request.name, told)
+    stored = None if request.storage is None else remote_run(request.storage, request.name, log)
     if request.address is None:
-        yield Place(stored=stored)
+        yield Environment(stored=stored)
         return
     with joined(request.address, request.trainer) as cluster:
         if stored is None:
             cluster.stay_on_this_node()
         else:
             cluster.check_storage(stored.storage)
-        yield Place(cluster, stored)
+        yield Environment(cluster, stored)
 
 
-def plan_at(place: Place, request: SweepRequest) -> Plan:
+def plan_at(place: Environment, request: SweepConfig) -> Resources:
     """How the sweep will use this machine, or the cluster's nodes."""
     if place.cluster is None:
-        return make_plan(
+        return plan_resources(
             this_machine(),
             request.trials,
             concurrent=request.concurrent,
             cpus_per_trial=request.cpus_per_trial,
             gpus_per_trial=request.gpus_per_trial,
         )
-    return make_cluster_plan(
+    return plan_cluster_resources(
         place.cluster.nodes(),
         request.trials,
         concurrent=request.concurrent,
@@ -80,16 +80,16 @@ def plan_at(place: Place, request: SweepRequest) -> Plan:
     )
 
 
-def plan_again(place: Place, plan: Plan, request: SweepRequest) -> Plan:
+def plan_again(place: Environment, plan: Resources, request: SweepConfig) -> Resources:
     """The stored plan on today's machines: threads and shares stay, because curves depend on them; how many trials run
     side by side follows what is there."""
     if place.cluster is None:
         if plan.follows_nodes is None:
             return plan
-        here = make_plan(this_machine(), request.trials)
+        here = plan_resources(this_machine(), request.trials)
         return replace(here, threads=plan.threads, concurrent=min(here.concurrent, plan.concurrent))
     as_given = plan.follows_nodes is False
-    return make_cluster_plan(
+    return plan_cluster_resources(
         place.cluster.nodes(),
         request.trials,
         concurrent=plan.concurrent if as_given else None,
@@ -98,7 +98,7 @@ def plan_again(place: Place, plan: Plan, request: SweepRequest) -> Plan:
     )
 
 
-def with_stored_data(place: Place, request: SweepRequest, trainer: type[Trainer]) -> SweepRequest:
+def with_stored_data(place: Environment, request: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
     """The request with its data in the storage, once for all sweeps and nodes; fetched on a machine that has it not."""
     if place.stored is None:
         return request

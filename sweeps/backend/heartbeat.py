@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Watchdog:
+class Heartbeat:
     """How long silence may last, in seconds: `first` while a trainer comes up and until any epoch was seen, and from
     then on `factor` times the longest epoch, but `floor` at least."""
 

@@ -11,13 +11,13 @@ from ray.tune.search import Searcher
 
 from sweeps.confirm.confirmation import RIVAL, Confirmation, confirms
 from sweeps.run.run import searched
-from sweeps.search.sampler import Proposer
+from sweeps.search.sampler import Sampler
 from sweeps.space.limits import Limits
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import RESUMED, TrialRecord, default_record
 
 
-class SweepSearcher(Searcher):  # type: ignore[misc]
+class SearchAlgorithm(Searcher):  # type: ignore[misc]
     """Suggests a trial only when a slot is free, so that each suggestion knows all results there are.
 
     Each new trial is in the journal before Ray hears of it. `concurrent()` is how many may run now. `describe(record)`
@@ -30,7 +30,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
     def __init__(
         self,
         journal: Journal,
-        proposer: Proposer,
+        sampler: Sampler,
         *,
         limits: Limits,
         fixed: Mapping[str, object],
@@ -48,7 +48,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         super().__init__(metric="objective", mode="min")
         self._journal = journal
-        self._proposer = proposer
+        self._proposer = sampler
         self._limits = limits
         self._fixed = fixed
         self._controls = controls

@@ -18,7 +18,7 @@ from sweeps.backend.ray_patches import IMPORTED_WHILE_IT_STARTS, dead_servers, n
 from sweeps.backend.reaper import end_processes_in, guarded
 from sweeps.common.errors import SweepFailed
 from sweeps.common.program import program
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 @contextmanager
 def ray_session(
-    plan: Plan,
+    plan: Resources,
     meanwhile: Callable[[], None] | None = None,
     patient: Callable[[], bool] = lambda: True,
     modules: Sequence[str] = (),

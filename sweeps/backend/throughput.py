@@ -24,8 +24,8 @@ from typing import IO
 
 from sweeps.backend.session import python_path
 from sweeps.common.errors import RequestError, SweepFailed
-from sweeps.run.config import SweepRequest
-from sweeps.run.resources import Plan
+from sweeps.run.config import SweepConfig
+from sweeps.run.resources import Resources
 from sweeps.trainer import Trainer, load_trainer, use_threads
 
 SECONDS = 1.0
@@ -36,7 +36,9 @@ MOST_LAYOUTS = 3
 READY, RATE = "ready", "rate "
 
 
-def measured_plan(plan: Plan, request: SweepRequest, trainer: type[Trainer], store: Path, *, start: bool) -> Plan:
+def measured_resources(
+    plan: Resources, request: SweepConfig, trainer: type[Trainer], store: Path, *, start: bool
+) -> Resources:
     """The plan with the layout that is quickest here, or as it is where somebody said how, there is nothing to choose
     or it cannot be measured. `store` keeps what was measured; nothing is started unless `start`."""
     asked = request.concurrent is not None or request.cpus_per_trial is not None or request.address is not None
@@ -52,13 +54,13 @@ def measured_plan(plan: Plan, request: SweepRequest, trainer: type[Trainer], sto
     return plan if rates is None else with_layout(plan, rates)
 
 
-def layouts_of(plan: Plan) -> list[tuple[int, int]]:
+def layouts_of(plan: Resources) -> list[tuple[int, int]]:
     """(trials at a time, threads of each): as planned, and with half and a quarter as many trials."""
     counts = [plan.concurrent >> halvings for halvings in range(MOST_LAYOUTS)]
     return [(count, plan.cores // count) for count in counts if count]
 
 
-def with_layout(plan: Plan, rates: Mapping[str, float]) -> Plan:
+def with_layout(plan: Resources, rates: Mapping[str, float]) -> Resources:
     """The plan with the fewest trials at a time that come near the largest of the rates, by 'trials x threads'."""
     near = [name for name, rate in rates.items() if rate >= NEAR * max(rates.values())]
     concurrent, threads = min(tuple(int(part) for part in name.split("x")) for name in near)
@@ -142,7 +144,7 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
     return pipe
 
 
-def _key(request: SweepRequest, layouts: Sequence[tuple[int, int]]) -> str:
+def _key(request: SweepConfig, layouts: Sequence[tuple[int, int]]) -> str:
     """All that the rates depend on, as far as it is known without measuring."""
     try:
         torch = version("torch")

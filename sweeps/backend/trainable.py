@@ -19,7 +19,7 @@ from ray.tune import Trainable
 
 from sweeps.space.configuration import identity
 from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError
-from sweeps.storage.checkpoint_store import CheckpointShelf, shelf_at
+from sweeps.storage.checkpoint_store import CheckpointStore, checkpoint_store_at
 from sweeps.storage.dataset_cache import data_on_this_node
 from sweeps.trainer import Trainer, load_trainer, use_threads
 from sweeps.trials.objective import OBJECTIVE
@@ -29,7 +29,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     """Trains the trial that its config describes, for as many epochs as Ray asks for."""
 
     _trainer: Trainer | None
-    _shelf: CheckpointShelf
+    _checkpoint_store: CheckpointStore
     _reports: list[dict[str, Any]]
     _repeated: deque[dict[str, Any]]
     _best: float | None
@@ -58,7 +58,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """One more epoch, or the report of one that a checkpoint holds."""
         if self._best_unsure:  # not in setup: Ray may set up a second actor that never gets to train
-            self._shelf.make_last_best(str(self._about["trial_id"]))
+            self._checkpoint_store.make_last_best(str(self._about["trial_id"]))
             self._best_unsure = False
         if self._repeated:
             return self._result(self._repeated.popleft())
@@ -84,7 +84,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._trainer = None
 
     def _start(self, config: Mapping[str, Any]) -> None:
-        self._shelf = shelf_at(config["checkpoints"])
+        self._checkpoint_store = checkpoint_store_at(config["checkpoints"])
         self._about = {"trial_id": config["trial_id"], "identity": identity(config["params"]), "seed": config["seed"]}
         trainer_class = load_trainer(config["trainer"])
         os.environ["OMP_NUM_THREADS"] = str(config["threads"])
@@ -100,7 +100,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     def _go_on(self, known_epochs: int) -> None:
         trial_id = str(self._about["trial_id"])
         try:
-            checkpoint = self._shelf.load_last(trial_id)
+            checkpoint = self._checkpoint_store.load_last(trial_id)
         except (FileNotFoundError, UnreadableCheckpointError):
             return
         about = checkpoint.about
@@ -122,7 +122,9 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._best = value if improved else self._best
         self._reports.append(report)
         about = {**self._about, "best": self._best, "seconds": self._seconds, "reports": self._reports}
-        self._shelf.save(str(self._about["trial_id"]), Checkpoint(self._trainer.state_dict(), about), best=improved)
+        self._checkpoint_store.save(
+            str(self._about["trial_id"]), Checkpoint(self._trainer.state_dict(), about), best=improved
+        )
 
     def _result(self, report: Mapping[str, Any]) -> dict[str, Any]:
         value = _finite(report)

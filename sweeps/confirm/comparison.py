@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.confirmation import DEFAULT, judged_rivals, judged_runs
-from sweeps.confirm.learning_curve import curve_of
-from sweeps.confirm.secondary_metrics import JudgedFigure, judged_figures
+from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
 from sweeps.confirm.verdict import Verdict, judge_curves
 from sweeps.confirm.verdict_text import Note, Side, disagreement_notes, rival_note
 from sweeps.trials.record import TrialRecord, best_record, default_record
@@ -40,7 +40,7 @@ class RivalJudgement:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Comparison:
     """The verdict with the search's two trials that it is about, and their runs over the judged seeds.
 
     `figures` are what the runs measured beside the objective; `rivals` the methods that need no sweep. Both speak in
@@ -51,7 +51,7 @@ class Judgement:
     finalist: TrialRecord
     default: TrialRecord
     runs: tuple[TrialRecord, ...]
-    figures: tuple[JudgedFigure, ...] = ()
+    figures: tuple[SecondaryMetric, ...] = ()
     rivals: tuple[RivalJudgement, ...] = ()
 
     @property
@@ -75,7 +75,7 @@ class Judgement:
         }
 
 
-def judgement(records: Sequence[TrialRecord]) -> Judgement | None:
+def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     """The judgement at the last planned look that is reached; None before the first pair of runs has ended."""
     name, ours, theirs = judged_runs(records)
     default = default_record(records)
@@ -93,18 +93,18 @@ def judgement(records: Sequence[TrialRecord]) -> Judgement | None:
     )
     verdict = replace(verdict, notes=(*_notes_of(verdict, figures), *_notes_on(rivals)))
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
-    return Judgement(verdict, finalist, default, tuple(runs), figures, rivals)
+    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals)
 
 
 def _judged(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialRecord]) -> Verdict:
     return judge_curves(
-        {seed: curve_of(run) for seed, run in ours.items()},
-        {seed: curve_of(run) for seed, run in theirs.items()},
+        {seed: learning_curve(run) for seed, run in ours.items()},
+        {seed: learning_curve(run) for seed, run in theirs.items()},
         _mean_frame_error([*theirs.values()]),
     )
 
 
-def _notes_of(verdict: Verdict, figures: Sequence[JudgedFigure]) -> tuple[Note, ...]:
+def _notes_of(verdict: Verdict, figures: Sequence[SecondaryMetric]) -> tuple[Note, ...]:
     return disagreement_notes(verdict, [found for figure in figures if (found := figure.difference) is not None])
 
 
@@ -113,17 +113,17 @@ def _notes_on(rivals: Sequence[RivalJudgement]) -> list[Note]:
     return [note for note in notes if note is not None]
 
 
-def recommended(records: Sequence[TrialRecord], judged: Judgement | None) -> TrialRecord | None:
+def recommended(records: Sequence[TrialRecord], judged: Comparison | None) -> TrialRecord | None:
     """The trial whose config to use: the proven one, or the search's best while nothing was judged."""
     return best_record(records) if judged is None else judged.proven
 
 
-def write_verdict(path: Path, judged: Judgement) -> None:
+def write_verdict(path: Path, judged: Comparison) -> None:
     """Replace verdict.json."""
     write_atomically(path, json.dumps(judged.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
     """The error of the mean frame on the split that the pairs were judged on."""
-    told = (report.get("mean_frame_error") for run in runs for report in run.reports)
-    return next((float(error) for error in told if isinstance(error, (int, float))), None)
+    log = (report.get("mean_frame_error") for run in runs for report in run.reports)
+    return next((float(error) for error in log if isinstance(error, (int, float))), None)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.plan import ConfirmationPlan, choose_finalist, confirmation_plan
 from sweeps.trials.record import Event, TrialRecord, default_record
 
@@ -184,4 +184,4 @@ def _key(record: TrialRecord) -> tuple[str, str, int] | None:
 
 
 def _end(run: TrialRecord) -> float:
-    return curve_of(run).end if run.status == "finished" else math.nan
+    return learning_curve(run).end if run.status == "finished" else math.nan

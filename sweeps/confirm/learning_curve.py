@@ -8,7 +8,7 @@ from sweeps.trials.record import TrialRecord
 CURVE = "curve"  # where a record keeps its curve: it never changes, and is asked for again and again
 
 
-def curve_of(record: TrialRecord) -> Curve:
+def learning_curve(record: TrialRecord) -> Curve:
     """The trial's curve, without a point where somebody's trainer counts its updates in a way that makes no curve."""
     known = record.__dict__.get(CURVE)
     if not isinstance(known, Curve):

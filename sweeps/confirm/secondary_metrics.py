@@ -14,7 +14,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class JudgedFigure:
+class SecondaryMetric:
     """A measure (lower is better) over the seeds that both sides have it for.
 
     `percent`, `low` and `high` are the paired difference and its 95 % interval over seeds, in per cent of the default's
@@ -46,7 +46,7 @@ class JudgedFigure:
 
 def judged_figures(
     finalist: Mapping[int, TrialRecord], default: Mapping[int, TrialRecord], seeds: Sequence[int]
-) -> tuple[JudgedFigure, ...]:
+) -> tuple[SecondaryMetric, ...]:
     """Each measure that both sides report, over those of `seeds` for which both have a number."""
     ours = {seed: _figures(finalist[seed]) for seed in seeds}
     theirs = {seed: _figures(default[seed]) for seed in seeds}
@@ -70,7 +70,7 @@ def _mean(figure: Mapping[str, object]) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _compared(name: str, ours: Mapping[int, _Figures], theirs: Mapping[int, _Figures]) -> JudgedFigure | None:
+def _compared(name: str, ours: Mapping[int, _Figures], theirs: Mapping[int, _Figures]) -> SecondaryMetric | None:
     seeds = [seed for seed in ours if name in ours[seed] and name in theirs[seed]]
     pairs = [(_mean(ours[seed][name]) or 0.0, _mean(theirs[seed][name]) or 0.0) for seed in seeds]
     default = sum(their for _, their in pairs) / max(len(pairs), 1)
@@ -80,7 +80,7 @@ def _compared(name: str, ours: Mapping[int, _Figures], theirs: Mapping[int, _Fig
     interval = paired_interval(changes, ALPHA) if len(changes) > 1 else None
     first = ours[seeds[0]][name]
     label = str(first.get("label") or name)
-    return JudgedFigure(
+    return SecondaryMetric(
         name,
         label,
         str(first.get("label_fa") or label),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from sweeps.report.extras import Coordinate
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.space.limits import Limits
 from sweeps.space.parameter import Parameter
 
@@ -34,7 +34,7 @@ class Axis:
         return value if math.isfinite(value) and (value > 0 or not self.log) else None
 
 
-def acting_axes(request: SweepRequest, coordinates: Sequence[Coordinate]) -> tuple[Axis, ...]:
+def acting_axes(request: SweepConfig, coordinates: Sequence[Coordinate]) -> tuple[Axis, ...]:
     """The ratios that act: the given ones whose parameters the trials have, else those that the space searches."""
     ratios = request.space.ratios
     if not coordinates and ratios is not None:
@@ -55,12 +55,12 @@ def acting_axes(request: SweepRequest, coordinates: Sequence[Coordinate]) -> tup
     )
 
 
-def searched_axes(request: SweepRequest) -> tuple[Axis, ...]:
+def searched_axes(request: SweepConfig) -> tuple[Axis, ...]:
     """The trainer's parameters that the search sets to numbers, in the space's order."""
     by_name = {parameter.name: parameter for parameter in request.space.parameters}
     return tuple(
         Axis(name, "", name, None, _is_log(by_name.get(name), request.limits, name), _safe(request.limits, name))
-        for name in request.space.knobs
+        for name in request.space.hyperparameters
         if name not in by_name or by_name[name].searched
     )
 

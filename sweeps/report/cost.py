@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.trials.record import TrialRecord
 
 SECONDS_PER_HOUR = 3600.0
@@ -47,7 +47,7 @@ class Cost:
         return seconds * (self.gpus_per_trial or self.cpus_per_trial) / SECONDS_PER_HOUR
 
 
-def cost(records: Sequence[TrialRecord], plan: Plan, epochs: int, wall_seconds: float) -> Cost:
+def cost(records: Sequence[TrialRecord], plan: Resources, epochs: int, wall_seconds: float) -> Cost:
     """The cost of `records`, whose full length is `epochs`."""
     stopped = [record for record in records if record.status == "stopped" and record.epochs]
     return Cost(
@@ -64,9 +64,9 @@ def cost(records: Sequence[TrialRecord], plan: Plan, epochs: int, wall_seconds: 
 
 def trained_seconds(record: TrialRecord) -> float:
     """A trial's own wall time of training: as it reported, else from its start to its last event."""
-    told = record.last_report.get("seconds")
-    if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told < float("inf"):
-        return float(told)
+    log = record.last_report.get("seconds")
+    if isinstance(log, (int, float)) and not isinstance(log, bool) and 0 <= log < float("inf"):
+        return float(log)
     moments = [record.ended, record.last_report.get("time")]
     ended = next((moment for moment in moments if isinstance(moment, (int, float))), None)
     return max(ended - record.started, 0.0) if ended is not None and record.started is not None else 0.0

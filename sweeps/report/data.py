@@ -18,9 +18,9 @@ from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
 from sweeps.report.importance import Comparison, Importance, comparison, importances
-from sweeps.run.config import SweepRequest, request_from_yaml
+from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.space.configuration import identity
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import Event, TrialRecord, best_record, default_record, records_from_events
@@ -55,8 +55,8 @@ class RunData:
 
     folder: RunFolder
     content: Mapping[str, Any]
-    request: SweepRequest
-    plan: Plan
+    request: SweepConfig
+    plan: Resources
     records: tuple[TrialRecord, ...]
     state: State
     chosen: Chosen | None
@@ -92,8 +92,8 @@ class RunData:
     @cached_property
     def mean_frame_error(self) -> float | None:
         """The objective of a trainer that has learned nothing but the mean, where the trainer tells it."""
-        told = (number(report.get("mean_frame_error")) for record in self.records for report in record.reports)
-        return next((error for error in told if error is not None), None)
+        log = (number(report.get("mean_frame_error")) for record in self.records for report in record.reports)
+        return next((error for error in log if error is not None), None)
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -135,7 +135,7 @@ class RunData:
 def gather(folder: RunFolder, coordinates: Sequence[Coordinate] = ()) -> RunData:
     """The run in `folder`, whether it has ended or not; RequestError where it holds none or its records are damaged."""
     content = cast(Mapping[str, Any], read_sweep_yaml(folder))
-    request, plan = request_from_yaml(content, folder.path.parent, str(folder.sweep_yaml))
+    request, plan = sweep_config_from_yaml(content, folder.path.parent, str(folder.sweep_yaml))
     events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
     records = tuple(records_from_events(events))
     default = default_record(records)

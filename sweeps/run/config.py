@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
-from sweeps.run.resources import Plan, plan_from_mapping
+from sweeps.run.resources import Resources, resources_from_mapping
 from sweeps.search.asha import Rungs
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
@@ -25,7 +25,7 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors"
 
 
 @dataclass(frozen=True)
-class SweepRequest:
+class SweepConfig:
     """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them.
 
     `confirm_seeds` pairs of runs confirm the search's best against the default; 0: nothing is confirmed. `rivals`: the
@@ -80,10 +80,10 @@ class SweepRequest:
     def columns(self) -> list[str]:
         """The searched names: coordinates first where the search has its own, then the trainer's knobs."""
         ratios = list(self.space.ratios.pairs) if self.space.ratios is not None else []
-        return [*ratios, *self.space.knobs]
+        return [*ratios, *self.space.hyperparameters]
 
 
-def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
+def sweep_yaml(request: SweepConfig, plan: Resources) -> dict[str, object]:
     """The content of sweep.yaml."""
     rungs = Rungs(request.budget.epochs, request.budget.first_rung, ETA)
     return {
@@ -117,11 +117,11 @@ def sweep_yaml(request: SweepRequest, plan: Plan) -> dict[str, object]:
     }
 
 
-def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> tuple[SweepRequest, Plan]:
+def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str) -> tuple[SweepConfig, Resources]:
     """The request and the plan that sweep.yaml holds; RequestError names what is missing or wrong."""
     try:
         content = cast(Mapping[str, Any], given)
-        request = SweepRequest(
+        request = SweepConfig(
             name=str(content["name"]),
             output=output,
             space=space_from_mapping(content["space"], where),
@@ -139,14 +139,14 @@ def request_from_yaml(given: Mapping[str, object], output: Path, where: str) -> 
             storage=content.get("storage"),
             data_stored=content.get("data_stored"),
         )
-        return request, plan_from_mapping(content["plan"])
+        return request, resources_from_mapping(content["plan"])
     except KeyError as error:
         raise RequestError(f"{where}: has no {error.args[0]}; it was not written by a sweep") from error
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise RequestError(f"{where}: {error}; it was not written by a sweep") from error
 
 
-def raised(request: SweepRequest, trials: int | None, budget_seconds: float | None) -> SweepRequest:
+def raised(request: SweepConfig, trials: int | None, budget_seconds: float | None) -> SweepConfig:
     """The request with more trials or more time, for a resume."""
     if trials is not None and request.space.controls and trials != request.trials:
         raise RequestError(f"--trials {trials}: space {request.space.name} runs its own list of {request.trials}")

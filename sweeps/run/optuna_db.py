@@ -35,10 +35,10 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
         from optuna.distributions import CategoricalDistribution
 
         return {
-            knob: CategoricalDistribution(
-                [*dict.fromkeys(cast(Any, config.params.get(knob)) for config in space.trials)]
+            hyperparameter: CategoricalDistribution(
+                [*dict.fromkeys(cast(Any, config.params.get(hyperparameter)) for config in space.trials)]
             )
-            for knob in space.knobs
+            for hyperparameter in space.hyperparameters
         }
     return {parameter.name: _distribution(parameter) for parameter in space.searched}
 
@@ -46,7 +46,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
     """The searched parameters of a trial, in the coordinates that the search runs in."""
     known = {**record.params, **record.coordinates}
-    names = space.knobs if space.controls else [parameter.name for parameter in space.searched]
+    names = space.hyperparameters if space.controls else [parameter.name for parameter in space.searched]
     return {name: known[name] for name in names if name in known}
 
 

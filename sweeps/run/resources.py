@@ -30,7 +30,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Resources:
     """Trials side by side, threads and resources of each; stored with the run and used again by resume."""
 
     concurrent: int
@@ -60,10 +60,10 @@ class Plan:
         return asdict(self)
 
 
-def plan_from_mapping(given: Mapping[str, object]) -> Plan:
+def resources_from_mapping(given: Mapping[str, object]) -> Resources:
     """The plan that sweep.yaml holds."""
     try:
-        return Plan(**given)  # type: ignore[arg-type]
+        return Resources(**given)  # type: ignore[arg-type]
     except TypeError as error:
         raise RequestError(f"sweep.yaml, plan: {error}") from error
 
@@ -80,14 +80,14 @@ def impossible_shares(concurrent: int | None, cpus_per_trial: float | None, gpus
     return problems
 
 
-def make_plan(
+def plan_resources(
     machine: Machine,
     trials: int,
     *,
     concurrent: int | None = None,
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
-) -> Plan:
+) -> Resources:
     """As many trials as the machine has cores (or GPUs) for; RequestError where what was asked for does not fit."""
     problems = impossible_shares(concurrent, cpus_per_trial, gpus_per_trial)
     if cpus_per_trial is not None and cpus_per_trial > machine.cores:
@@ -107,7 +107,7 @@ def make_plan(
         concurrent = max(min(room, trials, machine.memory_bytes // TRIAL_BYTES), 1)
     threads = max(int(cpus_per_trial) if cpus_per_trial else machine.cores // concurrent, 1)
     cpus = min(cpus_per_trial or threads, machine.cores / concurrent)
-    return Plan(concurrent, threads, cpus, gpus_each, machine.cores, machine.gpus)
+    return Resources(concurrent, threads, cpus, gpus_each, machine.cores, machine.gpus)
 
 
 def this_machine() -> Machine:

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import Judgement, judgement, recommended
+from sweeps.confirm.comparison import Comparison, judgement, recommended
 from sweeps.confirm.verdict import Verdict
-from sweeps.run.config import SweepRequest, request_from_yaml
+from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.search.asha import RungCorrelation
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
@@ -24,8 +24,8 @@ class Run:
     """A run, whether it has ended or not."""
 
     folder: RunFolder
-    request: SweepRequest
-    plan: Plan
+    request: SweepConfig
+    plan: Resources
     events: Sequence[Event]
     records: Sequence[TrialRecord]
 
@@ -35,7 +35,7 @@ class Run:
         return best_record(self.records)
 
     @cached_property
-    def judgement(self) -> Judgement | None:
+    def judgement(self) -> Comparison | None:
         """Finalist against default; None where no seed has confirmed anything yet."""
         return judgement(self.records)
 
@@ -67,7 +67,7 @@ class SweepResult:
     seconds: float
     correlation: RungCorrelation
     notes: Sequence[str] = ()
-    judgement: Judgement | None = None
+    judgement: Comparison | None = None
     address: str | None = None
     """Of the Ray cluster that it ran on"""
 
@@ -85,7 +85,7 @@ def read_run(path: Path) -> Run:
     folder = RunFolder(path)
     if not folder.exists:
         raise RequestError(f"{path}: holds no run (there is no sweep.yaml)")
-    request, plan = request_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
+    request, plan = sweep_config_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
     events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
     return Run(folder, request, plan, events, records_from_events(events))
 

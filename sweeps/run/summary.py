@@ -11,7 +11,7 @@ from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
 from sweeps.common.program import command
 from sweeps.confirm.confirmation import RIVAL, confirms
-from sweeps.confirm.secondary_metrics import JudgedFigure
+from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.run.summary_text import STATUSES_FA, line, words
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.search.asha import RungCorrelation
@@ -91,7 +91,7 @@ def _rival(record: TrialRecord, lang: str) -> str:
     return words(lang)["rival_is"].format(**about)
 
 
-def _figure(figure: JudgedFigure, lang: str) -> str:
+def _figure(figure: SecondaryMetric, lang: str) -> str:
     say = words(lang)
     known = figure.low is not None and figure.high is not None
     return say["figure"].format(

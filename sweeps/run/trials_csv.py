@@ -12,7 +12,7 @@ from pathlib import Path
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
 from sweeps.confirm.convergence_columns import convergence_columns
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.trials.record import Event, TrialRecord, reference_record
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
@@ -145,8 +145,8 @@ def _defaults(records: Sequence[TrialRecord]) -> Iterator[TrialRecord | None]:
 
 
 def _convergence(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
-    reference = None if default is None else curve_of(default)
-    return {**convergence_columns(curve_of(record), reference, _mean_frame_error(default))}
+    reference = None if default is None else learning_curve(default)
+    return {**convergence_columns(learning_curve(record), reference, _mean_frame_error(default))}
 
 
 def _mean_frame_error(record: TrialRecord | None) -> float | None:

@@ -28,7 +28,7 @@ from sweeps.trials.objective import OBJECTIVE
 from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
-    from sweeps.search.gaussian_process import Observations, Surrogate
+    from sweeps.search.gaussian_process import GaussianProcess, Observations
 
 FEWEST_FULL_LENGTH = 4
 TOLD_AT_MOST = 64  # a Gaussian process costs the cube of its trials
@@ -64,10 +64,10 @@ def suggest(
         return None
     from sweeps.search.gaussian_process import fit
 
-    told = _told(records, curves)
-    known = observations(space, told)
+    log = _told(records, curves)
+    known = observations(space, log)
     fitted = fit(known)
-    running = points_of(space, [record for record in told if record.status is None])
+    running = points_of(space, [record for record in log if record.status is None])
     ends = known.points[known.levels == 0]
     chance = np.random.default_rng([seed, number])
     tried = {record.identity for record in records}
@@ -95,10 +95,10 @@ def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
         point = _point(space, record)
         if point is None:
             continue
-        told = {END: ends[record.trial_id]} if record.trial_id in ends else {}
+        log = {END: ends[record.trial_id]} if record.trial_id in ends else {}
         if record.status not in ("diverged", "failed"):
-            told |= {level: sign * value for level, value in _rung_values(record, rungs).items()}
-        for level, value in told.items():
+            log |= {level: sign * value for level, value in _rung_values(record, rungs).items()}
+        for level, value in log.items():
             points.append(point)
             levels.append(level)
             values.append(value)
@@ -141,7 +141,7 @@ def _told(records: Sequence[TrialRecord], curves: FullLengthCurves) -> Sequence[
 
 
 def best_candidates(
-    space: Space, limits: Limits, fitted: Surrogate, known: np.ndarray, chance: np.random.Generator
+    space: Space, limits: Limits, fitted: GaussianProcess, known: np.ndarray, chance: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Points of the unit cube over the searched parameters, the most promising first."""
     candidates, best = first_candidates(space, fitted, known, chance)
@@ -153,7 +153,7 @@ def best_candidates(
 
 
 def first_candidates(
-    space: Space, fitted: Surrogate, known: np.ndarray, chance: np.random.Generator
+    space: Space, fitted: GaussianProcess, known: np.ndarray, chance: np.random.Generator
 ) -> tuple[np.ndarray, float]:
     """Points all over the unit cube and around the best of the `known`, and the best end expected of these."""
     expected = fitted.ends(known)[0]
@@ -163,7 +163,7 @@ def first_candidates(
 
 
 def most_promising(
-    space: Space, limits: Limits, fitted: Surrogate, candidates: np.ndarray, best: float, count: int = KEPT
+    space: Space, limits: Limits, fitted: GaussianProcess, candidates: np.ndarray, best: float, count: int = KEPT
 ) -> np.ndarray:
     """The feasible candidates with the largest expected improvement on `best`, the largest first."""
     if space.ratios is not None:

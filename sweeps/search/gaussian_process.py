@@ -75,7 +75,7 @@ class Scales:
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class GaussianProcess:
     """A fitted process; its observations are standardised by level, `mean` and `scale` are those of the ends."""
 
     given: Observations
@@ -106,7 +106,7 @@ class Surrogate:
         """The variance of an end's noise, in the objective's own units."""
         return (float(self.scales.noise_variance[END]) + JITTER) * self.scale**2
 
-    def believing(self, points: np.ndarray) -> Surrogate:
+    def believing(self, points: np.ndarray) -> GaussianProcess:
         """The process as if it had seen the ends that it expects at `points` (of trials that still run)."""
         if not len(points):
             return self
@@ -122,7 +122,7 @@ class Surrogate:
         return _root(self.scales, self.given)
 
 
-def fit(given: Observations) -> Surrogate:
+def fit(given: Observations) -> GaussianProcess:
     """The process whose parameters are most probable after `given`, which holds at least one end."""
     means, spreads = _standards(given)
     standard = replace(given, values=(given.values - means[given.levels]) / spreads[given.levels])
@@ -141,7 +141,7 @@ def fit(given: Observations) -> Surrogate:
         bounds=list(zip(low, high, strict=True)),
         options={"maxfun": MOST_EVALUATIONS},
     ).x
-    return Surrogate(standard, Scales.from_flat(found, dimensions), float(means[END]), float(spreads[END]))
+    return GaussianProcess(standard, Scales.from_flat(found, dimensions), float(means[END]), float(spreads[END]))
 
 
 def _improbability(scales: Scales, given: Observations, squares: np.ndarray) -> tuple[float, np.ndarray]:

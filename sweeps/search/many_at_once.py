@@ -26,7 +26,7 @@ from sweeps.search.acquisition import (
     observations,
     points_of,
 )
-from sweeps.search.gaussian_process import Surrogate, fit
+from sweeps.search.gaussian_process import GaussianProcess, fit
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
@@ -53,7 +53,7 @@ def suggest_several(
     if len(curves) < FEWEST_FULL_LENGTH:
         return []
     running = [record for record in records if record.status is None]
-    known = observations(space, told(records, curves))
+    known = observations(space, log(records, curves))
     fitted = fit(known)
     ends = known.points[known.levels == 0]
     points = points_of(space, running)
@@ -67,7 +67,7 @@ def suggest_several(
     return _one_after_another(space, limits, believing, pool, least, records, plan_size(len(running)))
 
 
-def told(records: Sequence[TrialRecord], curves: FullLengthCurves) -> list[TrialRecord]:
+def log(records: Sequence[TrialRecord], curves: FullLengthCurves) -> list[TrialRecord]:
     """The best ends, a spread over the other trials that have ended, and the best of those that run and came to a
     rung: as many of each."""
     each = TOLD_AT_MOST // 2
@@ -86,7 +86,7 @@ def _runs_past_a_rung(record: TrialRecord) -> bool:
     return record.status is None and bool(record.rungs)
 
 
-def _most_in_the_way(fitted: Surrogate, running: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _most_in_the_way(fitted: GaussianProcess, running: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Which of the running trials the model has to believe in: those beside which another one would promise most."""
     if len(running) <= BELIEVED_AT_MOST:
         return np.arange(len(running))
@@ -97,7 +97,7 @@ def _most_in_the_way(fitted: Surrogate, running: np.ndarray, ends: np.ndarray) -
 def _one_after_another(
     space: Space,
     limits: Limits,
-    fitted: Surrogate,
+    fitted: GaussianProcess,
     pool: np.ndarray,
     least: float,
     records: Sequence[TrialRecord],

@@ -34,7 +34,7 @@ class Proposal:
     origin: str
 
 
-class Proposer:
+class Sampler:
     """Proposes a trial from its number and the records before it, always of one journal: the same sweep proposes the
     same, resumed or not. Only what a sweep of very many trials at once had planned when it ended is planned anew."""
 

@@ -32,22 +32,22 @@ class Ratios:
             for top, bottom in self.pairs.values():
                 if {top, bottom} & reached:
                     reached |= {top, bottom}
-        knobs = self.knobs
-        if len(knobs) != len(self.pairs) + 1 or reached != set(knobs):
+        hyperparameters = self.hyperparameters
+        if len(hyperparameters) != len(self.pairs) + 1 or reached != set(hyperparameters):
             raise RequestError(
                 f"ratios: {len(self.pairs)} ratios must tie {len(self.pairs) + 1} knobs to {self.scale_knob}, "
-                f"each exactly once; they tie {', '.join(knobs)}"
+                f"each exactly once; they tie {', '.join(hyperparameters)}"
             )
 
     @property
-    def knobs(self) -> list[str]:
+    def hyperparameters(self) -> list[str]:
         """The trainer's parameters that the ratios stand for."""
-        return sorted({knob for pair in self.pairs.values() for knob in pair} | {self.scale_knob})
+        return sorted({hyperparameter for pair in self.pairs.values() for hyperparameter in pair} | {self.scale_knob})
 
     def multiples(self, values: Mapping[str, float]) -> dict[str, float]:
         """Each knob as a multiple of the scale knob."""
         known = {self.scale_knob: 1.0}
-        while len(known) < len(self.knobs):
+        while len(known) < len(self.hyperparameters):
             for name, (top, bottom) in self.pairs.items():
                 if top in known and bottom not in known:
                     known[bottom] = known[top] / values[name]
@@ -58,8 +58,8 @@ class Ratios:
     def scale_range(self, values: Mapping[str, float], limits: Limits) -> tuple[float, float]:
         """The least and the greatest scale that keep every knob inside its limits; empty where the first is greater."""
         low, high = 0.0, math.inf
-        for knob, multiple in self.multiples(values).items():
-            limit = limits.by_name.get(knob)
+        for hyperparameter, multiple in self.multiples(values).items():
+            limit = limits.by_name.get(hyperparameter)
             if limit is not None:
                 low, high = max(low, limit.min / multiple), min(high, limit.max / multiple)
         return low, high
@@ -86,12 +86,12 @@ class Ratios:
         """The trainer's knobs for feasible ratios, readable and inside their limits."""
         low, high = self.scale_range(values, limits)
         scale = min(max(self.scale_value, low), high)
-        knobs = {}
-        for knob, multiple in self.multiples(values).items():
-            limit = limits.by_name.get(knob)
+        hyperparameters = {}
+        for hyperparameter, multiple in self.multiples(values).items():
+            limit = limits.by_name.get(hyperparameter)
             value = significant(scale * multiple)
-            knobs[knob] = value if limit is None else min(max(value, limit.min), limit.max)
-        return knobs
+            hyperparameters[hyperparameter] = value if limit is None else min(max(value, limit.min), limit.max)
+        return hyperparameters
 
 
 def _between(start: Mapping[str, float], end: Mapping[str, float], share: float) -> dict[str, float]:

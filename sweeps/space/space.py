@@ -39,13 +39,13 @@ class Space:
         return tuple(parameter for parameter in self.parameters if parameter.searched)
 
     @property
-    def knobs(self) -> list[str]:
+    def hyperparameters(self) -> list[str]:
         """The trainer's parameter names that the space sets, in order."""
         names: dict[str, None] = {}
         for config in self.trials:
             names |= dict.fromkeys(config.params)
         if self.ratios is not None:
-            names |= dict.fromkeys(self.ratios.knobs)
+            names |= dict.fromkeys(self.ratios.hyperparameters)
         names |= {parameter.name: None for parameter in self.parameters if not self._is_ratio(parameter)}
         return list(names)
 
@@ -80,9 +80,9 @@ class Space:
         defaults = {p.name: cast(float, p.default) for p in self.parameters if self._is_ratio(p)}
         inside = self.ratios.inside(ratios, defaults, limits)
         rest = {name: value for name, value in values.items() if name not in ratios}
-        knobs: dict[str, object] = dict(self.ratios.to_knobs(inside, limits))
+        hyperparameters: dict[str, object] = dict(self.ratios.to_knobs(inside, limits))
         rounded = {p.name: p.rounded(inside[p.name]) for p in self.parameters if self._is_ratio(p)}
-        return Configuration(knobs | rest, coordinates=rounded)
+        return Configuration(hyperparameters | rest, coordinates=rounded)
 
     def _is_ratio(self, parameter: Parameter) -> bool:
         return self.ratios is not None and parameter.name in self.ratios.pairs
@@ -132,7 +132,9 @@ def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
     names = [parameter.name for parameter in parameters]
     problems += [f"set: {name} is searched already" for name in fixed if name in names]
     if ratios is not None:
-        problems += [f"{name}: is set by the ratios already" for name in [*names, *fixed] if name in ratios.knobs]
+        problems += [
+            f"{name}: is set by the ratios already" for name in [*names, *fixed] if name in ratios.hyperparameters
+        ]
     if problems:
         raise RequestError(f"{where}: " + "; ".join(problems))
     return Space(
@@ -225,16 +227,20 @@ def _ratios(given: object, scale: object, parameters: list[Parameter], problems:
             problems.append(f"ratios: {name!r} must be log_uniform_values or uniform, not {parameter.distribution}")
         elif not isinstance(parameter.min, (int, float)) or parameter.min <= 0:
             problems.append(f"ratios: {name!r} needs min above 0")
-    knob, value = next(iter(scale.items()))
+    hyperparameter, value = next(iter(scale.items()))
     try:
-        return Ratios({str(name): (pair[0], pair[1]) for name, pair in given.items()}, str(knob), float(value))
+        return Ratios(
+            {str(name): (pair[0], pair[1]) for name, pair in given.items()}, str(hyperparameter), float(value)
+        )
     except RequestError as error:
         problems.append(str(error))
         return None
 
 
 def _is_pair(given: object) -> bool:
-    return isinstance(given, list) and len(given) == 2 and all(isinstance(knob, str) for knob in given)
+    return (
+        isinstance(given, list) and len(given) == 2 and all(isinstance(hyperparameter, str) for hyperparameter in given)
+    )
 
 
 def _kind(given: object) -> str:

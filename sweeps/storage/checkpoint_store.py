@@ -14,7 +14,7 @@ from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, s
 from sweeps.storage.object_store import Storage
 
 
-class CheckpointShelf(Protocol):
+class CheckpointStore(Protocol):
     """A trial's last checkpoint, which it goes on from, and its best one, which may become the answer.
 
     OSError where something cannot be written; loading raises FileNotFoundError or UnreadableCheckpointError.
@@ -43,10 +43,10 @@ class CheckpointShelf(Protocol):
         """Remove what workers that were killed left behind; for when no worker runs."""
 
 
-def shelf_at(place: str) -> CheckpointShelf:
+def checkpoint_store_at(place: str) -> CheckpointStore:
     """The shelf that a worker is told of: a folder's path, or URI#FOLDER of a storage."""
     uri, separator, folder = place.partition("#")
-    return StoredShelf(_storage(uri), folder) if separator else LocalShelf(Path(place))
+    return RemoteCheckpointStore(_storage(uri), folder) if separator else LocalCheckpointStore(Path(place))
 
 
 @lru_cache(maxsize=4)
@@ -55,7 +55,7 @@ def _storage(uri: str) -> Storage:
     return Storage(uri)
 
 
-class LocalShelf:
+class LocalCheckpointStore:
     """A folder a trial."""
 
     def __init__(self, folder: Path) -> None:
@@ -105,7 +105,7 @@ class LocalShelf:
             half_written.unlink(missing_ok=True)
 
 
-class StoredShelf:
+class RemoteCheckpointStore:
     """Objects of a storage, written and read through a temporary file of this node."""
 
     def __init__(self, storage: Storage, folder: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
-from sweeps.run.config import SweepRequest
-from sweeps.run.resources import Plan
+from sweeps.run.config import SweepConfig
+from sweeps.run.resources import Resources
 from sweeps.storage.retention import KEPT
 from sweeps.trainer import Trainer
 
@@ -38,7 +38,7 @@ class DiskUse:
         )
 
 
-def disk_estimate(request: SweepRequest, plan: Plan, state_bytes: int | None) -> DiskUse:
+def disk_estimate(request: SweepConfig, plan: Resources, state_bytes: int | None) -> DiskUse:
     """The most that the sweep's folder may hold at any moment, from the size of one checkpoint."""
     confirming = CANDIDATES * SELECTION_SEEDS + 2 * request.confirm_seeds if request.confirm_seeds else 0
     trials = request.trials + confirming

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 
 from sweeps.common.errors import SweepFailed
 from sweeps.run.folder import RunFolder
-from sweeps.storage.remote_journal import StoredJournal
-from sweeps.storage.remote_run import StoredRun
+from sweeps.storage.remote_journal import RemoteJournal
+from sweeps.storage.remote_run import RemoteRun
 
 INTERRUPTED_FLUSH_SECONDS = 60.0
 
 
 @contextmanager
 def mirrored(
-    stored: StoredRun | None, folder: RunFolder, interrupted: Callable[[], bool], told: Callable[[str], None]
+    stored: RemoteRun | None, folder: RunFolder, interrupted: Callable[[], bool], log: Callable[[str], None]
 ) -> Iterator[Callable[[bytes], None]]:
     """What hears each line of the journal: the storage, brought up to this machine's folder first.
 
@@ -28,17 +28,17 @@ def mirrored(
     journal = stored.begin(folder)
     try:
         yield journal.add
-        _close(stored, journal, folder, interrupted(), told)
+        _close(stored, journal, folder, interrupted(), log)
     finally:
         journal.close()
 
 
 def _close(
-    stored: StoredRun, journal: StoredJournal, folder: RunFolder, interrupted: bool, told: Callable[[str], None]
+    stored: RemoteRun, journal: RemoteJournal, folder: RunFolder, interrupted: bool, log: Callable[[str], None]
 ) -> None:
     try:
         journal.flush(INTERRUPTED_FLUSH_SECONDS if interrupted else None)
         if not interrupted:
             stored.put_files(folder)
     except SweepFailed as error:
-        told(str(error))
+        log(str(error))

@@ -41,13 +41,13 @@ class Storage:
     """
 
     def __init__(
-        self, uri: str, patience: float = PATIENCE_SECONDS, told: Callable[[str], None] = lambda note: None
+        self, uri: str, patience: float = PATIENCE_SECONDS, log: Callable[[str], None] = lambda note: None
     ) -> None:
         from pyarrow import ArrowInvalid, fs
 
         self.uri = uri
         self._patience = patience
-        self._told = told
+        self._told = log
         try:
             filesystem, root = _retried(lambda: fs.FileSystem.from_uri(_tuned(uri)), patience, lambda error: None)
         except (ArrowInvalid, OSError, ValueError) as error:
@@ -152,15 +152,15 @@ class Storage:
             stream.write(content)
 
     def _tried(self, action: Callable[[], Value]) -> Value:
-        told = False
+        log = False
 
         def waits(error: Exception) -> None:
-            nonlocal told
-            if not told:
+            nonlocal log
+            if not log:
                 self._told(
                     f"{self.uri} does not answer ({_reason(error)}); waiting up to {self._patience / 60:.0f} min"
                 )
-            told = True
+            log = True
 
         return _retried(action, self._patience, waits)
 
@@ -185,7 +185,7 @@ def storage_uri(given: str) -> str:
     return given
 
 
-def opened(uri: str, patience: float = PATIENCE_SECONDS, told: Callable[[str], None] = lambda note: None) -> Storage:
+def opened(uri: str, patience: float = PATIENCE_SECONDS, log: Callable[[str], None] = lambda note: None) -> Storage:
     """The storage, after something was written there and read back; RequestError where that fails."""
     probe = f".probe-{os.getpid()}-{random.getrandbits(32):08x}"
     trying = Storage(uri, patience=PROBE_SECONDS)
@@ -197,7 +197,7 @@ def opened(uri: str, patience: float = PATIENCE_SECONDS, told: Callable[[str], N
         raise RequestError(f"--storage {uri}: cannot be written and read: {_reason(error)}") from error
     if not same:
         raise RequestError(f"--storage {uri}: gives back something else than what was written")
-    return Storage(uri, patience, told)
+    return Storage(uri, patience, log)
 
 
 def _replace(path: Path, content: Any) -> None:

@@ -74,7 +74,7 @@ def read_chain(storage: Storage, folder: str) -> Chain:
         return Chain(b"".join(readers.map(storage.get, wanted)), *end)
 
 
-class StoredJournal:
+class RemoteJournal:
     """This process's session: lines are taken at once and written, in order and in groups, by a thread of its own.
 
     An event is in the storage a second or so after it is on this machine's disk. What a power cut takes of that is made

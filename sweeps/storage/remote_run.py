@@ -12,12 +12,12 @@ from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder, check_name
 from sweeps.storage.checkpoint import BEST, LAST
 from sweeps.storage.object_store import Storage, StorageUnreachable, opened, storage_uri
-from sweeps.storage.remote_journal import StoredJournal, read_chain
+from sweeps.storage.remote_journal import RemoteJournal, read_chain
 
 SETTINGS = "sweep.yaml"
 
 
-class StoredRun:
+class RemoteRun:
     """The objects of one run: settings, journal, checkpoints, and in the end the files for people."""
 
     def __init__(self, storage: Storage, name: str) -> None:
@@ -32,16 +32,16 @@ class StoredRun:
 
     @property
     def checkpoints(self) -> str:
-        """As `shelf_at` takes it."""
+        """As `checkpoint_store_at` takes it."""
         return f"{self.storage.uri}#{self.name}/checkpoints"
 
-    def begin(self, folder: RunFolder) -> StoredJournal:
+    def begin(self, folder: RunFolder) -> RemoteJournal:
         """Go on with the journal from what this machine's folder holds; RequestError where the two do not agree."""
         here = _whole_lines(folder)
         chain = read_chain(self.storage, self._journal)
         if not here.startswith(chain.content):
             raise RequestError(_split(self, folder))
-        journal = StoredJournal(self.storage, self._journal, chain)
+        journal = RemoteJournal(self.storage, self._journal, chain)
         if missing := here[len(chain.content) :]:
             journal.add(missing)
         return journal
@@ -70,7 +70,7 @@ class StoredRun:
         run, or `output` holds another one of that name."""
         folder = RunFolder(output / check_name(self.name))
         if not self.exists:
-            close = get_close_matches(self.name, stored_runs(self.storage), n=1)
+            close = get_close_matches(self.name, remote_runs(self.storage), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             if folder.exists:
                 hint = f"; {folder.path} has its records and can go on in another --storage"
@@ -115,22 +115,22 @@ class StoredRun:
             ) from error
 
 
-def stored_runs(storage: Storage) -> list[str]:
+def remote_runs(storage: Storage) -> list[str]:
     """The names of the runs in a storage, the newest last."""
     found = [(seconds, name.split("/")[0]) for name, seconds in storage.found("") if name.count("/") == 1]
     settings = {name for name in storage.names("") if name.endswith(f"/{SETTINGS}")}
     return [name for _, name in sorted(found) if f"{name}/{SETTINGS}" in settings]
 
 
-def stored_run(uri: str, name: str, told: Callable[[str], None] = lambda note: None) -> StoredRun:
+def remote_run(uri: str, name: str, log: Callable[[str], None] = lambda note: None) -> RemoteRun:
     """The place of a run, whether it is taken or not; RequestError where the storage cannot be used."""
-    return StoredRun(opened(storage_uri(uri), told=told), check_name(name))
+    return RemoteRun(opened(storage_uri(uri), log=log), check_name(name))
 
 
 def holds(uri: str, name: str) -> bool:
     """Whether a run of that name lies in a storage; RequestError where nobody can tell."""
     try:
-        return StoredRun(Storage(storage_uri(uri), patience=30.0), check_name(name)).exists
+        return RemoteRun(Storage(storage_uri(uri), patience=30.0), check_name(name)).exists
     except StorageUnreachable as error:
         raise RequestError(f"--storage {uri}: {error}") from error
 
@@ -140,11 +140,11 @@ def fetched(uri: str, name: str | None, output: Path) -> RunFolder:
     storage = Storage(storage_uri(uri), patience=30.0)
     try:
         if name is None:
-            known = stored_runs(storage)
+            known = remote_runs(storage)
             if not known:
                 raise RequestError(f"--storage {uri}: there is no run here yet")
             name = known[-1]
-        return StoredRun(storage, check_name(name)).fetch(output)
+        return RemoteRun(storage, check_name(name)).fetch(output)
     except StorageUnreachable as error:
         raise RequestError(f"--storage {uri}: {error}") from error
 
@@ -158,7 +158,7 @@ def _whole_lines(folder: RunFolder) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
-def _split(run: StoredRun, folder: RunFolder) -> str:
+def _split(run: RemoteRun, folder: RunFolder) -> str:
     return (
         f"{folder.trials_jsonl}: tells another story than {run.storage.uri}/{run.name}: both were gone on with; "
         "move one of them away"

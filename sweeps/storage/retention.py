@@ -12,14 +12,14 @@ from typing import Any, Literal
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.run.folder import RunFolder
 from sweeps.storage.checkpoint import UnreadableCheckpointError
-from sweeps.storage.checkpoint_store import CheckpointShelf
+from sweeps.storage.checkpoint_store import CheckpointStore
 from sweeps.trainer import Trainer
 from sweeps.trials.record import TrialRecord
 
 KEPT = 3
 
 
-def tidy_checkpoints(shelf: CheckpointShelf, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
+def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
     """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
     config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything."""
     records = list(records)
@@ -27,7 +27,7 @@ def tidy_checkpoints(shelf: CheckpointShelf, records: Iterable[TrialRecord], end
         (record for record in records if record.status is not None and record.recommendable),
         key=lambda record: (record.objective or 0.0, record.trial_id),
     )
-    shelf.drop_last(ended.trial_id)
+    checkpoint_store.drop_last(ended.trial_id)
     firsts: dict[str | None, TrialRecord] = {}
     for record in sorted(records, key=lambda record: record.seed):
         if record.origin == CONFIRMATION:
@@ -35,8 +35,8 @@ def tidy_checkpoints(shelf: CheckpointShelf, records: Iterable[TrialRecord], end
     defaults = [record for record in records if record.origin == "default"]
     kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values(), *defaults)}
     over = {record.trial_id for record in records if record.status not in (None, "budget")} - kept
-    for trial_id in shelf.trials() & over:
-        shelf.drop(trial_id)
+    for trial_id in checkpoint_store.trials() & over:
+        checkpoint_store.drop(trial_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Beside:
 
 def export_best(
     folder: RunFolder,
-    shelf: CheckpointShelf,
+    checkpoint_store: CheckpointStore,
     best: TrialRecord,
     trainer_class: type[Trainer],
     params: Mapping[str, object],
@@ -63,9 +63,9 @@ def export_best(
     Where its weights are gone, the first of the `same_config` runs that has some takes its place. `beside` may add what
     its trainer's `export_beside` writes to compare with.
     """
-    best = next((one for one in (best, *same_config) if shelf.has_best(one.trial_id)), best)
+    best = next((one for one in (best, *same_config) if checkpoint_store.has_best(one.trial_id)), best)
     try:
-        checkpoint = shelf.load_best(best.trial_id)
+        checkpoint = checkpoint_store.load_best(best.trial_id)
     except (OSError, UnreadableCheckpointError) as error:
         return f"best/ could not be written: {error}"
     trainer = trainer_class(params, data, best.seed)
@@ -79,7 +79,7 @@ def export_best(
     try:
         export(Path(temporary))
         if beside is not None:
-            _export_beside(shelf, beside, trainer_class, data, temporary)
+            _export_beside(checkpoint_store, beside, trainer_class, data, temporary)
         shutil.rmtree(folder.best, ignore_errors=True)
         temporary.rename(folder.best)
     finally:
@@ -87,12 +87,14 @@ def export_best(
     return None
 
 
-def _export_beside(shelf: CheckpointShelf, beside: Beside, trainer_class: Any, data: str, target: Path) -> None:
+def _export_beside(
+    checkpoint_store: CheckpointStore, beside: Beside, trainer_class: Any, data: str, target: Path
+) -> None:
     """Let that trial's weights add to best/, where they are there and the trainer knows how."""
     if not hasattr(trainer_class, "export_beside"):
         return
     try:
-        checkpoint = shelf.load_best(beside.record.trial_id)
+        checkpoint = checkpoint_store.load_best(beside.record.trial_id)
     except (OSError, UnreadableCheckpointError):
         return
     trainer = trainer_class(beside.params, data, beside.record.seed)

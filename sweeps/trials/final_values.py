@@ -120,8 +120,8 @@ def _noise(table: np.ndarray) -> dict[int, float]:
     last = _last(table).max(initial=0)
     by_epoch = np.ascontiguousarray(table.T)
     bends = (by_epoch[2:] - 2 * by_epoch[1:-1] + by_epoch[:-2]) / math.sqrt(6)
-    told = [bend[np.isfinite(bend)] for bend in bends]
-    noise = {epoch: _spread(bend) for epoch, bend in enumerate(told, 1) if len(bend) >= FEWEST_CURVES}
+    log = [bend[np.isfinite(bend)] for bend in bends]
+    noise = {epoch: _spread(bend) for epoch, bend in enumerate(log, 1) if len(bend) >= FEWEST_CURVES}
     for edge, neighbour in ((1, 2), (last, last - 1)):
         if neighbour in noise:
             noise.setdefault(edge, noise[neighbour])
@@ -130,8 +130,8 @@ def _noise(table: np.ndarray) -> dict[int, float]:
 
 def _last(table: np.ndarray) -> np.ndarray:
     """The last epoch that each curve tells of, [curves]; 0 for one without values."""
-    told: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
-    return told
+    log: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
+    return log
 
 
 def _spread(values: np.ndarray) -> float:

@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from sweeps.backend.environment import Place, fetched_first, place_of, plan_again, plan_at, with_stored_data
+from sweeps.backend.environment import Environment, environment_of, fetched_first, plan_again, plan_at, with_stored_data
 from sweeps.common.errors import RequestError
 from sweeps.confirm.confirmation import confirmation_of
 from sweeps.confirm.decision import PLANNED_LOOKS
 from sweeps.confirm.verdict import Verdict
-from sweeps.run.config import SweepRequest, raised, sweep_yaml
+from sweeps.run.config import SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
 from sweeps.space.space import check_limits
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
-from sweeps.tuner.callbacks import Surroundings, SurroundingsGiven
+from sweeps.tuner.callbacks import CallbackOptions, Callbacks
 from sweeps.tuner.output_files import rewrite_files
 from sweeps.tuner.tuner import Session
 
@@ -32,7 +32,7 @@ __all__ = [
     "SweepResult",
     "check",
     "confirm",
-    "place_of",
+    "environment_of",
     "plan_at",
     "plan_for",
     "read_run",
@@ -42,12 +42,12 @@ __all__ = [
 ]
 
 
-def plan_for(request: SweepRequest) -> Plan:
+def plan_for(request: SweepConfig) -> Resources:
     """How the sweep would use this machine."""
-    return plan_at(Place(), request)
+    return plan_at(Environment(), request)
 
 
-def check(request: SweepRequest) -> type[Trainer]:
+def check(request: SweepConfig) -> type[Trainer]:
     """The trainer's class, after everything that can be wrong with a request was looked at."""
     check_limits(
         request.space, {**request.space.fixed, **request.set_params}, request.limits, allow_unsafe=request.allow_unsafe
@@ -67,7 +67,7 @@ def check(request: SweepRequest) -> type[Trainer]:
         raise RequestError(f"--rivals: trainer {request.trainer} names no methods that need no sweep")
     known = known_params(trainer)
     if known is not None:
-        where = dict.fromkeys(request.space.knobs, f"space {request.space.name}")
+        where = dict.fromkeys(request.space.hyperparameters, f"space {request.space.name}")
         where |= dict.fromkeys(request.space.fixed, f"space {request.space.name}, set")
         where |= dict.fromkeys(request.set_params, "--set")
         problems = unknown_params(where, known)
@@ -76,7 +76,7 @@ def check(request: SweepRequest) -> type[Trainer]:
     return trainer
 
 
-def unused(place: Place, request: SweepRequest) -> RunFolder:
+def unused(place: Environment, request: SweepConfig) -> RunFolder:
     """The folder that the run would get; RequestError where it, or the storage, holds a run of that name."""
     if place.stored is not None and place.stored.exists:
         raise RequestError(
@@ -87,18 +87,18 @@ def unused(place: Place, request: SweepRequest) -> RunFolder:
 
 
 def run(
-    request: SweepRequest,
+    request: SweepConfig,
     *,
-    place: Place | None = None,
-    plan: Plan | None = None,
-    **outside: Unpack[SurroundingsGiven],
+    place: Environment | None = None,
+    plan: Resources | None = None,
+    **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
     anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
-    surroundings = Surroundings(**outside)
+    surroundings = Callbacks(**outside)
     note = surroundings.display.note
-    with place_of(request, note) if place is None else contextlib.nullcontext(place) as place:
+    with environment_of(request, note) if place is None else contextlib.nullcontext(place) as place:
         plan = plan_at(place, request) if plan is None else plan
         unused(place, request)
         folder = new_run(request.output, request.name)
@@ -115,7 +115,7 @@ def resume(
     budget_seconds: float | None = None,
     address: str | None = None,
     storage: str | None = None,
-    **outside: Unpack[SurroundingsGiven],
+    **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised.
 
@@ -131,8 +131,8 @@ def resume(
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
     trainer = check(request)
-    surroundings = Surroundings(**outside)
-    with place_of(request, surroundings.display.note) as place, folder.locked():
+    surroundings = Callbacks(**outside)
+    with environment_of(request, surroundings.display.note) as place, folder.locked():
         request = _moved_in(place, found, request, trainer)
         changed = {"trials": request.trials, "budget_seconds": request.budget.seconds}
         plan = _go_on_with(folder, found, request, place, changed)
@@ -147,7 +147,7 @@ def confirm(
     budget_seconds: float | None = None,
     address: str | None = None,
     storage: str | None = None,
-    **outside: Unpack[SurroundingsGiven],
+    **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs), and beside it
     the methods that need no sweep where `with_rivals` asks for them, or the sweep did.
@@ -173,8 +173,8 @@ def confirm(
         storage=storage_of(request, storage),
     )
     trainer = check(request)
-    surroundings = Surroundings(**outside)
-    with place_of(request, surroundings.display.note) as place, folder.locked():
+    surroundings = Callbacks(**outside)
+    with environment_of(request, surroundings.display.note) as place, folder.locked():
         request = _moved_in(place, found, request, trainer)
         changed = {"confirm_seeds": request.confirm_seeds, "rivals": request.rivals}
         plan = _go_on_with(folder, found, request, place, changed)
@@ -184,12 +184,12 @@ def confirm(
         return session.run("sweep_resumed")
 
 
-def storage_of(request: SweepRequest, given: str | None) -> str | None:
+def storage_of(request: SweepConfig, given: str | None) -> str | None:
     """The storage that a run goes on with: the given one, or the one it has."""
     return request.storage if given is None else storage_uri(given)
 
 
-def _moved_in(place: Place, found: Run, request: SweepRequest, trainer: type[Trainer]) -> SweepRequest:
+def _moved_in(place: Environment, found: Run, request: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
     """A run that goes on with a storage it did not have brings its checkpoints there, and its data."""
     if place.stored is None:
         return request
@@ -199,8 +199,8 @@ def _moved_in(place: Place, found: Run, request: SweepRequest, trainer: type[Tra
 
 
 def _go_on_with(
-    folder: RunFolder, found: Run, request: SweepRequest, place: Place, changed: Mapping[str, object]
-) -> Plan:
+    folder: RunFolder, found: Run, request: SweepConfig, place: Environment, changed: Mapping[str, object]
+) -> Resources:
     """Today's plan; what was changed goes into sweep.yaml."""
     plan = plan_again(place, found.plan, request)
     if request != found.request or plan != found.plan:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.report import Report, write_report
 from sweeps.run.diagnosis import Diagnosis, no_diagnosis
 from sweeps.run.progress import Display, QuietDisplay
@@ -15,7 +15,7 @@ from sweeps.tuner.logger import Recording, no_recording
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Callbacks:
     """`display` shows progress, `report` writes the page, `recording` follows the journal, `diagnosis` finds what is
     worth telling, `on_end` hears of the result, `watchdog` knows when a worker hangs."""
 
@@ -24,10 +24,10 @@ class Surroundings:
     recording: Recording = no_recording
     diagnosis: Diagnosis = no_diagnosis
     on_end: Sequence[Hook] = ()
-    watchdog: Watchdog = field(default_factory=Watchdog)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
 
 
-class SurroundingsGiven(TypedDict, total=False):
+class CallbackOptions(TypedDict, total=False):
     """The same as keyword arguments; what is not given stays away."""
 
     display: Display
@@ -35,4 +35,4 @@ class SurroundingsGiven(TypedDict, total=False):
     recording: Recording
     diagnosis: Diagnosis
     on_end: Sequence[Hook]
-    watchdog: Watchdog
+    heartbeat: Heartbeat

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from sweeps.confirm.comparison import judgement
 from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
 from sweeps.trainer import Trainer, confirmation_params, rivals
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event, TrialRecord
 
 
-class Confirming:
+class ConfirmationPhase:
     """What a request asks to have confirmed; `searching` says whether the search goes on beside it."""
 
-    def __init__(self, request: SweepRequest, trainer: type[Trainer], *, searching: bool) -> None:
+    def __init__(self, request: SweepConfig, trainer: type[Trainer], *, searching: bool) -> None:
         self._request = request
         self._trainer = trainer
         self._searching = searching

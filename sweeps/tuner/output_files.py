@@ -7,14 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweeps.common.budget import Budget
-from sweeps.confirm.comparison import Judgement, judgement, recommended, write_verdict
+from sweeps.confirm.comparison import Comparison, judgement, recommended, write_verdict
 from sweeps.report import Report, write_report
 from sweeps.run.best_config import write_best_config
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.optuna_db import write_optuna_db
 from sweeps.run.progress import Progress
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.run.run import Run, searched
 from sweeps.run.trials_csv import KnownLines, write_trials_csv
 from sweeps.search.asha import RungCorrelation, rung_correlation
@@ -39,20 +39,20 @@ def _between(path: Path) -> _Between:
 
 
 def progress_of(
-    request: SweepRequest, plan: Plan, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
+    request: SweepConfig, plan: Resources, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
 ) -> Progress:
     """Where a run stands; `confirm_runs` are to be expected after the search."""
     budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
     return Progress(tuple(records), tuple(request.columns), budget, seconds, plan.concurrent, confirm_runs)
 
 
-def correlation_of(request: SweepRequest, records: Sequence[TrialRecord]) -> RungCorrelation:
+def correlation_of(request: SweepConfig, records: Sequence[TrialRecord]) -> RungCorrelation:
     """How well the first rung foretold the end."""
     return rung_correlation(searched(records), request.budget.first_rung)
 
 
 def write_running_files(
-    folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], report: Report = write_report
+    folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """trials.csv, best_config.yaml, verdict.json and report.html, as often as there is something new; SweepFailed where
     one fails. The page of very many trials comes later."""
@@ -64,7 +64,7 @@ def write_running_files(
         report(folder)
 
 
-def _write_tables(folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], known: KnownLines) -> None:
+def _write_tables(folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], known: KnownLines) -> None:
     write_trials_csv(folder.trials_csv, records, request.columns, known)
     judged = judgement(records)
     best = recommended(records, judged)
@@ -83,7 +83,7 @@ def _write_tables(folder: RunFolder, request: SweepRequest, records: Sequence[Tr
 
 
 def write_end_files(
-    folder: RunFolder, request: SweepRequest, records: Sequence[TrialRecord], report: Report = write_report
+    folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """All files that are made from the records; SweepFailed where they cannot be written."""
     kept = _between(folder.path)
@@ -98,7 +98,7 @@ def rewrite_files(run: Run, report: Report = write_report) -> None:
     write_end_files(run.folder, run.request, run.records, report)
 
 
-def _confirmation(judged: Judgement) -> dict[str, object]:
+def _confirmation(judged: Comparison) -> dict[str, object]:
     verdict = judged.verdict
     return {
         "finalist": judged.finalist.trial_id,

@@ -12,7 +12,7 @@ from types import FrameType
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
+class SignalHandler:
     """What was asked for by a signal; `at_once` is called before the second one ends the process."""
 
     def __init__(self, at_once: Callable[[], None]) -> None:

@@ -7,21 +7,21 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sweeps.backend.environment import Place
+from sweeps.backend.environment import Environment
 from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.confirm.comparison import judgement, recommended
 from sweeps.confirm.confirmation import CONFIRMATION, RIVAL, confirms
 from sweeps.confirm.confirmation import ROLE as CONFIRM
-from sweeps.run.config import ETA, SweepRequest
+from sweeps.run.config import ETA, SweepConfig
 from sweeps.run.diagnosis import note_findings
 from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder
 from sweeps.run.progress import Progress
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.run.run import SweepResult, searched
 from sweeps.search.asha import Rungs
-from sweeps.search.sampler import Proposer
-from sweeps.storage.checkpoint_store import shelf_at
+from sweeps.search.sampler import Sampler
+from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.disk_use import disk_estimate, state_bytes
 from sweeps.storage.mirror import mirrored
 from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
@@ -29,10 +29,10 @@ from sweeps.trainer import Trainer, worker_modules
 from sweeps.trials.journal import Journal, read_events
 from sweeps.trials.record import TrialRecord, best_record, default_record
 from sweeps.tuner.budget_reserve import room_for_a_trial
-from sweeps.tuner.callbacks import Surroundings
-from sweeps.tuner.confirmation_phase import Confirming
+from sweeps.tuner.callbacks import Callbacks
+from sweeps.tuner.confirmation_phase import ConfirmationPhase
 from sweeps.tuner.output_files import correlation_of, progress_of, write_end_files, write_running_files
-from sweeps.tuner.signals import Interruption
+from sweeps.tuner.signals import SignalHandler
 
 RETRIES = 1
 MOST_IN_VAIN = 3  # of Ray's loops
@@ -45,18 +45,18 @@ class Session:
     def __init__(
         self,
         folder: RunFolder,
-        request: SweepRequest,
-        plan: Plan,
+        request: SweepConfig,
+        plan: Resources,
         trainer: type[Trainer],
-        surroundings: Surroundings,
+        surroundings: Callbacks,
         seconds_before: float = 0.0,
         *,
         searching: bool = True,
-        place: Place | None = None,
+        place: Environment | None = None,
     ) -> None:
         self._folder = folder
-        self._place = place or Place()
-        self._shelf = shelf_at(self._place.checkpoints(folder))
+        self._place = place or Environment()
+        self._checkpoint_store = checkpoint_store_at(self._place.checkpoints(folder))
         self._request = request
         self._budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
         self._plan = plan
@@ -67,9 +67,9 @@ class Session:
         self._seconds_before = seconds_before
         self._page_failed = False
         self._next_files = 0.0
-        self._interruption = Interruption(at_once=self._display.close)
+        self._interruption = SignalHandler(at_once=self._display.close)
         self._searching = searching
-        self._confirming = Confirming(request, trainer, searching=searching)
+        self._confirming = ConfirmationPhase(request, trainer, searching=searching)
 
     @property
     def _seconds(self) -> float:
@@ -91,7 +91,7 @@ class Session:
             self._interruption.caught(),
         ):
             self._journal = journal
-            self._shelf.forget_half_written()
+            self._checkpoint_store.forget_half_written()
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
             needed = disk_estimate(self._request, self._plan, state_bytes(self._trainer, self._request.shared_params))
@@ -206,10 +206,10 @@ class Session:
     def _tune_once(self) -> tuple[str, str]:
         from ray import tune
 
-        from sweeps.backend.callback import Recorder, ServersDied, Stopped
+        from sweeps.backend.callback import ServersDied, Stopped, SweepCallback
         from sweeps.backend.ray_patches import quick_tune
         from sweeps.backend.scheduler import RungScheduler
-        from sweeps.backend.search_algorithm import SweepSearcher
+        from sweeps.backend.search_algorithm import SearchAlgorithm
         from sweeps.backend.trainable import TrialTrainable
 
         request, journal = self._request, self._journal
@@ -223,19 +223,19 @@ class Session:
             records=lambda: searched(journal.records),
             apart=lambda trial_id: journal.record(trial_id).role in (CONFIRM, RIVAL),
         )
-        recorder = Recorder(
+        recorder = SweepCallback(
             journal,
             scheduler,
-            self._outside.watchdog,
+            self._outside.heartbeat,
             wants_stop=self._wants_stop,
             changed=self._changed,
             ended=self._tidy,
             again=lambda record: searcher.hand_out_again(record),
             on_cluster=self._place.cluster is not None,
         )
-        searcher = SweepSearcher(
+        searcher = SearchAlgorithm(
             journal,
-            Proposer(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
+            Sampler(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
             limits=request.limits,
             fixed=request.shared_params,
             controls=request.space.controls,
@@ -353,7 +353,7 @@ class Session:
             self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
-        tidy_checkpoints(self._shelf, self._journal.records, record)
+        tidy_checkpoints(self._checkpoint_store, self._journal.records, record)
 
     def _diagnose(self) -> None:
         """Write down what is found in the run; what goes wrong with that ends no sweep."""
@@ -381,7 +381,9 @@ class Session:
                 compared = self._beside(records, proven)
                 data = self._request.data
                 notes.append(
-                    export_best(self._folder, self._shelf, proven, self._trainer, params, data, runs, compared)
+                    export_best(
+                        self._folder, self._checkpoint_store, proven, self._trainer, params, data, runs, compared
+                    )
                 )
                 self._page(self._folder)  # once more: best/ holds samples to listen to now
         notes.append(self._recording.close())

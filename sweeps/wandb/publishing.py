@@ -133,7 +133,7 @@ def _adopt(run: Run, folder: Path, destination: Destination) -> dict[str, str]:
 
 def _logarithmic(space: Space) -> set[str]:
     named = {parameter.name for parameter in space.parameters if parameter.distribution == "log_uniform_values"}
-    return named | set(space.ratios.knobs if space.ratios is not None else ())
+    return named | set(space.ratios.hyperparameters if space.ratios is not None else ())
 
 
 def _log_name(destination: Destination, trial_id: str) -> str:

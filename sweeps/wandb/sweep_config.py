@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from sweeps.trials.objective import OBJECTIVE
 from sweeps.space.parameter import Parameter
-from sweeps.run.config import ETA, SweepRequest
+from sweeps.run.config import ETA, SweepConfig
 from sweeps.space.space import Space
 
 
-def sweep_config(request: SweepRequest) -> dict[str, object]:
+def sweep_config(request: SweepConfig) -> dict[str, object]:
     """The config under which the finished runs are adopted; no agent is meant to run it."""
     space = request.space
     config: dict[str, object] = {

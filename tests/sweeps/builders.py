@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.common.budget import Budget
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.space.limits import load_limits
 from sweeps.space.space import Space, load_space
 from sweeps.trials.record import Event, TrialRecord, records_from_events
@@ -48,7 +48,7 @@ def trial(number: int, objectives: list[float], status: str | None = "finished",
     return records_from_events(trial_events(number, objectives, status, **more))[0]
 
 
-def toy_request(output: Path, space: str | Space = "safe_weights", **changes: Any) -> SweepRequest:
+def toy_request(output: Path, space: str | Space = "safe_weights", **changes: Any) -> SweepConfig:
     """A request for a quick sweep of the toy trainer."""
     given: dict[str, Any] = {
         "name": "toy",
@@ -59,4 +59,4 @@ def toy_request(output: Path, space: str | Space = "safe_weights", **changes: An
         "budget": Budget(changes.pop("trials", 4), changes.pop("epochs", 3), changes.pop("seconds", None)),
         "concurrent": 1,
     }
-    return SweepRequest(**(given | changes))
+    return SweepConfig(**(given | changes))

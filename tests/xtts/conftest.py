@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from tests.xtts.learnable_speech import Utterance, utterances, write_folder
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.training import Aligned, patches_of
-from xtts.data.build_dataset import PreparedSpeech, Progress, no_progress
-from xtts.model.model_config import PRESETS, Shape
+from xtts.data.build_dataset import Dataset, Progress, no_progress
+from xtts.model.model_config import PRESETS, ModelConfig
 from xtts.prepare.prepare_data import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer
 
-MINI = Shape(width=32, layers=1, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
+MINI = ModelConfig(width=32, layers=1, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Learnable:
     defaults: Mapping[str, object] = field(default_factory=lambda: {"model": "mini", "batch_frames": 500})
 
     @property
-    def aligned(self) -> AlignedSpeech:
+    def aligned(self) -> AlignedDataset:
         return self.prepared.aligned
 
     def trainer(self, seed: int = 1, **params: object) -> XttsTrainer:
@@ -41,7 +41,7 @@ class Learnable:
         return XttsTrainer({**self.defaults, **params}, self.prepared.data, seed)
 
 
-def true_alignment(speech: PreparedSpeech, truth: Mapping[str, Utterance]) -> Aligned:
+def true_alignment(speech: Dataset, truth: Mapping[str, Utterance]) -> Aligned:
     """What a perfect aligner would find; the durations have learned nothing."""
     steps = [2 * patches_of(int(frames)) for frames in speech.frames]
     paths = tuple(
@@ -51,13 +51,13 @@ def true_alignment(speech: PreparedSpeech, truth: Mapping[str, Utterance]) -> Al
     return _perfect(speech, paths)
 
 
-def _perfect(speech: PreparedSpeech, paths: tuple[NDArray[np.int32], ...]) -> Aligned:
+def _perfect(speech: Dataset, paths: tuple[NDArray[np.int32], ...]) -> Aligned:
     torch.manual_seed(0)
     one = np.ones(len(speech), np.float32)
     return Aligned(paths, one, one, DurationPredictor(len(speech.vocabulary), len(speech.speakers)).eval())
 
 
-def evenly_aligned(speech: PreparedSpeech) -> Aligned:
+def evenly_aligned(speech: Dataset) -> Aligned:
     """Every text spread evenly over its clip, whatever is heard."""
     steps = [2 * patches_of(int(frames)) for frames in speech.frames]
     paths = tuple(
@@ -77,7 +77,7 @@ def prepare_learnable(folder: Path, count: int, seed: int = 0, wrong_texts: bool
     texts = [clip.text for clip in spoken]
     write_folder(folder, spoken, texts[count // 2 :] + texts[: count // 2] if wrong_texts else texts)
 
-    def align(speech: PreparedSpeech, progress: Progress) -> Aligned:
+    def align(speech: Dataset, progress: Progress) -> Aligned:
         return evenly_aligned(speech) if wrong_texts else true_alignment(speech, truth)
 
     with pytest.MonkeyPatch.context() as patch:

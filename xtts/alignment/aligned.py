@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.data.build_dataset import PreparedSpeech, Progress
+from xtts.data.build_dataset import Dataset, Progress
 from xtts.data.sealed_file import DamagedFileError, read_sealed, write_sealed
 from xtts.errors import SpeechError
 
@@ -26,10 +26,10 @@ _DOUBTFUL_ADVANTAGE = 0.2  # of the data set's median
 
 
 @dataclass(frozen=True)
-class AlignedSpeech:
+class AlignedDataset:
     """Clips, and which token stands at each half-patch step of each."""
 
-    speech: PreparedSpeech
+    speech: Dataset
     step_tokens: NDArray[np.int32]
     """Of all clips, one after the other [total steps]; 2 * patches a clip."""
     step_start: NDArray[np.int64]
@@ -74,9 +74,9 @@ class AlignedSpeech:
         }
 
     @classmethod
-    def open(cls, folder: Path) -> AlignedSpeech:
+    def open(cls, folder: Path) -> AlignedDataset:
         """What align_speech made for the prepared speech in `folder`; SpeechError if it is gone or damaged."""
-        speech = PreparedSpeech.open(folder)
+        speech = Dataset.open(folder)
         try:
             return _read(speech)
         except DamagedFileError as error:
@@ -85,14 +85,14 @@ class AlignedSpeech:
             ) from error
 
 
-def train_aligner(speech: PreparedSpeech, progress: Progress) -> Aligned:
+def train_aligner(speech: Dataset, progress: Progress) -> Aligned:
     """Learn the alignment; what that needs is imported here, because a trial's worker never does."""
     from xtts.alignment import training
 
     return training.train_aligner(speech, progress)
 
 
-def align_speech(speech: PreparedSpeech, progress: Progress) -> AlignedSpeech:
+def align_dataset(speech: Dataset, progress: Progress) -> AlignedDataset:
     """The alignment of a data set, from the cache where there is one; a damaged one is made again."""
     try:
         return _read(speech)
@@ -108,11 +108,11 @@ def align_speech(speech: PreparedSpeech, progress: Progress) -> AlignedSpeech:
     return _read(speech)
 
 
-def _file(speech: PreparedSpeech) -> Path:
+def _file(speech: Dataset) -> Path:
     return speech.folder / f"alignment-{_VERSION}-{speech.fingerprint[:16]}.sealed"
 
 
-def _write(speech: PreparedSpeech, aligned: Aligned) -> None:
+def _write(speech: Dataset, aligned: Aligned) -> None:
     arrays = {
         "step_tokens": np.concatenate(aligned.step_tokens),
         "step_start": np.cumsum([0, *(len(path) for path in aligned.step_tokens)]),
@@ -123,11 +123,11 @@ def _write(speech: PreparedSpeech, aligned: Aligned) -> None:
     write_sealed(_file(speech), {"fingerprint": speech.fingerprint}, arrays | weights)
 
 
-def _read(speech: PreparedSpeech) -> AlignedSpeech:
+def _read(speech: Dataset) -> AlignedDataset:
     value, arrays = read_sealed(_file(speech))
     if value["fingerprint"] != speech.fingerprint:
         raise DamagedFileError(f"{_file(speech)}: made for other speech")
-    return AlignedSpeech(
+    return AlignedDataset(
         speech,
         arrays["step_tokens"],
         arrays["step_start"],

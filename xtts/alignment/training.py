@@ -15,7 +15,7 @@ from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.network import STEP_FRAMES, AlignerNetwork
 from xtts.alignment.path import best_path, path_sum
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import TRAIN, PreparedSpeech, Progress, no_progress
+from xtts.data.build_dataset import TRAIN, Dataset, Progress, no_progress
 
 _BATCH_STEPS = 2000
 _LEARNING_RATE = 2e-3
@@ -46,7 +46,7 @@ def patches_of(frames: int) -> int:
 class _Clips:
     """Normalised mel steps and tokens of a data set, collated on demand."""
 
-    def __init__(self, speech: PreparedSpeech) -> None:
+    def __init__(self, speech: Dataset) -> None:
         self.speech = speech
         self.steps = [patches_of(int(frames)) * PATCH_FRAMES // STEP_FRAMES for frames in speech.frames]
 
@@ -80,7 +80,7 @@ class _Clips:
         return batches
 
 
-def train_aligner(speech: PreparedSpeech, progress: Progress) -> Aligned:
+def train_aligner(speech: Dataset, progress: Progress) -> Aligned:
     """Learn the alignment from the training split under a fixed seed, and align and judge all clips with it."""
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.manual_seed(0)
@@ -102,7 +102,7 @@ def train_aligner(speech: PreparedSpeech, progress: Progress) -> Aligned:
         torch.set_num_threads(threads)
 
 
-def _updates(clips: _Clips, speech: PreparedSpeech) -> int:
+def _updates(clips: _Clips, speech: Dataset) -> int:
     per_epoch = len(clips.batches(speech.indices(TRAIN).tolist(), None))
     return min(max(_FEWEST_UPDATES, _FEWEST_EPOCHS * per_epoch), max(_MOST_UPDATES, per_epoch))
 
@@ -127,7 +127,7 @@ def _fit(network: AlignerNetwork, clips: _Clips, train: list[int], updates: int,
 
 @torch.no_grad()
 def _align(
-    speech: PreparedSpeech, clips: _Clips, network: AlignerNetwork
+    speech: Dataset, clips: _Clips, network: AlignerNetwork
 ) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.float32]]:
     paths: list[NDArray[np.int32]] = [np.zeros(0, np.int32)] * len(speech)
     confidence = np.zeros(len(speech), dtype=np.float32)
@@ -139,7 +139,7 @@ def _align(
     return tuple(paths), confidence
 
 
-def _judge_transcripts(speech: PreparedSpeech, clips: _Clips, judges: Sequence[AlignerNetwork]) -> NDArray[np.float32]:
+def _judge_transcripts(speech: Dataset, clips: _Clips, judges: Sequence[AlignerNetwork]) -> NDArray[np.float32]:
     """Own score over decoys' [clips], each clip judged by a small network that has not learned from it.
 
     A network that has learned from a wrong transcript finds it right: of 26 swapped ones the aligner itself noticed 4.
@@ -164,7 +164,7 @@ def _judge_transcripts(speech: PreparedSpeech, clips: _Clips, judges: Sequence[A
     return advantage
 
 
-def _texts_of_like_length(speech: PreparedSpeech) -> list[NDArray[np.int64]]:
+def _texts_of_like_length(speech: Dataset) -> list[NDArray[np.int64]]:
     """For every clip, DECOYS other clips whose texts differ from its own and are nearest to it in length."""
     order = np.lexsort((np.arange(len(speech)), speech.token_count))
     decoys = np.zeros((DECOYS, len(speech)), dtype=np.int64)
@@ -181,9 +181,7 @@ def _texts_of_like_length(speech: PreparedSpeech) -> list[NDArray[np.int64]]:
     return list(decoys)
 
 
-def _fit_durations(
-    speech: PreparedSpeech, clips: _Clips, step_tokens: Sequence[NDArray[np.int32]]
-) -> DurationPredictor:
+def _fit_durations(speech: Dataset, clips: _Clips, step_tokens: Sequence[NDArray[np.int32]]) -> DurationPredictor:
     predictor = DurationPredictor(len(speech.vocabulary), len(speech.speakers))
     optimiser = torch.optim.AdamW(predictor.parameters(), lr=_LEARNING_RATE)
     train, shuffle = speech.indices(TRAIN).tolist(), random.Random(0)

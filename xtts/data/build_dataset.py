@@ -15,7 +15,7 @@ import numpy as np
 
 from xtts.audio.mel import MELS
 from xtts.data.cache_folder import cache_folder
-from xtts.data.dataset import ClipFigures, PreparedSpeech
+from xtts.data.dataset import ClipFigures, Dataset
 from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
 from xtts.data.feature_cache import Features, Progress, update_features
 from xtts.data.feature_index import SETTINGS, open_mel
@@ -34,7 +34,7 @@ from xtts.data.splits import (
 from xtts.data.text import Vocabulary, has_letters, normalise
 from xtts.errors import SpeechError
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Exclusion", "PreparedSpeech", "Progress", "no_progress", "prepare_speech"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Dataset", "Exclusion", "Progress", "build_dataset", "no_progress"]
 
 UNUSABLE_SHARE = 0.05
 """A larger share of unusable clips than this and the data set is refused, unless told otherwise."""
@@ -54,7 +54,7 @@ def no_progress(done: int, total: int, what: str) -> None:
     del done, total, what
 
 
-def prepare_speech(
+def build_dataset(
     data: Path,
     val_data: Path | None = None,
     *,
@@ -62,7 +62,7 @@ def prepare_speech(
     accept_unusable: bool = False,
     deep: bool = False,
     progress: Progress = no_progress,
-) -> PreparedSpeech:
+) -> Dataset:
     """Features, tokens and splits of a folder of speech, shared by all trials and kept between runs.
 
     `deep` reads every recording again instead of trusting sizes and times. SpeechError if the folder is malformed, too
@@ -120,12 +120,12 @@ def _locked(store: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _still_good(store: Path, stamp: str) -> PreparedSpeech | None:
+def _still_good(store: Path, stamp: str) -> Dataset | None:
     fingerprint = _read_stamps(store).get(stamp)
     if fingerprint is None:
         return None
     try:
-        prepared = PreparedSpeech.open(store / fingerprint[:16])
+        prepared = Dataset.open(store / fingerprint[:16])
     except SpeechError:
         return None
     return prepared if prepared.stamp == stamp and prepared.is_whole() else None
@@ -230,7 +230,7 @@ def _assemble(
     features: Features,
     exclusions: list[Exclusion],
     stamp: str,
-) -> PreparedSpeech:
+) -> Dataset:
     records = features.records[[clip.at for clip in clips]]
     split = np.array([split_of[clip.text] for clip in clips], np.uint8)
     speakers = tuple(sorted({clip.row.speaker for clip in clips}))
@@ -246,7 +246,7 @@ def _assemble(
     trained = records[split == TRAIN]
     values = int(trained["frames"].sum()) * MELS
     mean = float(trained["mel_sum"].sum() / values)
-    return PreparedSpeech(
+    return Dataset(
         folder=store / fingerprint[:16],
         fingerprint=fingerprint,
         ids=tuple(clip.row.id for clip in clips),
@@ -273,7 +273,7 @@ def _assemble(
     )
 
 
-def _keep(store: Path, speech: PreparedSpeech, features: Features) -> PreparedSpeech:
+def _keep(store: Path, speech: Dataset, features: Features) -> Dataset:
     """Write prepared speech where every trial will find it, and remember what it was made from."""
     speech.folder.mkdir(exist_ok=True)
     _link(features.mel_file, speech.folder / features.mel_file.name)
@@ -287,7 +287,7 @@ def _keep(store: Path, speech: PreparedSpeech, features: Features) -> PreparedSp
         stamps.pop(speech.stamp, None)
         kept = [*stamps.items(), (speech.stamp, speech.fingerprint)][-_STAMPS_KEPT:]
         write_atomically(store / _STAMPS, json.dumps(dict(kept)).encode())
-    return PreparedSpeech.open(speech.folder)
+    return Dataset.open(speech.folder)
 
 
 def _link(source: Path, target: Path) -> None:

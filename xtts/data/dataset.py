@@ -39,7 +39,7 @@ class ClipFigures:
 
 
 @dataclass(frozen=True)
-class PreparedSpeech:
+class Dataset:
     """Every usable clip of a data set, in id order; arrays are indexed by clip unless said otherwise."""
 
     folder: Path
@@ -112,8 +112,8 @@ class PreparedSpeech:
         )
 
     @classmethod
-    def open(cls, folder: Path) -> "PreparedSpeech":
-        """What prepare_speech made in `folder`; SpeechError if it is gone or damaged."""
+    def open(cls, folder: Path) -> "Dataset":
+        """What build_dataset made in `folder`; SpeechError if it is gone or damaged."""
         try:
             value, arrays = read_sealed(folder / _FILE)
             mel = open_mel(folder / value["mel_file"], value["mel_frames"])

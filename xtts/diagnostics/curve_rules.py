@@ -172,12 +172,12 @@ def diverged(epochs: Sequence[Epoch]) -> Finding | None:
     last = epochs[-1]
     details = last.get("diverged")
     if isinstance(details, Mapping):
-        told = {name: str(details.get(name, "unknown")) for name in ("step", "term", "value")}
+        log = {name: str(details.get(name, "unknown")) for name in ("step", "term", "value")}
     elif "objective" in last and number(last, "objective") is None:
-        told = {"step": "unknown", "term": "objective", "value": "nan"}
+        log = {"step": "unknown", "term": "objective", "value": "nan"}
     else:
         return None
-    return Finding("diverged", "problem", {**told, "epoch": epoch_number(epochs, len(epochs) - 1)})
+    return Finding("diverged", "problem", {**log, "epoch": epoch_number(epochs, len(epochs) - 1)})
 
 
 def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:

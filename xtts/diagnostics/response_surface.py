@@ -41,11 +41,13 @@ class Effect:
     p: float
 
 
-def knob_effects(knobs: Mapping[str, Sequence[float]], log_objective: Sequence[float]) -> tuple[Effect, ...]:
+def hyperparameter_effects(
+    hyperparameters: Mapping[str, Sequence[float]], log_objective: Sequence[float]
+) -> tuple[Effect, ...]:
     """Each knob's own effect in an additive model, quadratic in its logarithm; empty where the trials are too few."""
     import numpy as np
 
-    columns = _varied(knobs)
+    columns = _varied(hyperparameters)
     target = np.asarray(log_objective, float)
     terms = {name: _curve(column) for name, column in columns.items()}
     if len(target) < FEWEST_TRIALS or len(target) < 2 * len(terms) + 4:
@@ -58,7 +60,9 @@ def knob_effects(knobs: Mapping[str, Sequence[float]], log_objective: Sequence[f
     return tuple(effects)
 
 
-def knobs_that_act_as_one(knobs: Mapping[str, Sequence[float]], log_objective: Sequence[float]) -> Shared | None:
+def hyperparameters_that_act_as_one(
+    hyperparameters: Mapping[str, Sequence[float]], log_objective: Sequence[float]
+) -> Shared | None:
     """The pair or triple whose ratio (or product) explains the trials best, if its common scale does nothing.
 
     Polynomials of degree 1 or 2 in the logarithms, each group's ratios beside any other knobs, compete with models
@@ -67,7 +71,7 @@ def knobs_that_act_as_one(knobs: Mapping[str, Sequence[float]], log_objective: S
     """
     import numpy as np
 
-    columns = _varied(knobs)
+    columns = _varied(hyperparameters)
     target = np.asarray(log_objective, float)
     if len(target) < FEWEST_TRIALS:
         return None
@@ -142,11 +146,13 @@ def _criterion(terms: Sequence[Column], target: Column) -> float:
     return float(count * math.log(left / count) + 2 * used + 2 * used * (used + 1) / (count - used - 1))
 
 
-def _varied(knobs: Mapping[str, Sequence[float]]) -> dict[str, Column]:
+def _varied(hyperparameters: Mapping[str, Sequence[float]]) -> dict[str, Column]:
     import numpy as np
 
     logs = {
-        name: np.log(np.asarray(values, float)) for name, values in knobs.items() if all(value > 0 for value in values)
+        name: np.log(np.asarray(values, float))
+        for name, values in hyperparameters.items()
+        if all(value > 0 for value in values)
     }
     return {name: column for name, column in logs.items() if len(column) > 1 and float(column.std()) > 0.05}
 

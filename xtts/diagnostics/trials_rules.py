@@ -17,7 +17,7 @@ from xtts.diagnostics.curve_rules import (
     number,
     worst_first,
 )
-from xtts.diagnostics.response_surface import FEWEST_TRIALS, knob_effects, knobs_that_act_as_one
+from xtts.diagnostics.response_surface import FEWEST_TRIALS, hyperparameter_effects, hyperparameters_that_act_as_one
 
 MARGIN_PERCENT = 1.0
 EDGE_SHARE = 0.05
@@ -59,7 +59,7 @@ def findings_over_trials(
         steps_are_the_limit(trials),
         learning_rate_is_the_limit(trials, bounds or {}),
         *errors_rank_differently(trials),
-        knobs_act_as_one(trials, bounds or {}),
+        hyperparameters_act_as_one(trials, bounds or {}),
         *best_on_edge(trials, bounds or {}),
     ]
     return worst_first(finding for finding in found if finding is not None)
@@ -82,10 +82,12 @@ def best_on_edge(trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[floa
     return tuple(found)
 
 
-def knobs_act_as_one(trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]) -> Finding | None:
+def hyperparameters_act_as_one(
+    trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]
+) -> Finding | None:
     """Searched knobs whose ratio (or product) alone moves the objective, fitted on the trials' own objectives."""
     fit = _comparable(trials, FEWEST_TRIALS)
-    shared = None if fit is None else knobs_that_act_as_one(_knobs(fit.trials, bounds), fit.logs)
+    shared = None if fit is None else hyperparameters_that_act_as_one(_knobs(fit.trials, bounds), fit.logs)
     if fit is None or shared is None:
         return None
     numbers: Numbers = {
@@ -108,7 +110,7 @@ def learning_rate_is_the_limit(
     fit, best = _comparable(trials, FEWEST_TRIALS), _best(trials)
     if fit is None or best is None:
         return None
-    effects = {effect.name: effect for effect in knob_effects(_knobs(fit.trials, bounds), fit.logs)}
+    effects = {effect.name: effect for effect in hyperparameter_effects(_knobs(fit.trials, bounds), fit.logs)}
     rate = effects.pop("learning_rate", None)
     value = number(best.params, "learning_rate")
     if rate is None or value is None or not effects or rate.p >= 0.01:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import SAMPLE_RATE, mel_to_audio
 from xtts.data.build_dataset import VALIDATION
 from xtts.inference.synthesis import Speaker
@@ -15,7 +15,7 @@ from xtts.inference.synthesis import Speaker
 _SENTENCES = 3
 
 
-def sample_clips(aligned: AlignedSpeech) -> list[int]:
+def sample_clips(aligned: AlignedDataset) -> list[int]:
     """Validation clips of typical length, of different speakers where there are several."""
     speech = aligned.speech
     clips = speech.indices(VALIDATION)
@@ -30,7 +30,7 @@ def sample_clips(aligned: AlignedSpeech) -> list[int]:
     return chosen
 
 
-def write_samples(speaker: Speaker, aligned: AlignedSpeech, folder: Path, who: str = "said") -> None:
+def write_samples(speaker: Speaker, aligned: AlignedDataset, folder: Path, who: str = "said") -> None:
     """For each sentence N.WHO.wav, as the speaker says it from text alone."""
     folder.mkdir(parents=True, exist_ok=True)
     speech = aligned.speech
@@ -39,7 +39,7 @@ def write_samples(speaker: Speaker, aligned: AlignedSpeech, folder: Path, who: s
         write_wav(folder / f"{number}.{who}.wav", speaker.say(speech.texts[clip], voice))
 
 
-def write_real_samples(aligned: AlignedSpeech, folder: Path) -> None:
+def write_real_samples(aligned: AlignedDataset, folder: Path) -> None:
     """For each sentence N.real.wav, the recording through the same mel and Griffin-Lim, and N.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     speech = aligned.speech

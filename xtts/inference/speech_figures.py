@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.alignment.aligned import AlignedSpeech
-from xtts.data.build_dataset import TEST, PreparedSpeech
+from xtts.alignment.aligned import AlignedDataset
+from xtts.data.build_dataset import TEST, Dataset
 from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import evenly_spread
 from xtts.evaluation.speech_metrics import Likeness, MeanInterval, likeness
@@ -19,7 +19,7 @@ from xtts.inference.synthesis import Speaker
 _MOST_CLIPS = 40
 
 
-def speech_figures(speaker: Speaker, aligned: AlignedSpeech) -> Mapping[str, object]:
+def speech_figures(speaker: Speaker, aligned: AlignedDataset) -> Mapping[str, object]:
     """Mean errors over at most 40 test clips with 95 % intervals over clips, and every clip's own.
 
     `mcd_db`, `f0_cents`, `voicing_error` and `duration_error` each hold mean, low, high and clips (how many had a
@@ -70,7 +70,7 @@ def judged_figures(figures: Mapping[str, Any]) -> dict[str, object]:
     return {name: {**figures[name], "label": label, "label_fa": label_fa} for name, (label, label_fa) in LABELS.items()}
 
 
-def spoken_clips(speech: PreparedSpeech) -> NDArray[np.int64]:
+def spoken_clips(speech: Dataset) -> NDArray[np.int64]:
     """At most 40 test clips, as many of each voice as can be, evenly spread over the voice's."""
     test = speech.indices(TEST)
     speakers = speech.speaker_index[test]
@@ -78,5 +78,5 @@ def spoken_clips(speech: PreparedSpeech) -> NDArray[np.int64]:
     return np.concatenate([evenly_spread(test[speakers == voice], _MOST_CLIPS // len(voices)) for voice in voices])
 
 
-def _voice(speech: PreparedSpeech, clip: int) -> str:
+def _voice(speech: Dataset, clip: int) -> str:
     return speech.speakers[int(speech.speaker_index[clip])]

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.durations import DurationPredictor
 from xtts.audio.mel import MELS, PATCH_FRAMES, mel_to_audio
 from xtts.data.build_dataset import TRAIN
 from xtts.data.text import Vocabulary
 from xtts.errors import SpeechError
 from xtts.model.free_running import run_whole
-from xtts.model.model_config import Shape
+from xtts.model.model_config import ModelConfig
 from xtts.model.xtts import Batch, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens
 
@@ -44,7 +44,7 @@ class Speaker:
     def __init__(
         self,
         model: Xtts,
-        shape: Shape,
+        shape: ModelConfig,
         vocabulary: Vocabulary,
         durations: DurationPredictor,
         voices: Voices,
@@ -59,7 +59,7 @@ class Speaker:
         self.mel_mean, self.mel_sd = mel_mean, mel_sd
 
     @classmethod
-    def of_trial(cls, model: Xtts, shape: Shape, aligned: AlignedSpeech, batches: SpeechBatches) -> Speaker:
+    def of_trial(cls, model: Xtts, shape: ModelConfig, aligned: AlignedDataset, batches: SpeechBatches) -> Speaker:
         """The model of a trial, with the voices of its training split."""
         speech = aligned.speech
         return cls(
@@ -125,7 +125,7 @@ class Speaker:
         try:
             about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
             tensors = load_file(folder / _WEIGHTS)
-            shape, vocabulary = Shape(**about["shape"]), Vocabulary(tuple(about["vocabulary"]))
+            shape, vocabulary = ModelConfig(**about["shape"]), Vocabulary(tuple(about["vocabulary"]))
             model = Xtts(shape, len(vocabulary), MELS, PATCH_FRAMES)
             model.to(tensors["model.decoder.out.bias"].dtype).load_state_dict(_under(tensors, "model."))
             names = tuple(about["voices"])

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xtts.model.gaussian import Gaussian
-from xtts.model.model_config import Shape
+from xtts.model.model_config import ModelConfig
 
 
 class Posterior(nn.Module):
     """q(z_t given mel patch t): patches [batch, patches, values] -> a Gaussian over [batch, patches, latent]."""
 
-    def __init__(self, values: int, shape: Shape) -> None:
+    def __init__(self, values: int, shape: ModelConfig) -> None:
         super().__init__()
         self.first = nn.Linear(values, shape.codec_width)
         self.second = nn.Linear(shape.codec_width, shape.codec_width)
@@ -30,7 +30,7 @@ class Posterior(nn.Module):
 class Decoder(nn.Module):
     """p(mel patch given z_t and the prior's hidden state): the location of a Laplace, [batch, patches, values]."""
 
-    def __init__(self, values: int, shape: Shape) -> None:
+    def __init__(self, values: int, shape: ModelConfig) -> None:
         super().__init__()
         self.latent = nn.Linear(shape.latent, shape.codec_width)
         self.hidden = nn.Linear(shape.width, shape.codec_width)

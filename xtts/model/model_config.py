@@ -13,7 +13,7 @@ TEXT_REACH = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelConfig:
     """Widths and depths of one model."""
 
     width: int
@@ -27,15 +27,15 @@ class Shape:
 
 
 PRESETS = {
-    "tiny": Shape(width=128, layers=2, heads=4, text_layers=1, latent=32, codec_width=256, voice_latents=4),
-    "small": Shape(width=384, layers=5, heads=6, text_layers=2, latent=48, codec_width=768, voice_latents=8),
-    "base": Shape(width=576, layers=10, heads=9, text_layers=3, latent=64, codec_width=1152, voice_latents=16),
-    "xtts": Shape(width=1024, layers=30, heads=16, text_layers=6, latent=64, codec_width=2048, voice_latents=32),
+    "tiny": ModelConfig(width=128, layers=2, heads=4, text_layers=1, latent=32, codec_width=256, voice_latents=4),
+    "small": ModelConfig(width=384, layers=5, heads=6, text_layers=2, latent=48, codec_width=768, voice_latents=8),
+    "base": ModelConfig(width=576, layers=10, heads=9, text_layers=3, latent=64, codec_width=1152, voice_latents=16),
+    "xtts": ModelConfig(width=1024, layers=30, heads=16, text_layers=6, latent=64, codec_width=2048, voice_latents=32),
 }
 """`tiny` learns on a CPU, `xtts` has the width, depth and heads of XTTS v2's GPT."""
 
 
-def shape_named(name: str) -> Shape:
+def model_config(name: str) -> ModelConfig:
     """The preset of that name; SpeechError where there is none."""
     if name not in PRESETS:
         raise SpeechError(f"model {name!r}: expected one of {', '.join(PRESETS)}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xtts.model.attention import Block, Rollout, rotary_table
 from xtts.model.gaussian import Gaussian
-from xtts.model.model_config import Shape
+from xtts.model.model_config import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Remembered:
 class Prior(nn.Module):
     """A GPT over patches, after the voice latents. Place t sees the latents before t and the text at t."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelConfig) -> None:
         super().__init__()
         self.voice_latents = shape.voice_latents
         self.head_width = shape.width // shape.heads

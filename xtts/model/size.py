@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xtts.model.model_config import PLACE_FEATURES, TEXT_REACH, Shape
+from xtts.model.model_config import PLACE_FEATURES, TEXT_REACH, ModelConfig
 
 
-def parameter_count(shape: Shape, symbols: int, values: int) -> int:
+def parameter_count(shape: ModelConfig, symbols: int, values: int) -> int:
     """Of all parts, in the order of their modules; `values` are of a mel patch."""
     width, codec, latent = shape.width, shape.codec_width, shape.latent
     half = width // 2

@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from xtts.alignment.network import with_neighbours
 from xtts.model.attention import Block, rotary_table
-from xtts.model.model_config import TEXT_REACH, Shape
+from xtts.model.model_config import TEXT_REACH, ModelConfig
 
 
 class TextEncoder(nn.Module):
     """Tokens [batch, tokens] with counts [batch] -> states [batch, tokens, width]."""
 
-    def __init__(self, symbols: int, shape: Shape) -> None:
+    def __init__(self, symbols: int, shape: ModelConfig) -> None:
         super().__init__()
         self.head_width = shape.width // shape.heads
         self.embed = nn.Embedding(symbols, shape.width // 2)

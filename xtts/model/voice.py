@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xtts.model.model_config import Shape
+from xtts.model.model_config import ModelConfig
 
 
 class VoicePrompt(nn.Module):
     """Reference patches [batch, patches, values] -> a fixed number of voice latents [batch, latents, width]."""
 
-    def __init__(self, values: int, shape: Shape) -> None:
+    def __init__(self, values: int, shape: ModelConfig) -> None:
         super().__init__()
         self.heads = shape.heads
         self.queries = nn.Parameter(nn.init.normal_(torch.empty(shape.voice_latents, shape.width), std=0.02))

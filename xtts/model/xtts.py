@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from xtts.model.codec import Decoder, Posterior, to_patches
 from xtts.model.gaussian import kl_divergence
-from xtts.model.model_config import PLACE_FEATURES, Shape
+from xtts.model.model_config import PLACE_FEATURES, ModelConfig
 from xtts.model.prior import Prior
 from xtts.model.text_encoder import TextEncoder
 from xtts.model.voice import VoicePrompt
@@ -60,7 +60,7 @@ class Noise:
 class Xtts(nn.Module):
     """Posterior, prior, decoder, text encoder and voice prompt."""
 
-    def __init__(self, shape: Shape, symbols: int, mels: int, frames_per_patch: int) -> None:
+    def __init__(self, shape: ModelConfig, symbols: int, mels: int, frames_per_patch: int) -> None:
         super().__init__()
         values = mels * frames_per_patch
         self.frames_per_patch = frames_per_patch

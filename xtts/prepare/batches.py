@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import MELS, PATCH_FRAMES
 from xtts.data.build_dataset import TRAIN
 from xtts.model.model_config import PLACE_FEATURES
@@ -37,7 +37,7 @@ def stream_seed(seed: int, epoch: int, stream: str) -> int:
 class SpeechBatches:
     """Collates clips of one data set, normalised as a trial wants them."""
 
-    def __init__(self, aligned: AlignedSpeech, mean: float, sd: float) -> None:
+    def __init__(self, aligned: AlignedDataset, mean: float, sd: float) -> None:
         self.aligned = aligned
         self.speech = aligned.speech
         self.mean, self.sd = np.float32(mean), np.float32(sd)
@@ -174,7 +174,7 @@ def places_in_tokens(step_tokens: NDArray[np.int32]) -> NDArray[np.float32]:
     return np.stack([(place + 0.5 - first) / length, np.log(length), (after - place) / 10.0], axis=1).astype(np.float32)
 
 
-def _places(aligned: AlignedSpeech) -> NDArray[np.float32]:
+def _places(aligned: AlignedDataset) -> NDArray[np.float32]:
     """places_in_tokens of all clips at once, one after the other [total steps, 3]."""
     # Tokens never fall within a clip, so numbering them on over the clips gives one sorted sequence.
     offset = np.repeat(

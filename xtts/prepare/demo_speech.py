@@ -124,15 +124,15 @@ def _speak(folder: Path, sentences: list[_Sentence], progress: Progress) -> None
         asked.seek(0)
         command = [sys.executable, "-I", str(_VOICE_SCRIPT)]
         process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=complaints, text=True)
-        watchdog = threading.Timer(_TIME_LIMIT_SECONDS, process.kill)
-        watchdog.start()
+        heartbeat = threading.Timer(_TIME_LIMIT_SECONDS, process.kill)
+        heartbeat.start()
         try:
             assert process.stdout is not None
             for done, _ in enumerate(process.stdout, 1):
                 progress(done, len(sentences), "speaking demo sentences")
             status = process.wait()
         finally:
-            watchdog.cancel()
+            heartbeat.cancel()
             process.kill()
             process.wait()
         if status != 0:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtts.audio.mel import SAMPLE_RATE
-from xtts.data.build_dataset import PreparedSpeech
+from xtts.data.build_dataset import Dataset
 from xtts.data.exclusion import REASONS
 from xtts.data.splits import SPLIT_NAMES
 
@@ -102,7 +102,7 @@ class HealthReport:
         return asdict(self) | {"findings": findings, "unnormalised_loss": self.unnormalised_loss}
 
 
-def check(speech: PreparedSpeech, alignment: dict[str, Any] | None = None) -> HealthReport:
+def check(speech: Dataset, alignment: dict[str, Any] | None = None) -> HealthReport:
     """The health of prepared speech, from figures that extraction noted: no recording is read again."""
     figures = speech.figures
     seconds = figures.seconds
@@ -140,7 +140,7 @@ def check(speech: PreparedSpeech, alignment: dict[str, Any] | None = None) -> He
     )
 
 
-def _findings(speech: PreparedSpeech, characters: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
+def _findings(speech: Dataset, characters: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
     figures = speech.figures
     seconds, clipped, level = figures.seconds, figures.clipped_share, figures.level_db
     before, after, rate = figures.silence_before, figures.silence_after, figures.sample_rate
@@ -170,14 +170,14 @@ def _findings(speech: PreparedSpeech, characters: npt.NDArray[np.int64]) -> tupl
     )
 
 
-def _left_out(speech: PreparedSpeech) -> list[Finding]:
+def _left_out(speech: Dataset) -> list[Finding]:
     named: dict[str, list[str]] = defaultdict(list)
     for exclusion in speech.exclusions:
         named[exclusion.reason].append(f"{exclusion.id} ({exclusion.detail})")
     return [Finding(f"left out, {REASONS[reason]}", tuple(names)) for reason, names in named.items()]
 
 
-def _repeats(speech: PreparedSpeech) -> list[Finding]:
+def _repeats(speech: Dataset) -> list[Finding]:
     """Texts spoken more than once, which is fine, and recordings that stand twice, of which one text is often wrong."""
     by_text: dict[str, list[str]] = defaultdict(list)
     by_content: dict[tuple[int, int], list[str]] = defaultdict(list)
@@ -192,7 +192,7 @@ def _repeats(speech: PreparedSpeech) -> list[Finding]:
     return found
 
 
-def _lonely_speakers(speech: PreparedSpeech) -> list[Finding]:
+def _lonely_speakers(speech: Dataset) -> list[Finding]:
     counts = np.bincount(speech.speaker_index, minlength=len(speech.speakers))
     names = tuple(speech.speakers[at] for at in np.flatnonzero(counts == 1))
     return [Finding("speakers with one clip, which leaves none to take the voice from", names)] if names else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from xtts.alignment.aligned import AlignedSpeech, align_speech
-from xtts.data.build_dataset import Progress, prepare_speech
+from xtts.alignment.aligned import AlignedDataset, align_dataset
+from xtts.data.build_dataset import Progress, build_dataset
 from xtts.errors import SpeechError
 from xtts.prepare.demo_speech import demo_speech
 from xtts.prepare.health import HealthReport, check
@@ -23,7 +23,7 @@ class PreparedData:
     summary: dict[str, object]
     """For sweep.yaml and the report."""
     health: HealthReport
-    aligned: AlignedSpeech
+    aligned: AlignedDataset
 
     def lines(self) -> list[str]:
         """For the terminal, before a sweep starts."""
@@ -55,8 +55,8 @@ def prepare_data(
     """Prepare a folder of speech (None: the demo speech); SpeechError names what is wrong with it."""
     folder = demo_speech(progress) if data is None else Path(data)
     held_out = None if val_data is None else Path(val_data)
-    speech = prepare_speech(folder, held_out, accept_unusable=accept_unusable, deep=deep, progress=progress)
-    aligned = align_speech(speech, progress)
+    speech = build_dataset(folder, held_out, accept_unusable=accept_unusable, deep=deep, progress=progress)
+    aligned = align_dataset(speech, progress)
     health = check(speech, aligned.summary())
     summary: dict[str, object] = {
         "source": "demo speech" if data is None else str(folder.absolute()),
@@ -85,10 +85,10 @@ def data_in(handle: str, folder: Path) -> str:
     return f"{folder}{_SEPARATOR}{handle.rpartition(_SEPARATOR)[2]}"
 
 
-def open_data(handle: str) -> AlignedSpeech:
+def open_data(handle: str) -> AlignedDataset:
     """The speech that a handle stands for; SpeechError if it has changed or gone since the handle was made."""
     folder, _, fingerprint = handle.rpartition(_SEPARATOR)
-    aligned = AlignedSpeech.open(Path(folder))
+    aligned = AlignedDataset.open(Path(folder))
     if not aligned.speech.fingerprint.startswith(fingerprint) or not fingerprint:
         raise SpeechError(
             f"the speech behind {folder} has changed since the run began: run on it as it was, or start anew"

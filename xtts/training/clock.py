@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 
-class TrainingClock:
+class Clock:
     """Training time without evaluation; on a GPU measured by events, so that nothing waits for the device."""
 
     def __init__(self, device: torch.device) -> None:

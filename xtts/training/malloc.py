@@ -11,7 +11,7 @@ _KEPT_BYTES, _LARGEST_KEPT_BYTES = 256 << 20, 32 << 20
 
 
 @lru_cache(maxsize=1)
-def keep_freed_memory() -> bool:
+def keep_memory_mapped() -> bool:
     """Let glibc keep up to 256 MiB of freed memory, in pieces of up to 32 MiB; False where the C library is another.
 
     By itself it hands memory back after each step, and the system clears every page anew for the next one.

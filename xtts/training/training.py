@@ -14,22 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import Evaluation, Evaluator
 from xtts.inference.samples import write_real_samples, write_samples
 from xtts.inference.synthesis import Speaker
-from xtts.model.model_config import shape_named
+from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, stream_seed
 from xtts.prepare.prepare_data import open_data
 from xtts.trainer import XttsTrainer
 from xtts.training.adamw import AdamW
-from xtts.training.clock import TrainingClock
+from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
-from xtts.training.malloc import keep_freed_memory
+from xtts.training.malloc import keep_memory_mapped
 from xtts.training.settings import Settings
 from xtts.training.weighting import weighting_named
 
@@ -40,7 +40,7 @@ _FIRST_EPOCH_EVALUATIONS = (0.25, 0.5)
 
 
 @lru_cache(maxsize=1)
-def _opened(data: str) -> AlignedSpeech:
+def _opened(data: str) -> AlignedDataset:
     """A worker that trains one trial after the other opens the data once."""
     return open_data(data)
 
@@ -69,7 +69,7 @@ class Training(XttsTrainer):
         self.seed = seed
         self._device = _device(settings.device)
         if self._device.type == "cpu":
-            keep_freed_memory()
+            keep_memory_mapped()
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self._batches, self._evaluator = _evaluator(
             data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
@@ -96,7 +96,7 @@ class Training(XttsTrainer):
         self._seconds_validation = 0.0
 
     @property
-    def aligned(self) -> AlignedSpeech:
+    def aligned(self) -> AlignedDataset:
         """The data this trial learns from."""
         return self._batches.aligned
 
@@ -104,7 +104,7 @@ class Training(XttsTrainer):
         """One more epoch over the training split, then all figures of the split it is evaluated on."""
         self._epoch += 1
         batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
-        clock = TrainingClock(self._device)
+        clock = Clock(self._device)
         early = self._early_evaluations(len(batches))
         self._seconds_data = self._seconds_validation = 0.0
         record = torch.zeros(len(batches), len(_STEP_COLUMNS), device=self._device, dtype=torch.float32)
@@ -212,7 +212,7 @@ class Training(XttsTrainer):
 
     def speaker(self) -> Speaker:
         """The model as it stands, ready to speak."""
-        return Speaker.of_trial(self.model, shape_named(self.settings.model), self.aligned, self._batches)
+        return Speaker.of_trial(self.model, model_config(self.settings.model), self.aligned, self._batches)
 
     def _step(self, items: list[Item], generator: torch.Generator, record: Tensor) -> None:
         settings = self.settings
@@ -317,7 +317,7 @@ def build_model(settings: Settings, symbols: int, seed: int) -> Xtts:
     """A model with the seed's initial weights, whatever the parameters."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Xtts(shape_named(settings.model), symbols, MELS, PATCH_FRAMES)
+        model = Xtts(model_config(settings.model), symbols, MELS, PATCH_FRAMES)
     return model.double() if settings.precision == "float64" else model
 
 

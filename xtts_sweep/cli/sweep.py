@@ -28,8 +28,8 @@ from xtts_sweep.preparation import prepare
 from xtts_sweep.terminal import printer
 
 if TYPE_CHECKING:
-    from sweeps.run.config import SweepRequest
-    from sweeps.run.resources import Plan
+    from sweeps.run.config import SweepConfig
+    from sweeps.run.resources import Resources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--confirm-seeds", type=int, default=3, metavar="N", help="fresh seeds for the best (default: 3; 0: none)")
     add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
-    add(
-        "--budget", metavar="TIME", help="wall-clock time such as 2h or 45m; the sweep then ends with its best so far"
-    )
+    add("--budget", metavar="TIME", help="wall-clock time such as 2h or 45m; the sweep then ends with its best so far")
     add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU each trial gets (default: one)")
     add("--cpus-per-trial", type=float, metavar="F", help="cores each trial gets")
     add("--concurrent", type=int, metavar="N", help="trials side by side (default: planned from the machine)")
@@ -62,20 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the request, join the cluster if one is given, prepare the speech, search, close."""
-    from sweeps.backend.throughput import measured_plan
+    from sweeps.backend.throughput import measured_resources
     from sweeps.tuner import api as sweep
     from xtts.data.cache_folder import cache_folder
 
     request = _request(options)
     trainer = sweep.check(request)
     say = printer(options.json)
-    with sweep.place_of(request, say) as place:
+    with sweep.environment_of(request, say) as place:
         plan = sweep.plan_at(place, request)
         folder = sweep.unused(place, request)
         recording = recording_for(options)
         prepared = prepare(trainer, options)
         request = replace(request, data=prepared.data, data_summary=prepared.summary)
-        plan = measured_plan(plan, request, trainer, cache_folder() / "plans", start=not options.dry_run)
+        plan = measured_resources(plan, request, trainer, cache_folder() / "plans", start=not options.dry_run)
         for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
             say(line)
         if options.dry_run:
@@ -87,10 +85,10 @@ def run(options: argparse.Namespace) -> int:
     return close(result, options.json, options.lang)
 
 
-def _request(options: argparse.Namespace) -> SweepRequest:
+def _request(options: argparse.Namespace) -> SweepConfig:
     """What was asked for, checked as far as that goes without data."""
     from sweeps.common.budget import Budget, parse_duration
-    from sweeps.run.config import SweepRequest
+    from sweeps.run.config import SweepConfig
     from sweeps.space.space import load_space
     from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import known_params, load_trainer
@@ -104,14 +102,14 @@ def _request(options: argparse.Namespace) -> SweepRequest:
     check_settings = getattr(trainer, "check_params", None)
     if check_settings is not None:
         check_settings({**fixed, **{name: value for name, value in given.items() if name in fixed}})
-    return SweepRequest(
+    return SweepConfig(
         name=options.name or f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}",
         output=Path(options.output),
         space=space,
         trainer=options.trainer,
         data=options.data or "",
         budget=Budget(options.trials, options.epochs, parse_duration(options.budget) if options.budget else None),
-        fixed={name: value for name, value in fixed.items() if name not in space.knobs},
+        fixed={name: value for name, value in fixed.items() if name not in space.hyperparameters},
         set_params=given,
         seed=options.seed,
         concurrent=options.concurrent,
@@ -126,7 +124,7 @@ def _request(options: argparse.Namespace) -> SweepRequest:
     )
 
 
-def _dry_run(options: argparse.Namespace, request: SweepRequest, plan: Plan, say: Callable[[str], None]) -> int:
+def _dry_run(options: argparse.Namespace, request: SweepConfig, plan: Resources, say: Callable[[str], None]) -> int:
     say(f"trials       {request.trials} of at most {request.budget.epochs} epochs; first the default config")
     say("dry run: nothing was started")
     if options.json:

@@ -11,13 +11,9 @@ from xtts_sweep.preparation import prepare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", required=True, metavar="FILE", help="best_config.yaml or a native export"
-    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="best_config.yaml or a native export")
     add_data(parser)
-    parser.add_argument(
-        "--epochs", type=int, default=30, help="default: 30; a larger number continues a finished run"
-    )
+    parser.add_argument("--epochs", type=int, default=30, help="default: 30; a larger number continues a finished run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", help="the folder in --output (default: train-CONFIG)")
     add_trainer(parser)

@@ -109,11 +109,9 @@ def story_tables(run: Run, lang: str) -> tuple[ExtraTable, ...]:
     ended = [r for r in run.records if r.reports and r.status is not None and r.role != "confirm"]
     if not ended:
         return ()
-    told = run.request.space.controls  # a run of the story itself shows all of it
-    tables = [
-        replace(table, folded=not told) for table in (_bands_table(run, ended, words), _signs_table(ended, words))
-    ]
-    if told:
+    log = run.request.space.controls  # a run of the story itself shows all of it
+    tables = [replace(table, folded=not log) for table in (_bands_table(run, ended, words), _signs_table(ended, words))]
+    if log:
         tables.insert(0, _story_table(run, ended, words))
     return tuple(tables)
 
@@ -158,8 +156,8 @@ def _signs_table(ended: Sequence[TrialRecord], words: Words) -> ExtraTable:
         signs = success_signs(record.reports)
         marks = (signs.digits, signs.steady_fall, signs.no_jumps, signs.no_crash)
         first = story_row(record.reports).loss_first
-        told = tuple(words["yes" if mark else "no"] for mark in marks)
-        rows.append((_name(record), _figure(first, ".4g"), *told, _figure(record.objective, ".4f")))
+        log = tuple(words["yes" if mark else "no"] for mark in marks)
+        rows.append((_name(record), _figure(first, ".4g"), *log, _figure(record.objective, ".4f")))
     keys = ("trial", "first_loss", "digits", "steady_fall", "no_jumps", "no_crash", "objective")
     return ExtraTable(words["signs"], tuple(words[key] for key in keys), tuple(rows), words["signs_note"])
 

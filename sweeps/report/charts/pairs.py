@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.report.charts.plot import Plot, Scale, figure, mark, scale, simple_table
 from sweeps.report.data import RunData
 from sweeps.report.html import Html, tag
@@ -100,7 +100,7 @@ def _table(words: Words, pairs: Sequence[Pair], finalist: str) -> Html:
 
 
 def _end(record: TrialRecord | None) -> float:
-    return curve_of(record).end if record is not None and record.status == "finished" else math.nan
+    return learning_curve(record).end if record is not None and record.status == "finished" else math.nan
 
 
 def _shown(end: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from sweeps.confirm.confirmation import SELECTION
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.report.charts.pairs import pairs_chart
 from sweeps.report.charts.plot import simple_table
 from sweeps.report.data import RunData
@@ -32,7 +32,7 @@ def confirmation(data: RunData, words: Words) -> Html | None:
 
 def _end(record: TrialRecord) -> float | None:
     """What the finalist is chosen by: the mean of the last three evaluations."""
-    end = curve_of(record).end
+    end = learning_curve(record).end
     return end if math.isfinite(end) else None
 
 

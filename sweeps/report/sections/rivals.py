@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
-from sweeps.confirm.learning_curve import curve_of
+from sweeps.confirm.learning_curve import learning_curve
 from sweeps.report.data import RunData
 from sweeps.report.html import Child, Html, cell, tag
 from sweeps.report.trial_marks import figure, kind, status
@@ -58,7 +58,7 @@ def _method(data: RunData, words: Words, name: str, runs: Sequence[TrialRecord])
 
 
 def _row(data: RunData, words: Words, name: str, record: TrialRecord | None, judged: Sequence[TrialRecord]) -> Html:
-    ends = [curve_of(run).end for run in judged if run.status == "finished"]
+    ends = [learning_curve(run).end for run in judged if run.status == "finished"]
     ends = [end for end in ends if math.isfinite(end)]
     mean = math.fsum(ends) / len(ends) if ends else None
     objective = None if record is None else record.objective

@@ -9,7 +9,7 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from sweeps.backend.callback import divergence, failure_reason
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.scheduler import RungScheduler
 from sweeps.search.asha import Rungs
 from tests.sweeps.builders import trial
@@ -84,29 +84,29 @@ def test_a_protected_trial_goes_on_where_others_stop() -> None:
 
 
 def test_a_watchdog_waits_for_the_first_epoch_and_then_follows_the_longest() -> None:
-    watchdog = Watchdog(factor=10, floor=5, first=100)
-    watchdog.started("a", 0.0)
-    watchdog.started("b", 0.0)
-    assert watchdog.late(99.0) == []
-    watchdog.reported("a", 99.0, epoch_seconds=2.0)
-    assert watchdog.patience("a") == 20.0
-    assert watchdog.late(110.0) == ["b"]
-    watchdog.ended("b")
-    assert watchdog.late(119.0) == []
-    assert watchdog.late(119.5) == ["a"]
-    watchdog.reported("a", 120.0, epoch_seconds=0.1)
-    assert watchdog.patience("a") == 20.0
+    heartbeat = Heartbeat(factor=10, floor=5, first=100)
+    heartbeat.started("a", 0.0)
+    heartbeat.started("b", 0.0)
+    assert heartbeat.late(99.0) == []
+    heartbeat.reported("a", 99.0, epoch_seconds=2.0)
+    assert heartbeat.patience("a") == 20.0
+    assert heartbeat.late(110.0) == ["b"]
+    heartbeat.ended("b")
+    assert heartbeat.late(119.0) == []
+    assert heartbeat.late(119.5) == ["a"]
+    heartbeat.reported("a", 120.0, epoch_seconds=0.1)
+    assert heartbeat.patience("a") == 20.0
 
 
 def test_a_watchdog_gives_a_trainer_that_comes_up_its_own_time() -> None:
-    watchdog = Watchdog(factor=10, floor=5, first=100)
-    watchdog.reported("a", 0.0, epoch_seconds=2.0)
-    watchdog.handed_out("b", 0.0)
-    assert watchdog.late(99.0) == ["a"]
-    assert watchdog.late(101.0) == ["a", "b"]
-    watchdog.started("b", 101.0)
-    assert "b" not in watchdog.late(120.0)
-    assert "b" in watchdog.late(122.0)
+    heartbeat = Heartbeat(factor=10, floor=5, first=100)
+    heartbeat.reported("a", 0.0, epoch_seconds=2.0)
+    heartbeat.handed_out("b", 0.0)
+    assert heartbeat.late(99.0) == ["a"]
+    assert heartbeat.late(101.0) == ["a", "b"]
+    heartbeat.started("b", 101.0)
+    assert "b" not in heartbeat.late(120.0)
+    assert "b" in heartbeat.late(122.0)
 
 
 @pytest.mark.parametrize(

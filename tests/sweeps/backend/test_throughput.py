@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sweeps.backend import throughput
-from sweeps.backend.throughput import layouts_of, measure, measured_plan, with_layout
-from sweeps.run.config import SweepRequest
-from sweeps.run.resources import Machine, Plan, make_plan, plan_from_mapping
+from sweeps.backend.throughput import layouts_of, measure, measured_resources, with_layout
+from sweeps.run.config import SweepConfig
+from sweeps.run.resources import Machine, Resources, plan_resources, resources_from_mapping
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 
@@ -44,8 +44,8 @@ class Dies(Parallel):
 PARALLEL, DIES = "tests.sweeps.backend.test_throughput:Parallel", "tests.sweeps.backend.test_throughput:Dies"
 
 
-def plan(cores: int = 2, trials: int = 16, **asked: float) -> Plan:
-    return make_plan(Machine(cores, 64 << 30, 0), trials, **asked)  # type: ignore[arg-type]
+def plan(cores: int = 2, trials: int = 16, **asked: float) -> Resources:
+    return plan_resources(Machine(cores, 64 << 30, 0), trials, **asked)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_layouts_halve_the_trials_and_give_their_cores_to_the_rest(
 def test_the_fewest_trials_near_the_most_updates_are_taken(rates: dict[str, float], chosen: tuple[int, int]) -> None:
     found = with_layout(plan(chosen[0] * chosen[1]), rates)
     assert (found.concurrent, found.threads, found.cpus_per_trial) == (*chosen, chosen[1])
-    assert plan_from_mapping(found.as_dict()) == found
+    assert resources_from_mapping(found.as_dict()) == found
     assert "measured" in str(found)
     assert "2 x " in str(found)
 
@@ -87,10 +87,10 @@ def test_each_layout_is_measured_in_processes_of_its_own_that_are_gone_afterward
 
 def test_what_cannot_be_measured_leaves_the_plan_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request = toy_request(tmp_path, trainer=DIES, concurrent=None)
-    assert measured_plan(plan(), request, Dies, tmp_path / "plans", start=True) == plan()
+    assert measured_resources(plan(), request, Dies, tmp_path / "plans", start=True) == plan()
     monkeypatch.setattr(throughput, "PATIENCE_SECONDS", 0.1)
     request = replace(request, trainer=PARALLEL)
-    assert measured_plan(plan(), request, Parallel, tmp_path / "plans", start=True) == plan()
+    assert measured_resources(plan(), request, Parallel, tmp_path / "plans", start=True) == plan()
     assert not (tmp_path / "plans").exists()
 
 
@@ -104,8 +104,8 @@ def test_it_is_measured_once_and_not_where_somebody_said_how(tmp_path: Path, mon
     monkeypatch.setattr(throughput, "measure", counted)
     request, store = toy_request(tmp_path, trainer=PARALLEL, concurrent=None), tmp_path / "plans"
 
-    def planned(request: SweepRequest, *, start: bool = True, trainer: type[ToyTrainer] = Parallel) -> int:
-        return measured_plan(plan(), request, trainer, store, start=start).concurrent
+    def planned(request: SweepConfig, *, start: bool = True, trainer: type[ToyTrainer] = Parallel) -> int:
+        return measured_resources(plan(), request, trainer, store, start=start).concurrent
 
     assert planned(request, start=False) == 2, "a dry run starts nothing"
     assert [planned(request), planned(request), planned(request, start=False)] == [1, 1, 1]

@@ -25,8 +25,8 @@ from sweeps.report import (
 from sweeps.run.best_config import write_best_config
 from sweeps.run.config import sweep_yaml
 from sweeps.run.folder import RunFolder, write_sweep_yaml
-from sweeps.run.resources import Machine, make_plan
-from sweeps.search.sampler import Proposer
+from sweeps.run.resources import Machine, plan_resources
+from sweeps.search.sampler import Sampler
 from sweeps.trials.record import Event, best_record, records_from_events
 from tests.sweeps.builders import toy_request
 
@@ -52,15 +52,15 @@ def write_run(
 ) -> RunFolder:
     """A run of `trials` trials, of which two in three stop at the first rung; `ended` None: it still runs."""
     request = toy_request(output, space, name=name, budget=Budget(trials, epochs), **changes)
-    plan = make_plan(Machine(4, 1 << 34, gpus), trials, concurrent=2)
+    plan = plan_resources(Machine(4, 1 << 34, gpus), trials, concurrent=2)
     folder = RunFolder(output / name)
     folder.path.mkdir(parents=True)
     write_sweep_yaml(folder, sweep_yaml(request, plan))
     events: list[Event] = [{"event": "sweep_started", "trial_id": None, "time": 1000.0}]
-    proposer = Proposer(request.space, request.acting_limits, seed=1, cohort=trials)
+    sampler = Sampler(request.space, request.acting_limits, seed=1, cohort=trials)
     rng = np.random.default_rng(0)
     for number in range(1, trials + 1):
-        proposal = proposer.propose(number, [])
+        proposal = sampler.propose(number, [])
         assert proposal is not None
         running = ended is None and number > trials - 2
         role = "control" if request.space.controls else "trial"

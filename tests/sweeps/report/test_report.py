@@ -30,7 +30,7 @@ from sweeps.report.picture import png
 from sweeps.report.words import Words, texts
 from sweeps.run.best_config import write_best_config
 from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.trials.record import Event, records_from_events
 from tests.sweeps.builders import toy_request, trial, trial_events
 from tests.sweeps.report.report_runs import RATIOS, confirmation_events, extras, tone, write_run
@@ -381,7 +381,7 @@ def test_early_stopping_saves_what_the_stopped_trials_had_left() -> None:
             report: Event = {"event": "report", "trial_id": trial_id, "epoch": epoch, "objective": 0.5}
             events.append({**report, "seconds": 600.0 * epoch, "time": 700.0 * epoch})
         events.append({"event": "trial_ended", "trial_id": trial_id, "time": 1.0, "status": status})
-    plan = make_plan(Machine(8, 1 << 34, 1), 3, gpus_per_trial=0.5)
+    plan = plan_resources(Machine(8, 1 << 34, 1), 3, gpus_per_trial=0.5)
     found = cost(records_from_events(events), plan, epochs=9, wall_seconds=4000.0)
     assert found.device == "gpu"
     assert found.device_hours == pytest.approx(0.5 * (9 + 3 + 1) * 600 / 3600)

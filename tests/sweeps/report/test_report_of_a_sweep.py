@@ -44,5 +44,5 @@ def test_the_page_is_rewritten_while_the_sweep_runs_and_its_failure_ends_nothing
     assert "0 of 3 trials ended" in pages[0]
     assert "Still running" not in pages[-1]
     assert pages[-1] == result.folder.report.read_text()
-    told = [note for note in heard.notes if "report.html" in note]
-    assert told == ["report.html could not be written: no such finding"]
+    log = [note for note in heard.notes if "report.html" in note]
+    assert log == ["report.html could not be written: no such finding"]

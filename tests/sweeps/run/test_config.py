@@ -10,21 +10,21 @@ import yaml
 
 from sweeps.common.budget import Budget, duration, parse_duration
 from sweeps.common.errors import RequestError
-from sweeps.run.config import raised, request_from_yaml, sweep_yaml
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.config import raised, sweep_config_from_yaml, sweep_yaml
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.trainer import load_trainer
 from sweeps.trials.wall_clock import seconds_used
 from sweeps.tuner.api import check, read_run
 from tests.sweeps.builders import toy_request
 
-PLAN = make_plan(Machine(2, 1 << 34, 0), 16)
+PLAN = plan_resources(Machine(2, 1 << 34, 0), 16)
 
 
 @pytest.mark.parametrize("space", ["safe_weights", "balance", "before_after"])
 def test_sweep_yaml_gives_the_request_back(tmp_path: Path, space: str) -> None:
     request = toy_request(tmp_path, space, set_params={"noise": 0.5}, data_summary={"clips": 3}, seconds=60.0)
     content = yaml.safe_load(yaml.safe_dump(sweep_yaml(request, PLAN), sort_keys=False))
-    again, plan = request_from_yaml(content, tmp_path, "sweep.yaml")
+    again, plan = sweep_config_from_yaml(content, tmp_path, "sweep.yaml")
     assert plan == PLAN
     assert (again.space, again.limits, again.trials, again.seed) == (request.space, request.limits, request.trials, 1)
     assert (again.shared_params, again.data_summary) == (request.shared_params, request.data_summary)
@@ -37,9 +37,9 @@ def test_a_sweep_yaml_that_is_not_one_is_one_line(tmp_path: Path) -> None:
     for key in ("space", "plan", "trials"):
         broken = {name: value for name, value in content.items() if name != key}
         with pytest.raises(RequestError, match=f"has no {key}"):
-            request_from_yaml(broken, tmp_path, "sweep.yaml")
+            sweep_config_from_yaml(broken, tmp_path, "sweep.yaml")
     with pytest.raises(RequestError, match="was not written by a sweep"):
-        request_from_yaml({**content, "trials": "many"}, tmp_path, "sweep.yaml")
+        sweep_config_from_yaml({**content, "trials": "many"}, tmp_path, "sweep.yaml")
     with pytest.raises(RequestError, match="holds no run"):
         read_run(tmp_path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.run.resources import Machine, make_plan, plan_from_mapping, this_machine
+from sweeps.run.resources import Machine, plan_resources, resources_from_mapping, this_machine
 
 GIB = 1 << 30
 
@@ -18,45 +18,45 @@ GIB = 1 << 30
     [(2, 16, 2, 1), (16, 16, 16, 1), (16, 4, 4, 4), (1, 16, 1, 1), (3, 2, 2, 1)],
 )
 def test_cores_are_shared_among_the_trials(cores: int, trials: int, concurrent: int, threads: int) -> None:
-    plan = make_plan(Machine(cores, 64 * GIB, 0), trials)
+    plan = plan_resources(Machine(cores, 64 * GIB, 0), trials)
     assert (plan.concurrent, plan.threads) == (concurrent, threads)
     assert plan.cpus_per_trial * plan.concurrent <= cores
 
 
 def test_memory_bounds_the_trials() -> None:
-    assert make_plan(Machine(16, 4 * GIB, 0), 16).concurrent == 4
-    assert make_plan(Machine(16, GIB // 2, 0), 16).concurrent == 1
+    assert plan_resources(Machine(16, 4 * GIB, 0), 16).concurrent == 4
+    assert plan_resources(Machine(16, GIB // 2, 0), 16).concurrent == 1
 
 
 def test_what_was_asked_for_is_taken() -> None:
-    assert make_plan(Machine(8, 64 * GIB, 0), 16, concurrent=3).threads == 2
-    assert make_plan(Machine(8, 64 * GIB, 0), 16, cpus_per_trial=4).concurrent == 2
-    crowded = make_plan(Machine(2, 64 * GIB, 0), 16, concurrent=4)
+    assert plan_resources(Machine(8, 64 * GIB, 0), 16, concurrent=3).threads == 2
+    assert plan_resources(Machine(8, 64 * GIB, 0), 16, cpus_per_trial=4).concurrent == 2
+    crowded = plan_resources(Machine(2, 64 * GIB, 0), 16, concurrent=4)
     assert (crowded.threads, crowded.cpus_per_trial) == (1, 0.5)
 
 
 def test_a_gpu_holds_one_trial_unless_it_is_shared() -> None:
-    assert make_plan(Machine(32, 64 * GIB, 2), 16).concurrent == 2
-    shared = make_plan(Machine(32, 64 * GIB, 2), 16, gpus_per_trial=0.5)
+    assert plan_resources(Machine(32, 64 * GIB, 2), 16).concurrent == 2
+    shared = plan_resources(Machine(32, 64 * GIB, 2), 16, gpus_per_trial=0.5)
     assert (shared.concurrent, shared.gpus_per_trial, shared.threads) == (4, 0.5, 8)
-    assert make_plan(Machine(8, 64 * GIB, 2), 16, gpus_per_trial=0).concurrent == 8
+    assert plan_resources(Machine(8, 64 * GIB, 2), 16, gpus_per_trial=0).concurrent == 8
 
 
 def test_what_does_not_fit_is_one_line_with_all_of_it() -> None:
     with pytest.raises(
         RequestError, match=r"--cpus-per-trial 9: this machine has 8 cores; --gpus-per-trial 1: .* 0 GPUs"
     ):
-        make_plan(Machine(8, GIB, 0), 16, cpus_per_trial=9, gpus_per_trial=1)
+        plan_resources(Machine(8, GIB, 0), 16, cpus_per_trial=9, gpus_per_trial=1)
     with pytest.raises(RequestError, match="--concurrent 3: 2 GPUs hold 2 trials"):
-        make_plan(Machine(8, GIB, 2), 16, concurrent=3)
+        plan_resources(Machine(8, GIB, 2), 16, concurrent=3)
     with pytest.raises(RequestError, match="--concurrent 0"):
-        make_plan(Machine(8, GIB, 0), 16, concurrent=0)
+        plan_resources(Machine(8, GIB, 0), 16, concurrent=0)
 
 
 def test_a_plan_reads_as_one_line_and_comes_back_from_plain_data() -> None:
-    plan = make_plan(Machine(2, 64 * GIB, 0), 16)
+    plan = plan_resources(Machine(2, 64 * GIB, 0), 16)
     assert str(plan) == "2 trials at a time, 1 thread each, on 2 cores"
-    assert plan_from_mapping(plan.as_dict()) == plan
+    assert resources_from_mapping(plan.as_dict()) == plan
 
 
 def test_this_machine_has_a_core_and_memory() -> None:

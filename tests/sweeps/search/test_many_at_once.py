@@ -7,8 +7,8 @@ import pytest
 
 from sweeps.search.acquisition import TOLD_AT_MOST, suggest
 from sweeps.search.gaussian_process import END, Observations, fit
-from sweeps.search.many_at_once import PLANNED_AT_MOST, plan_size, suggest_several, told
-from sweeps.search.sampler import MANY, Proposer
+from sweeps.search.many_at_once import PLANNED_AT_MOST, log, plan_size, suggest_several
+from sweeps.search.sampler import MANY, Sampler
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import space_from_mapping
 from sweeps.trials.final_values import FullLengthCurves
@@ -37,7 +37,7 @@ def sweep_of(ended: int, running: int) -> list[TrialRecord]:
 
 def test_the_model_is_told_of_a_bounded_number_and_of_the_best() -> None:
     records = sweep_of(600, 200)
-    kept = told(records, FullLengthCurves(records))
+    kept = log(records, FullLengthCurves(records))
     assert len(kept) == 3 * TOLD_AT_MOST // 2
     finished = sorted((r for r in records if r.status == "finished"), key=lambda r: r.objective or 0.0)
     assert {r.trial_id for r in finished[:20]} <= {r.trial_id for r in kept}
@@ -61,24 +61,24 @@ def test_a_plan_holds_new_configs_near_the_best_and_no_two_alike() -> None:
 def test_nothing_is_planned_before_trials_have_come_to_their_end() -> None:
     records = sweep_of(0, 100)
     assert suggest_several(LINE, NO_LIMITS, records, FullLengthCurves(records), seed=1, number=101) == []
-    proposal = Proposer(LINE, NO_LIMITS, seed=1, cohort=2).propose(101, records)
+    proposal = Sampler(LINE, NO_LIMITS, seed=1, cohort=2).propose(101, records)
     assert proposal is not None
     assert proposal.origin == "sobol"
 
 
 def test_up_to_a_number_of_running_trials_each_config_is_chosen_by_itself() -> None:
     records = sweep_of(100, MANY)
-    proposal = Proposer(LINE, NO_LIMITS, seed=1, cohort=2).propose(165, records)
+    proposal = Sampler(LINE, NO_LIMITS, seed=1, cohort=2).propose(165, records)
     assert proposal is not None
     assert proposal.config == suggest(LINE, NO_LIMITS, records, seed=1, number=165)
 
 
 def test_beyond_it_the_proposer_hands_out_a_plan_before_it_makes_another() -> None:
     records = sweep_of(100, 128)
-    proposer = Proposer(LINE, NO_LIMITS, seed=1, cohort=2)
+    sampler = Sampler(LINE, NO_LIMITS, seed=1, cohort=2)
     plan = suggest_several(LINE, NO_LIMITS, records, FullLengthCurves(records), seed=1, number=229)
     for number in range(229, 229 + len(plan) + 1):
-        proposal = proposer.propose(number, records)
+        proposal = sampler.propose(number, records)
         assert proposal is not None
         events = trial_events(number, [], None, params=proposal.config.params)
         records = [*records, *records_from_events(events)]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sweeps.search.acquisition import suggest
-from sweeps.search.sampler import Proposer, cohort_size
+from sweeps.search.sampler import Sampler, cohort_size
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trials.record import TrialRecord, records_from_events
@@ -23,10 +23,10 @@ def objective(params: dict[str, object]) -> float:
 
 def search(space_name: str, trials: int, seed: int = 1, cohort: int | None = None) -> list[TrialRecord]:
     space = load_space(space_name)
-    proposer = Proposer(space, LIMITS, seed=seed, cohort=cohort_size(trials) if cohort is None else cohort)
+    sampler = Sampler(space, LIMITS, seed=seed, cohort=cohort_size(trials) if cohort is None else cohort)
     records: list[TrialRecord] = []
     for number in range(1, trials + 1):
-        proposal = proposer.propose(number, records)
+        proposal = sampler.propose(number, records)
         if proposal is None:
             break
         events = trial_events(
@@ -60,7 +60,7 @@ def test_the_model_does_better_than_the_cohort_before_it() -> None:
 def test_a_proposal_depends_on_the_records_alone() -> None:
     records = search("safe_weights", 10)
     for number in (1, 3, 8, 10):
-        fresh = Proposer(SPACE, LIMITS, seed=1, cohort=cohort_size(10))
+        fresh = Sampler(SPACE, LIMITS, seed=1, cohort=cohort_size(10))
         proposal = fresh.propose(number, records[: number - 1])
         assert proposal is not None
         assert proposal.config.params == records[number - 1].params
@@ -72,17 +72,17 @@ def test_another_seed_gives_another_cohort() -> None:
 
 def test_a_space_that_is_used_up_proposes_nothing() -> None:
     space = space_from_mapping({"parameters": {"a": {"values": [1, 2, 3], "default": 2}}}, "here")
-    proposer = Proposer(space, NO_LIMITS, seed=1, cohort=8)
+    sampler = Sampler(space, NO_LIMITS, seed=1, cohort=8)
     records: list[TrialRecord] = []
-    while (proposal := proposer.propose(len(records) + 1, records)) is not None:
+    while (proposal := sampler.propose(len(records) + 1, records)) is not None:
         records.append(trial(len(records) + 1, [0.5 + len(records)], params=proposal.config.params))
     assert sorted(int(str(record.params["a"])) for record in records) == [1, 2, 3]
 
 
 def test_controls_are_proposed_in_their_order_and_then_no_more() -> None:
     space = load_space("before_after")
-    proposer = Proposer(space, LIMITS, seed=1, cohort=0)
-    proposals = [proposer.propose(number, []) for number in range(1, len(space.trials) + 2)]
+    sampler = Sampler(space, LIMITS, seed=1, cohort=0)
+    proposals = [sampler.propose(number, []) for number in range(1, len(space.trials) + 2)]
     assert [p.config if p else None for p in proposals] == [*space.trials, None]
     assert all(p.origin == "control" for p in proposals if p)
 
@@ -104,7 +104,7 @@ def test_the_model_keeps_away_from_where_trials_diverged() -> None:
 def test_the_model_waits_for_full_length_trials() -> None:
     records = [trial(1, [0.9, 0.5]), *(trial(n, [0.8], "stopped") for n in range(2, 7))]
     assert suggest(SPACE, LIMITS, records, seed=1, number=7) is None
-    proposal = Proposer(SPACE, LIMITS, seed=1, cohort=2).propose(7, records)
+    proposal = Sampler(SPACE, LIMITS, seed=1, cohort=2).propose(7, records)
     assert proposal is not None
     assert proposal.origin == "sobol"
 

@@ -59,7 +59,9 @@ def test_shipped_spaces_load_and_stay_inside_the_limits() -> None:
 def test_the_default_of_the_searched_spaces_is_the_documented_one() -> None:
     for name in ("safe_weights", "balance", "with_learning_rate"):
         params = load_space(name).default(LIMITS).params
-        assert [params[knob] for knob in ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")] == [2.5, 1.0, 0.5]
+        assert [
+            params[hyperparameter] for hyperparameter in ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
+        ] == [2.5, 1.0, 0.5]
 
 
 def test_every_point_of_every_searched_space_is_inside_the_limits() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.run.resources import Plan
+from sweeps.run.resources import Resources
 from sweeps.storage.checkpoint import Checkpoint, save_checkpoint
 from sweeps.storage.disk_use import DiskUse, disk_estimate, state_bytes
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 from xtts.trainer import XttsTrainer
 
-PLAN = Plan(concurrent=2, threads=1, cpus_per_trial=1.0, gpus_per_trial=0.0, cores=2, gpus=0)
+PLAN = Resources(concurrent=2, threads=1, cpus_per_trial=1.0, gpus_per_trial=0.0, cores=2, gpus=0)
 
 
 def test_checkpoints_do_not_grow_with_the_trials_but_records_do(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_size_of_a_checkpoint_is_told_without_building_the_model(model: str,
     from xtts.training.settings import Settings
     from xtts.training.training import build_model
 
-    told = state_bytes(XttsTrainer, {"model": model})
+    log = state_bytes(XttsTrainer, {"model": model})
     weights = build_model(Settings.of({"model": model}), 40, seed=1).state_dict()
     save_checkpoint(tmp_path / "weights", Checkpoint({"a": weights, "b": weights, "c": weights}, {}))
-    assert told == pytest.approx((tmp_path / "weights").stat().st_size, rel=0.02)
+    assert log == pytest.approx((tmp_path / "weights").stat().st_size, rel=0.02)

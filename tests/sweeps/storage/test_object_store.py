@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.common.errors import RequestError
 from sweeps.storage.checkpoint import Checkpoint
-from sweeps.storage.checkpoint_store import LocalShelf, StoredShelf
+from sweeps.storage.checkpoint_store import LocalCheckpointStore, RemoteCheckpointStore
 from sweeps.storage.object_store import Storage, StorageUnreachable, opened, storage_uri
 from tests.sweeps.object_store import KEYS, ObjectStore, object_store
 
@@ -54,7 +54,7 @@ def test_a_server_that_fails_for_a_while_is_waited_for_and_one_that_stays_away_i
 ) -> None:
     monkeypatch.setattr("sweeps.storage.object_store.QUIET_SECONDS", 0.0)
     notes: list[str] = []
-    storage = Storage(server.uri("waits"), patience=30.0, told=notes.append)
+    storage = Storage(server.uri("waits"), patience=30.0, log=notes.append)
     server.fails = lambda method, path: not notes  # S3's own client tries several times before we hear of it
     storage.put("one", b"1")
     assert storage.get("one") == b"1"
@@ -70,7 +70,7 @@ def test_a_server_that_fails_for_a_while_is_waited_for_and_one_that_stays_away_i
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "log"),
     [
         ("s3://KEY:SECRET@bucket/x", "holds a key"),
         ("s3://bucket/x?access_key=A&secret_key=B", "holds a key"),
@@ -78,8 +78,8 @@ def test_a_server_that_fails_for_a_while_is_waited_for_and_one_that_stays_away_i
         ("s3://", "names no bucket"),
     ],
 )
-def test_an_address_that_cannot_be_or_holds_a_key_is_refused_without_repeating_the_key(given: str, told: str) -> None:
-    with pytest.raises(RequestError, match=told) as refused:
+def test_an_address_that_cannot_be_or_holds_a_key_is_refused_without_repeating_the_key(given: str, log: str) -> None:
+    with pytest.raises(RequestError, match=log) as refused:
         storage_uri(given)
     assert "SECRET" not in str(refused.value)
 
@@ -98,32 +98,35 @@ def test_a_folder_that_cannot_be_written_and_a_bucket_that_is_not_there_are_refu
 def test_both_shelves_keep_the_last_and_the_best_and_forget_what_they_are_told_to(
     storage: Storage, tmp_path: Path
 ) -> None:
-    for shelf in (StoredShelf(storage, "run/checkpoints"), LocalShelf(tmp_path / "checkpoints")):
-        shelf.save("t0001", Checkpoint({"epoch": 1}, {"a": 1}), best=True)
-        shelf.save("t0001", Checkpoint({"epoch": 2}, {"a": 2}), best=False)
-        shelf.save("t0002", Checkpoint({"epoch": 1}, {}), best=True)
-        assert shelf.load_last("t0001") == Checkpoint({"epoch": 2}, {"a": 2})
-        assert shelf.load_best("t0001").state == {"epoch": 1}
-        shelf.make_last_best("t0001")
-        assert shelf.load_best("t0001").state == {"epoch": 2}
-        assert shelf.trials() == {"t0001", "t0002"}
-        shelf.drop_last("t0001")
-        shelf.drop_last("t0001")
+    for checkpoint_store in (
+        RemoteCheckpointStore(storage, "run/checkpoints"),
+        LocalCheckpointStore(tmp_path / "checkpoints"),
+    ):
+        checkpoint_store.save("t0001", Checkpoint({"epoch": 1}, {"a": 1}), best=True)
+        checkpoint_store.save("t0001", Checkpoint({"epoch": 2}, {"a": 2}), best=False)
+        checkpoint_store.save("t0002", Checkpoint({"epoch": 1}, {}), best=True)
+        assert checkpoint_store.load_last("t0001") == Checkpoint({"epoch": 2}, {"a": 2})
+        assert checkpoint_store.load_best("t0001").state == {"epoch": 1}
+        checkpoint_store.make_last_best("t0001")
+        assert checkpoint_store.load_best("t0001").state == {"epoch": 2}
+        assert checkpoint_store.trials() == {"t0001", "t0002"}
+        checkpoint_store.drop_last("t0001")
+        checkpoint_store.drop_last("t0001")
         with pytest.raises(FileNotFoundError):
-            shelf.load_last("t0001")
-        assert shelf.has_best("t0001")
-        shelf.forget_half_written()
-        assert shelf.has_best("t0001")
-        shelf.drop("t0001")
-        assert not shelf.has_best("t0001")
-        assert shelf.trials() == {"t0002"}
+            checkpoint_store.load_last("t0001")
+        assert checkpoint_store.has_best("t0001")
+        checkpoint_store.forget_half_written()
+        assert checkpoint_store.has_best("t0001")
+        checkpoint_store.drop("t0001")
+        assert not checkpoint_store.has_best("t0001")
+        assert checkpoint_store.trials() == {"t0002"}
 
 
 def test_what_a_killed_worker_left_half_written_goes_whatever_becomes_of_its_trial(tmp_path: Path) -> None:
-    shelf = LocalShelf(tmp_path)
-    shelf.save("t0001", Checkpoint({"epoch": 1}, {}), best=True)
+    checkpoint_store = LocalCheckpointStore(tmp_path)
+    checkpoint_store.save("t0001", Checkpoint({"epoch": 1}, {}), best=True)
     left = tmp_path / "t0001" / ".best.safetensors.4664.tmp"
     left.write_bytes(b"half")
-    shelf.forget_half_written()
+    checkpoint_store.forget_half_written()
     assert not left.exists()
-    assert shelf.load_best("t0001").state == {"epoch": 1}
+    assert checkpoint_store.load_best("t0001").state == {"epoch": 1}

@@ -11,8 +11,8 @@ import pytest
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder
 from sweeps.storage.object_store import Storage, storage_uri
-from sweeps.storage.remote_journal import StoredJournal, read_chain
-from sweeps.storage.remote_run import StoredRun, fetched
+from sweeps.storage.remote_journal import RemoteJournal, read_chain
+from sweeps.storage.remote_run import RemoteRun, fetched
 
 
 def storage_in(path: Path) -> Storage:
@@ -29,7 +29,7 @@ def test_sessions_make_one_journal_in_their_order_and_no_segment_is_written_twic
     put = storage.put
     storage.put = lambda name, content: (written.append(name), put(name, content))[1]  # type: ignore[method-assign]
     for session in range(3):
-        journal = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
+        journal = RemoteJournal(storage, "run/journal", read_chain(storage, "run/journal"))
         for number in range(4):
             journal.add(events(10 * session + number))
             if number % 2:
@@ -44,10 +44,10 @@ def test_what_a_process_writes_after_it_was_succeeded_counts_for_nothing_and_it_
 ) -> None:
     monkeypatch.setattr("sweeps.storage.remote_journal.WATCH_SECONDS", 0.0)
     storage = storage_in(tmp_path)
-    old = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
+    old = RemoteJournal(storage, "run/journal", read_chain(storage, "run/journal"))
     old.add(events(1))
     old.flush()
-    new = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
+    new = RemoteJournal(storage, "run/journal", read_chain(storage, "run/journal"))
     new.add(events(2))
     new.flush()
 
@@ -72,7 +72,7 @@ def test_of_two_that_go_on_at_the_same_moment_one_wins(tmp_path: Path, monkeypat
     def go_on(number: int) -> None:
         both.wait()
         try:
-            journal = StoredJournal(storage, "run/journal", chain)
+            journal = RemoteJournal(storage, "run/journal", chain)
             both.wait(5.0)
             journal.add(events(number))
             journal.flush()
@@ -95,7 +95,7 @@ def test_of_two_that_go_on_at_the_same_moment_one_wins(tmp_path: Path, monkeypat
 
 def test_a_missing_segment_is_named_and_not_passed_over(tmp_path: Path) -> None:
     storage = storage_in(tmp_path)
-    journal = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
+    journal = RemoteJournal(storage, "run/journal", read_chain(storage, "run/journal"))
     for number in range(3):
         journal.add(events(number))
         journal.flush()
@@ -107,7 +107,7 @@ def test_a_missing_segment_is_named_and_not_passed_over(tmp_path: Path) -> None:
 
 def test_lines_that_cannot_be_written_are_an_error_that_says_that_nothing_is_lost(tmp_path: Path) -> None:
     storage = storage_in(tmp_path / "shared")
-    journal = StoredJournal(storage, "run/journal", read_chain(storage, "run/journal"))
+    journal = RemoteJournal(storage, "run/journal", read_chain(storage, "run/journal"))
     folder = tmp_path / "shared" / "run" / "journal"
     next(folder.glob("*.json")).unlink()
     folder.rmdir()
@@ -127,7 +127,7 @@ def made_run(path: Path, *numbers: int) -> RunFolder:
 
 
 def stored(storage: Storage, folder: RunFolder) -> None:
-    run = StoredRun(storage, "run")
+    run = RemoteRun(storage, "run")
     run.put_settings(folder)
     journal = run.begin(folder)
     journal.flush()
@@ -160,7 +160,7 @@ def test_runs_that_were_gone_on_with_apart_or_are_not_the_same_are_not_mixed(tmp
     with pytest.raises(RequestError, match="tells another story"):
         fetched(str(tmp_path / "shared"), "run", tmp_path / "two")
     with pytest.raises(RequestError, match="tells another story"):
-        StoredRun(storage, "run").begin(RunFolder(tmp_path / "two" / "run"))
+        RemoteRun(storage, "run").begin(RunFolder(tmp_path / "two" / "run"))
     made_run(tmp_path / "three", 1).sweep_yaml.write_text("name: run\ncreated: 2026-11-24T10:00:00\n")
     with pytest.raises(RequestError, match="is another run than"):
         fetched(str(tmp_path / "shared"), "run", tmp_path / "three")

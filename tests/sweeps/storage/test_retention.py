@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeps.run.folder import RunFolder
 from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
-from sweeps.storage.checkpoint_store import LocalShelf
+from sweeps.storage.checkpoint_store import LocalCheckpointStore
 from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
 from sweeps.trials.record import TrialRecord
 from tests.toy_trainer import ToyTrainer
@@ -41,7 +41,7 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
     assert (
         export_best(
             folder,
-            LocalShelf(folder.checkpoints),
+            LocalCheckpointStore(folder.checkpoints),
             best,
             ComparedToy,
             params,
@@ -51,12 +51,12 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
         is None
     )
     assert (folder.best / "default.txt").read_text("utf-8") == "as the default says it"
-    assert export_best(folder, LocalShelf(folder.checkpoints), best, ComparedToy, params, "") is None
+    assert export_best(folder, LocalCheckpointStore(folder.checkpoints), best, ComparedToy, params, "") is None
     assert not (folder.best / "default.txt").exists()
     assert (
         export_best(
             folder,
-            LocalShelf(folder.checkpoints),
+            LocalCheckpointStore(folder.checkpoints),
             default,
             ComparedToy,
             params,
@@ -73,7 +73,7 @@ def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: 
     records = [ended("t0001", 0.9, "default"), *(ended(f"t000{n}", n / 10) for n in range(2, 8))]
     with_weights(folder, *records)
     for record in records:
-        tidy_checkpoints(LocalShelf(folder.checkpoints), records, record)
+        tidy_checkpoints(LocalCheckpointStore(folder.checkpoints), records, record)
     kept = sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{BEST}"))
     assert kept == ["t0001", "t0002", "t0003", "t0004"]
     assert not list(folder.checkpoints.glob(f"*/{LAST}"))
@@ -84,6 +84,6 @@ def test_weights_of_whoever_may_go_on_stay(tmp_path: Path) -> None:
     better = [ended(f"t000{n}", n / 10) for n in range(1, 5)]
     unfinished = [replace(ended("t0008", 0.9), status="budget"), replace(ended("t0009", 0.9), status=None)]
     with_weights(folder, *better, *unfinished)
-    tidy_checkpoints(LocalShelf(folder.checkpoints), [*better, *unfinished], better[-1])
+    tidy_checkpoints(LocalCheckpointStore(folder.checkpoints), [*better, *unfinished], better[-1])
     assert sorted(path.parent.name for path in folder.checkpoints.glob(f"*/{LAST}"))[-2:] == ["t0008", "t0009"]
     assert not (folder.checkpoints / "t0004").exists()

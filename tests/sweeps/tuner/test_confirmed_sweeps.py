@@ -16,7 +16,7 @@ import yaml
 from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError
 from sweeps.run.progress import Progress, QuietDisplay
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.run.summary import closing_lines, exportable, result_as_dict
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import TrialRecord
@@ -33,7 +33,7 @@ EPOCHS = 4
 @pytest.fixture(scope="module", autouse=True)
 def one_ray() -> Iterator[None]:
     """One Ray for all sweeps of this file; each run uses the one it finds."""
-    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+    with ray_session(plan_resources(Machine(2, 1 << 34, 0), 2)):
         yield
 
 

@@ -17,12 +17,12 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from sweeps.backend.heartbeat import Watchdog
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError, SweepFailed
-from sweeps.run.config import SweepRequest
+from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trials.journal import read, read_events
 from sweeps.trials.record import TrialRecord
@@ -73,7 +73,7 @@ class DiesWhileItComesUp(ToyTrainer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepRequest:
+def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepConfig:
     """A request for a sweep of which one trial meets an accident."""
     data = tmp_path / "data"
     data.mkdir()
@@ -86,7 +86,7 @@ def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepRequest:
 @pytest.fixture(scope="module", autouse=True)
 def one_ray() -> Iterator[None]:
     """One Ray for all sweeps of this file; each run uses the one it finds."""
-    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+    with ray_session(plan_resources(Machine(2, 1 << 34, 0), 2)):
         yield
 
 
@@ -166,8 +166,8 @@ def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_go
 
 @pytest.mark.parametrize("accident", ["raise_once_at", "kill_once_at", "hang_once_at"])
 def test_a_trial_that_breaks_once_goes_on_from_its_checkpoint(tmp_path: Path, accident: str) -> None:
-    watchdog = Watchdog(factor=1.0, floor=3.0, first=60.0)
-    broken = run(toy_request(tmp_path, trials=1, epochs=4, set_params={accident: 3}), watchdog=watchdog)
+    heartbeat = Heartbeat(factor=1.0, floor=3.0, first=60.0)
+    broken = run(toy_request(tmp_path, trials=1, epochs=4, set_params={accident: 3}), heartbeat=heartbeat)
     (record,) = broken.records
     assert (record.status, record.retries) == ("finished", 1)
     assert curve(record) == undisturbed(record, 4)

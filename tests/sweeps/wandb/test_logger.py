@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sweeps.trials.journal import read_events
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.backend.session import ray_session
 from sweeps.run.folder import RunFolder
 from sweeps.tuner.api import resume, run
@@ -63,7 +63,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
     request = toy_request(output, trials=5, epochs=3, set_params={"learning_rate": 0.001})
     folder = new_folder(request)
     more = {"loss": 2.0, "train/mel": 0.5, "train/kl": 0.1, "mean_frame_error": 1.0}
-    told = [
+    log = [
         dict(one) | ({**more, "updates": 10 * int(str(one["epoch"]))} if one["event"] == "report" else {})
         for number, objectives, how in [
             (2, [0.9, 0.85], {"status": "stopped", "reason": "stopped at a rung"}),
@@ -79,8 +79,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         for one in confirmation_events({2001: 0.42}, {2001: 0.5}, "t0003")
     ]
     beside.sort(key=lambda one: one["trial_id"] == "c0002")  # the judged default ends last
-    default = next(one for one in told if one["trial_id"] == "t0001")
-    told.remove(default)
+    default = next(one for one in log if one["trial_id"] == "t0001")
+    log.remove(default)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOME_TOKEN", SECRET)
         patch.setenv("WANDB_API_KEY", KEY)
@@ -88,7 +88,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         patch.setenv("WANDB_RUN_ID", "stray")
         patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
         recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
-        write_events(folder, request, [event("sweep_started"), default, *told])
+        write_events(folder, request, [event("sweep_started"), default, *log])
         write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
         verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
         (folder.path / "verdict.json").write_text(json.dumps(verdict.to_json()))
@@ -327,7 +327,7 @@ def test_a_killed_sweep_leaves_readable_runs_and_no_process(tmp_path: Path) -> N
     code = f"""
 import os, signal, time
 from pathlib import Path
-from sweeps.run.resources import Machine, make_plan
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.backend.session import ray_session
 from sweeps.run.folder import RunFolder
 from sweeps.wandb import start_recording
@@ -365,7 +365,7 @@ def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
         work()
         return time.monotonic() - before
 
-    with ray_session(make_plan(Machine(2, 1 << 34, 0), 2)):
+    with ray_session(plan_resources(Machine(2, 1 << 34, 0), 2)):
         first = run(toy_request(tmp_path, trials=1, epochs=2))
         alone = timed(lambda: resume(first.folder.path, trials=3))
         monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD["hangs"])))

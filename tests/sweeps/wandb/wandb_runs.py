@@ -10,7 +10,7 @@ from typing import Any
 from sweeps.run.best_config import write_best_config
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event, best_record
-from sweeps.run.config import SweepRequest, sweep_yaml
+from sweeps.run.config import SweepConfig, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
 from sweeps.tuner.api import plan_for
 from sweeps.run.trials_csv import write_trials_csv
@@ -19,14 +19,14 @@ RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradi
 SECONDS = 90.0  # a test machine may be very busy; an idle one needs two
 
 
-def new_folder(request: SweepRequest) -> RunFolder:
+def new_folder(request: SweepConfig) -> RunFolder:
     """The folder of a run that is about to start."""
     folder = new_run(request.output, request.name)
     write_sweep_yaml(folder, sweep_yaml(request, plan_for(request)))
     return folder
 
 
-def write_events(folder: RunFolder, request: SweepRequest, events: Iterable[Event]) -> None:
+def write_events(folder: RunFolder, request: SweepConfig, events: Iterable[Event]) -> None:
     """Append events to the journal and make the files that follow from it."""
     with Journal(folder.trials_jsonl) as journal:
         for event in events:

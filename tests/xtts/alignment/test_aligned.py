@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from tests.xtts.conftest import Learnable, true_alignment
-from xtts.alignment.aligned import AlignedSpeech, align_speech
-from xtts.data.build_dataset import PreparedSpeech, no_progress
+from xtts.alignment.aligned import AlignedDataset, align_dataset
+from xtts.data.build_dataset import Dataset, no_progress
 from xtts.errors import SpeechError
 
 
 @pytest.fixture
-def speech(learnable: Learnable, tmp_path) -> PreparedSpeech:
+def speech(learnable: Learnable, tmp_path) -> Dataset:
     """Prepared speech in a folder of the test's own, aligned already."""
     folder = tmp_path / "prepared"
     shutil.copytree(learnable.aligned.speech.folder, folder)
-    return PreparedSpeech.open(folder)
+    return Dataset.open(folder)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def the_file(speech):
     return file
 
 
-def same(one: AlignedSpeech, other: AlignedSpeech) -> bool:
+def same(one: AlignedDataset, other: AlignedDataset) -> bool:
     weights, others = one.durations.state_dict(), other.durations.state_dict()
     arrays = ("step_tokens", "step_start", "confidence", "advantage")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and all(
@@ -50,8 +50,8 @@ def same(one: AlignedSpeech, other: AlignedSpeech) -> bool:
 
 
 def test_what_was_aligned_once_is_opened_again(learnable, speech, trainings):
-    assert same(align_speech(speech, no_progress), learnable.aligned)
-    assert same(AlignedSpeech.open(speech.folder), learnable.aligned)
+    assert same(align_dataset(speech, no_progress), learnable.aligned)
+    assert same(AlignedDataset.open(speech.folder), learnable.aligned)
     assert trainings == []
 
 
@@ -82,17 +82,17 @@ DAMAGE = {
 def test_a_damaged_alignment_is_made_again(learnable, speech, trainings, damage):
     DAMAGE[damage](the_file(speech))
     with pytest.raises(SpeechError, match=r"alignment.*gone or damaged"):
-        AlignedSpeech.open(speech.folder)
-    assert same(align_speech(speech, no_progress), learnable.aligned)
+        AlignedDataset.open(speech.folder)
+    assert same(align_dataset(speech, no_progress), learnable.aligned)
     assert trainings == [speech.fingerprint]
-    assert same(align_speech(speech, no_progress), learnable.aligned)
+    assert same(align_dataset(speech, no_progress), learnable.aligned)
     assert len(trainings) == 1
 
 
 def test_an_alignment_of_other_speech_is_not_taken(speech, trainings):
     """The same name (it holds the beginning of the fingerprint only), but made for something else."""
     other = replace(speech, fingerprint=speech.fingerprint[:16] + "0" * 48)
-    align_speech(other, no_progress)
+    align_dataset(other, no_progress)
     assert trainings == [other.fingerprint]
 
 
@@ -104,14 +104,14 @@ def test_a_full_disk_is_one_line(speech, trainings, monkeypatch):
 
     monkeypatch.setattr("xtts.alignment.aligned.write_sealed", refuse)
     with pytest.raises(SpeechError, match="No space left on device"):
-        align_speech(speech, no_progress)
+        align_dataset(speech, no_progress)
 
 
 def test_opening_draws_no_random_numbers(speech):
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    AlignedSpeech.open(speech.folder)
+    AlignedDataset.open(speech.folder)
     assert torch.equal(torch.rand(2), expected)
 
 

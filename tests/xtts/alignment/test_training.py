@@ -10,10 +10,10 @@ import torch
 
 from tests.xtts.conftest import Learnable
 from tests.xtts.learnable_speech import LETTERS, letter_seconds, utterances, write_folder
-from xtts.alignment.aligned import AlignedSpeech, align_speech
+from xtts.alignment.aligned import AlignedDataset, align_dataset
 from xtts.alignment.training import Aligned, train_aligner
 from xtts.audio.mel import HOP, SAMPLE_RATE
-from xtts.data.build_dataset import TRAIN, VALIDATION, no_progress, prepare_speech
+from xtts.data.build_dataset import TRAIN, VALIDATION, build_dataset, no_progress
 
 SWAPPED = 6
 STEP_SECONDS = 2 * HOP / SAMPLE_RATE
@@ -82,13 +82,13 @@ def test_training_draws_nobody_elses_random_numbers_and_gives_the_threads_back(l
 
 
 @pytest.fixture(scope="module")
-def partly_swapped(tmp_path_factory) -> tuple[AlignedSpeech, np.ndarray]:
+def partly_swapped(tmp_path_factory) -> tuple[AlignedDataset, np.ndarray]:
     """Eighty clips of which six have each other's texts, and which those are."""
     spoken = utterances(80, seed=3)
     texts = [clip.text for clip in spoken]
     texts[:SWAPPED] = texts[SWAPPED // 2 : SWAPPED] + texts[: SWAPPED // 2]
     folder = write_folder(tmp_path_factory.mktemp("swapped") / "speech", spoken, texts)
-    aligned = align_speech(prepare_speech(folder), no_progress)
+    aligned = align_dataset(build_dataset(folder), no_progress)
     wrong = {clip.name for clip in spoken[:SWAPPED]}
     return aligned, np.array([Path(audio).stem in wrong for audio in aligned.speech.audio])
 

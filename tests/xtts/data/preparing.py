@@ -1,8 +1,8 @@
-"""What tests of the corpus ask of prepare_speech again and again."""
+"""What tests of the corpus ask of build_dataset again and again."""
 
 import pytest
 
-from xtts.data.build_dataset import prepare_speech
+from xtts.data.build_dataset import build_dataset
 from xtts.errors import SpeechError
 
 
@@ -14,7 +14,7 @@ def reads_to_prepare(data, **options):
         assert 0 <= done <= total
         reads.append(what)
 
-    prepare_speech(data, progress=progress, **options)
+    build_dataset(data, progress=progress, **options)
     return reads.count("reading recordings")
 
 
@@ -24,8 +24,8 @@ def reasons(speech):
 
 
 def complaint(*args, **options):
-    """The one line with which prepare_speech refuses."""
+    """The one line with which build_dataset refuses."""
     with pytest.raises(SpeechError) as caught:
-        prepare_speech(*args, **options)
+        build_dataset(*args, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import voiced, write_clip, write_ljspeech, write_metadata
-from xtts.data.build_dataset import prepare_speech
+from xtts.data.build_dataset import build_dataset
 from xtts.errors import SpeechError
 
 
@@ -55,7 +55,7 @@ def test_bad_recordings_and_rows_are_left_out_and_listed(tmp_path):
         "../wavs/clip022": "outside_folder",
         "clip023": "repeated_id",
     }
-    speech = prepare_speech(data, accept_unusable=True)
+    speech = build_dataset(data, accept_unusable=True)
     assert reasons(speech) == wanted
     assert len(speech.exclusions) == 16
     assert len(speech) + len(speech.exclusions) == len(rows) == speech.listed
@@ -64,14 +64,14 @@ def test_bad_recordings_and_rows_are_left_out_and_listed(tmp_path):
 
 def test_more_than_a_twentieth_of_unusable_clips_is_refused_unless_accepted(data):
     (data / "wavs/clip000.wav").unlink()
-    assert len(prepare_speech(data)) == 19
+    assert len(build_dataset(data)) == 19
     (data / "wavs/clip001.wav").write_bytes(b"")
     message = complaint(data)
     assert "2 of 20 clips (10.0 %)" in message
     assert "1 no recording, 1 recording without samples" in message
     assert "clip000" in message
     assert "--accept-unusable" in message
-    assert len(prepare_speech(data, accept_unusable=True)) == 18
+    assert len(build_dataset(data, accept_unusable=True)) == 18
     assert "2 of 20 clips" in complaint(data)
 
 
@@ -90,20 +90,20 @@ def test_a_link_that_leads_out_of_the_folder_is_left_out(data, tmp_path):
     (data / "wavs/sub").symlink_to(tmp_path / "elsewhere")
     with (data / "metadata.csv").open("a") as file:
         file.write("sub/secret|a secret\n")
-    speech = prepare_speech(data, accept_unusable=True)
+    speech = build_dataset(data, accept_unusable=True)
     assert reasons(speech) == {"clip004": "outside_folder", "sub/secret": "outside_folder"}
 
 
 def test_a_folder_of_recordings_may_itself_be_a_link(data, tmp_path):
     (data / "wavs").rename(tmp_path / "big disk")
     (data / "wavs").symlink_to(tmp_path / "big disk")
-    assert len(prepare_speech(data)) == 20
+    assert len(build_dataset(data)) == 20
 
 
 def test_a_dangling_link_is_a_missing_recording(data):
     (data / "wavs/clip004.wav").unlink()
     (data / "wavs/clip004.wav").symlink_to("nothing.wav")
-    assert reasons(prepare_speech(data)) == {"clip004": "missing"}
+    assert reasons(build_dataset(data)) == {"clip004": "missing"}
 
 
 def test_a_long_clip_among_long_clips_stays(tmp_path):
@@ -111,7 +111,7 @@ def test_a_long_clip_among_long_clips_stays(tmp_path):
     for n in range(11):
         soundfile.write(data / f"wavs/clip{n:03d}.wav", voiced(2.5, 8_000, seed=n), 8_000)
     soundfile.write(data / "wavs/clip011.wav", voiced(19.0, 8_000), 8_000)
-    assert not prepare_speech(data).exclusions
+    assert not build_dataset(data).exclusions
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -123,7 +123,7 @@ def test_any_metadata_over_any_files_is_prepared_or_refused_in_one_line(tmp_path
     (folder / "metadata.csv").write_text(content)
     refusal = ""
     try:
-        speech = prepare_speech(folder, accept_unusable=True)
+        speech = build_dataset(folder, accept_unusable=True)
     except SpeechError as error:
         refusal = str(error)
     assert "\n" not in refusal

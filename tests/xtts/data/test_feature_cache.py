@@ -18,7 +18,7 @@ from tests.xtts.data.preparing import complaint, reads_to_prepare, reasons
 from tests.xtts.made_speech import write_clip, write_metadata
 from xtts.audio.mel import log_mel
 from xtts.data import feature_cache
-from xtts.data.build_dataset import PreparedSpeech, prepare_speech
+from xtts.data.build_dataset import Dataset, build_dataset
 from xtts.errors import SpeechError
 
 
@@ -34,50 +34,50 @@ def test_a_second_start_reads_no_recording(data):
 
 
 def test_only_changed_and_new_recordings_are_read_again(data, cache):
-    prepare_speech(data)
+    build_dataset(data)
     write_clip(data / "wavs/clip002.wav", 0.6, seed=50)
     write_clip(data / "wavs/clip020.wav", 0.5, seed=51)
     with (data / "metadata.csv").open("a") as file:
         file.write("clip020|something new\n")
     assert reads_to_prepare(data) == 2
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     for clip in (2, 5, 20):
         samples, _ = soundfile.read(speech.audio_path(clip), dtype="float32")
         np.testing.assert_array_equal(speech.clip_mel(clip), log_mel(samples))
 
 
 def test_a_recording_that_was_only_touched_is_not_extracted_again(data, cache):
-    before = prepare_speech(data)
+    before = build_dataset(data)
     (data / "wavs/clip002.wav").touch()
     size = the_only(cache, "features/*/mel-*.f32").stat().st_size
-    after = prepare_speech(data)
+    after = build_dataset(data)
     assert after.fingerprint == before.fingerprint
     assert the_only(cache, "features/*/mel-*.f32").stat().st_size == size
 
 
 def test_a_change_that_hides_behind_size_and_time_is_found_by_deep(data):
-    before = prepare_speech(data)
+    before = build_dataset(data)
     file = data / "wavs/clip002.wav"
     times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
     content = bytearray(file.read_bytes())
     content[3000:3400] = content[5000:5400]
     file.write_bytes(content)
     os.utime(file, ns=times)
-    assert prepare_speech(data).fingerprint == before.fingerprint
-    deep = prepare_speech(data, deep=True)
+    assert build_dataset(data).fingerprint == before.fingerprint
+    deep = build_dataset(data, deep=True)
     assert deep.fingerprint != before.fingerprint
     np.testing.assert_array_equal(deep.clip_mel(2), log_mel(soundfile.read(file, dtype="float32")[0]))
-    assert prepare_speech(data).fingerprint == deep.fingerprint
+    assert build_dataset(data).fingerprint == deep.fingerprint
 
 
 def test_a_recording_written_a_moment_ago_is_looked_at_again(data, monkeypatch):
     monkeypatch.setattr(feature_cache, "_RACY_NS", 60_000_000_000)
     write_clip(data / "wavs/clip002.wav", 0.5, seed=1)
-    prepare_speech(data)
+    build_dataset(data)
     times = ((data / "wavs/clip002.wav").stat().st_mtime_ns,) * 2
     write_clip(data / "wavs/clip002.wav", 0.5, seed=2)
     os.utime(data / "wavs/clip002.wav", ns=times)
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     np.testing.assert_array_equal(
         speech.clip_mel(2), log_mel(soundfile.read(data / "wavs/clip002.wav", dtype="float32")[0])
     )
@@ -85,25 +85,25 @@ def test_a_recording_written_a_moment_ago_is_looked_at_again(data, monkeypatch):
 
 def test_a_recording_that_comes_back_is_used(data):
     away = (data / "wavs/clip002.wav").rename(data / "away.wav")
-    assert reasons(prepare_speech(data)) == {"clip002": "missing"}
+    assert reasons(build_dataset(data)) == {"clip002": "missing"}
     away.rename(data / "wavs/clip002.wav")
-    assert not prepare_speech(data).exclusions
+    assert not build_dataset(data).exclusions
 
 
 def test_frames_that_nothing_points_to_are_cleared_away(data, cache):
-    first = prepare_speech(data)
+    first = build_dataset(data)
     kept = first.clip_mel(7).copy()
     for n in range(14):
         write_clip(data / f"wavs/clip{n:03d}.wav", 0.3, seed=100 + n)
-    prepare_speech(data)
+    build_dataset(data)
     for n in range(14):
         write_clip(data / f"wavs/clip{n:03d}.wav", 0.3, seed=200 + n)
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     assert len(speech.mel) < 2 * speech.frames.sum()
     np.testing.assert_array_equal(speech.clip_mel(2), log_mel(soundfile.read(speech.audio_path(2), dtype="float32")[0]))
     # A trial that opened the first features still has them, and one that starts now finds them.
     np.testing.assert_array_equal(first.clip_mel(7), kept)
-    np.testing.assert_array_equal(PreparedSpeech.open(first.folder).clip_mel(7), kept)
+    np.testing.assert_array_equal(Dataset.open(first.folder).clip_mel(7), kept)
 
 
 def test_where_no_second_name_can_be_given_frames_are_copied(data, monkeypatch):
@@ -111,12 +111,12 @@ def test_where_no_second_name_can_be_given_frames_are_copied(data, monkeypatch):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", refuse)
-    prepare_speech(data)
+    build_dataset(data)
     write_clip(data / "wavs/clip002.wav", 0.6, seed=50)
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     for clip in (2, 5):
         samples, _ = soundfile.read(speech.audio_path(clip), dtype="float32")
-        np.testing.assert_array_equal(PreparedSpeech.open(speech.folder).clip_mel(clip), log_mel(samples))
+        np.testing.assert_array_equal(Dataset.open(speech.folder).clip_mel(clip), log_mel(samples))
 
 
 def damage(file, at):
@@ -144,12 +144,12 @@ def damage(file, at):
     ],
 )
 def test_a_damaged_cache_mends_itself(data, cache, break_it):
-    before = prepare_speech(data)
+    before = build_dataset(data)
     wanted = [before.clip_mel(clip).copy() for clip in range(20)]
     fingerprint = before.fingerprint
     del before
     break_it(cache)
-    mended = prepare_speech(data)
+    mended = build_dataset(data)
     assert mended.fingerprint == fingerprint
     for clip in range(20):
         np.testing.assert_array_equal(mended.clip_mel(clip), wanted[clip])
@@ -157,12 +157,12 @@ def test_a_damaged_cache_mends_itself(data, cache, break_it):
 
 
 def test_opening_what_is_gone_or_damaged_is_one_line(data):
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     damage(speech.folder / "prepared.sealed", 0.5)
     with pytest.raises(SpeechError, match="gone or damaged"):
-        PreparedSpeech.open(speech.folder)
+        Dataset.open(speech.folder)
     with pytest.raises(SpeechError, match="gone or damaged"):
-        PreparedSpeech.open(speech.folder / "nothing")
+        Dataset.open(speech.folder / "nothing")
 
 
 def in_another_process(program, data, cache, **options):
@@ -183,13 +183,13 @@ def test_an_interrupted_extraction_goes_on_where_it_was(data, cache):
         import sys, time
         from pathlib import Path
         from xtts.data import feature_cache
-        from xtts.data.build_dataset import prepare_speech
+        from xtts.data.build_dataset import build_dataset
         feature_cache._SAVE_EVERY_SECONDS = 0.0
         def progress(done, total, what):
             if done == 13:
                 print("here", flush=True)
                 time.sleep(60)
-        prepare_speech(Path(sys.argv[1]), progress=progress)
+        build_dataset(Path(sys.argv[1]), progress=progress)
         """,
         data,
         cache,
@@ -198,7 +198,7 @@ def test_an_interrupted_extraction_goes_on_where_it_was(data, cache):
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert 1 <= reads_to_prepare(data) <= 8
-    speech = prepare_speech(data)
+    speech = build_dataset(data)
     for clip in range(20):
         samples, _ = soundfile.read(speech.audio_path(clip), dtype="float32")
         np.testing.assert_array_equal(speech.clip_mel(clip), log_mel(samples))
@@ -208,7 +208,7 @@ def test_a_second_process_waits_for_the_first_and_reads_nothing(data, cache):
     program = """
         import sys
         from pathlib import Path
-        from xtts.data.build_dataset import prepare_speech
+        from xtts.data.build_dataset import build_dataset
         said = []
         def progress(done, total, what):
             if done == 5:
@@ -217,7 +217,7 @@ def test_a_second_process_waits_for_the_first_and_reads_nothing(data, cache):
             if total == 0:
                 print("waiting", flush=True)
             said.append(what)
-        speech = prepare_speech(Path(sys.argv[1]), progress=progress)
+        speech = build_dataset(Path(sys.argv[1]), progress=progress)
         print(said.count("reading recordings"), speech.fingerprint)
     """
     first = in_another_process(program, data, cache, stdin=subprocess.PIPE)
@@ -230,7 +230,7 @@ def test_a_second_process_waits_for_the_first_and_reads_nothing(data, cache):
 
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(data, cache):
-    wanted = prepare_speech(data).fingerprint
+    wanted = build_dataset(data).fingerprint
     for n in range(20, 40):
         write_clip(data / f"wavs/clip{n:03d}.wav", 1.0, seed=n)
     with (data / "metadata.csv").open("a") as file:
@@ -240,11 +240,11 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(data, cache):
         """
         import resource, sys
         from pathlib import Path
-        from xtts.data.build_dataset import prepare_speech
+        from xtts.data.build_dataset import build_dataset
         from xtts.errors import SpeechError
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         try:
-            prepare_speech(Path(sys.argv[1]))
+            build_dataset(Path(sys.argv[1]))
         except SpeechError as error:
             print(error)
         """,
@@ -260,7 +260,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(data, cache):
     lines = (data / "metadata.csv").read_text().splitlines()
     write_metadata(data, lines[:20])
     assert reads_to_prepare(data) == 0
-    assert prepare_speech(data).fingerprint == wanted
+    assert build_dataset(data).fingerprint == wanted
 
 
 def test_a_cache_that_cannot_be_made_is_one_line(data, tmp_path, monkeypatch):
@@ -272,7 +272,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(data, tmp_path, monkeypatch):
 
 
 def test_nothing_in_the_cache_is_pickled(data, cache):
-    prepare_speech(data)
+    build_dataset(data)
     for file in cache.rglob("*.sealed"):
         with np.load(BytesIO(file.read_bytes()[32:]), allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays.files)
@@ -285,8 +285,8 @@ def test_common_wavs_need_no_audio_library(data, cache):
         import sys
         sys.modules.update(dict.fromkeys(("librosa", "soundfile", "soxr", "torch"), None))
         from pathlib import Path
-        from xtts.data.build_dataset import prepare_speech
-        print(len(prepare_speech(Path(sys.argv[1]))))
+        from xtts.data.build_dataset import build_dataset
+        print(len(build_dataset(Path(sys.argv[1]))))
         """,
         data,
         cache,

@@ -24,7 +24,7 @@ from xtts.diagnostics.trials_rules import (
     default_as_good,
     errors_rank_differently,
     findings_over_trials,
-    knobs_act_as_one,
+    hyperparameters_act_as_one,
     learning_rate_is_the_limit,
     steps_are_the_limit,
 )
@@ -78,8 +78,10 @@ def codes(found: Sequence[Finding]) -> set[str]:
     return {finding.code for finding in found}
 
 
-def trial(place: int, objectives: Sequence[float] = HEALTHY, status: str = "finished", **knobs: object) -> TrainedTrial:
-    return TrainedTrial(f"t{place:04d}", "trial", status, params(**knobs), curve(objectives))
+def trial(
+    place: int, objectives: Sequence[float] = HEALTHY, status: str = "finished", **hyperparameters: object
+) -> TrainedTrial:
+    return TrainedTrial(f"t{place:04d}", "trial", status, params(**hyperparameters), curve(objectives))
 
 
 def test_a_healthy_trial_has_no_findings() -> None:
@@ -91,21 +93,21 @@ def test_missing_metrics_are_no_finding(epochs: list[Epoch]) -> None:
     assert trial_findings(epochs, {}) == ()
 
 
-def told(code: str, epochs: Sequence[Epoch], given: dict[str, object] | None = None) -> Finding:
+def log(code: str, epochs: Sequence[Epoch], given: dict[str, object] | None = None) -> Finding:
     """The one finding with this code; fails where there is none."""
     return next(finding for finding in trial_findings(epochs, given or PARAMS) if finding.code == code)
 
 
 def test_a_three_digit_loss_is_explained_as_weight_times_raw_mel() -> None:
     old = params(mel_loss_weight=45.0, mel_normalisation="none", gradient_clip_norm=None)
-    found = told("three_digit_loss_raw_mel", curve(loss_first=239.0), old)
+    found = log("three_digit_loss_raw_mel", curve(loss_first=239.0), old)
     assert "239" in found.text
     assert "mel weight 45" in found.text
     assert "5.3" in found.text
 
 
 def test_a_three_digit_loss_on_standardised_mel_is_explained_by_its_weight() -> None:
-    found = told("three_digit_loss_weight", curve(loss_first=120.0), params(mel_loss_weight=150.0))
+    found = log("three_digit_loss_weight", curve(loss_first=120.0), params(mel_loss_weight=150.0))
     assert "150 times an error of about 0.80" in found.text
 
 
@@ -115,7 +117,7 @@ def test_a_two_digit_loss_needs_no_explanation() -> None:
 
 def test_a_step_far_above_its_epochs_mean_is_a_spike() -> None:
     spiky = curve(loss_max=[8.0, 5.0, 4.0, 40.0, 3.0, 3.0, 12.0])
-    found = told("loss_spikes", spiky)
+    found = log("loss_spikes", spiky)
     assert found.numbers["epoch"] == 4
     assert found.numbers["count"] == 2
     assert findings.loss_spikes(curve()) is None
@@ -127,7 +129,7 @@ def test_the_fall_within_the_first_epoch_is_no_spike_but_a_jump_above_its_start_
 
 
 def test_a_plateau_at_the_mean_frame_is_named_and_real_learning_is_not() -> None:
-    found = told("plateau_at_mean_frame", curve((0.80, 0.79, 0.785, 0.79)))
+    found = log("plateau_at_mean_frame", curve((0.80, 0.79, 0.785, 0.79)))
     assert "0.785" in found.text
     assert "0.800" in found.text
     assert findings.plateau_at_mean_frame(curve((0.80, 0.75))) is None
@@ -136,7 +138,7 @@ def test_a_plateau_at_the_mean_frame_is_named_and_real_learning_is_not() -> None
 
 def test_a_low_printed_loss_without_learning_is_named_and_one_with_learning_is_not() -> None:
     light = params(mel_loss_weight=1.0)
-    found = told("low_loss_not_learning", curve((0.79, 0.77, 0.75), loss=1.1), light)
+    found = log("low_loss_not_learning", curve((0.79, 0.77, 0.75), loss=1.1), light)
     assert "not because speech was learned" in found.text
     assert findings.low_loss_not_learning(curve(loss=1.1), light) is None
     assert findings.low_loss_not_learning(curve((0.79, 0.77, 0.75), loss=12.0), light) is None
@@ -147,16 +149,16 @@ def test_divergence_is_told_with_epoch_step_and_term() -> None:
         *curve(HEALTHY[:2]),
         {"epoch": 3, "objective": math.nan, "diverged": {"step": 131, "term": "kl", "value": "inf"}},
     ]
-    found = told("diverged", broken)
+    found = log("diverged", broken)
     assert found.text == "Training diverged in epoch 3: kl became inf at step 131."
     assert findings.diverged(curve()) is None
     assert findings.diverged([{"epoch": 1, "objective": None}]) is not None
 
 
 def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_knob() -> None:
-    never = told("clip_never", curve(train__clip_fraction=0.0, train__grad_norm_p50=0.1, train__grad_norm_p95=0.2))
+    never = log("clip_never", curve(train__clip_fraction=0.0, train__grad_norm_p50=0.1, train__grad_norm_p95=0.2))
     assert "on no step" in never.text
-    always = told("clip_always", curve(train__clip_fraction=1.0, train__grad_norm_p50=9.0, train__grad_norm_p95=30.0))
+    always = log("clip_always", curve(train__clip_fraction=1.0, train__grad_norm_p50=9.0, train__grad_norm_p95=30.0))
     assert "on every step" in always.text
     assert findings.gradient_clip(curve(train__clip_fraction=0.05), PARAMS) is None
     assert findings.gradient_clip(curve(train__clip_fraction=0.0), params(gradient_clip_norm=None)) is None
@@ -164,17 +166,17 @@ def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_knob() -> None:
 
 def test_a_loss_clip_is_named_where_it_zeroes_gradients_and_where_it_is_never_reached() -> None:
     clipped = params(loss_value_clip=10.0)
-    saturated = told("loss_clip_saturated", curve(train__loss_clip_fraction=0.93), clipped)
+    saturated = log("loss_clip_saturated", curve(train__loss_clip_fraction=0.93), clipped)
     assert "93%" in saturated.text
     assert saturated.severity == "problem"
-    never = told("loss_clip_never", curve(), clipped)
+    never = log("loss_clip_never", curve(), clipped)
     assert "never reached" in never.text
     assert findings.loss_clip(curve(), PARAMS) is None
     assert findings.loss_clip(curve(train__loss_clip_fraction=0.005), clipped) is None
 
 
 def test_collapsed_latents_are_named_and_working_ones_are_not() -> None:
-    found = told("kl_collapsed", curve(val__kl=0.0005))
+    found = log("kl_collapsed", curve(val__kl=0.0005))
     assert "0.16 nats a patch" in found.text
     assert findings.kl_collapsed(curve(val__kl=0.02), PARAMS) is None
 
@@ -182,7 +184,7 @@ def test_collapsed_latents_are_named_and_working_ones_are_not() -> None:
 def test_a_prior_that_does_not_follow_is_named_and_a_kl_that_rises_with_learning_is_not() -> None:
     rising, falling = [0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11], [0.3, 0.28, 0.26, 0.24, 0.22, 0.2, 0.18]
     stuck = curve((0.62, 0.62, 0.62, 0.62, 0.62, 0.62, 0.62), val__kl=rising, val__mel=falling)
-    found = told("prior_lags", stuck)
+    found = log("prior_lags", stuck)
     assert "from 0.050 to 0.110" in found.text
     assert findings.prior_lags(curve(val__kl=rising, val__mel=falling), PARAMS) is None
     steady = curve((0.62,) * 7, val__kl=0.08, val__mel=falling)
@@ -190,7 +192,7 @@ def test_a_prior_that_does_not_follow_is_named_and_a_kl_that_rises_with_learning
 
 
 def test_text_is_ignored_where_the_interval_of_its_use_is_not_clear_of_0() -> None:
-    found = told("text_ignored", curve(text_use=0.004, text_use_low=-0.002, text_use_high=0.010))
+    found = log("text_ignored", curve(text_use=0.004, text_use_low=-0.002, text_use_high=0.010))
     assert "ignores its text" in found.text
     assert findings.text_ignored(curve(text_use=0.02, text_use_low=0.001)) is None
     later = curve(text_use_low=[-0.01, -0.01, -0.01, 0.02, 0.03, 0.04, 0.05])
@@ -198,7 +200,7 @@ def test_text_is_ignored_where_the_interval_of_its_use_is_not_clear_of_0() -> No
 
 
 def test_worsening_after_the_best_epoch_is_named_and_a_wobble_is_not() -> None:
-    found = told("worsened_after_best", curve((0.70, 0.60, 0.55, 0.56, 0.58, 0.60, 0.62)))
+    found = log("worsened_after_best", curve((0.70, 0.60, 0.55, 0.56, 0.58, 0.60, 0.62)))
     assert found.numbers["epoch"] == 3
     assert found.numbers["worse"] == pytest.approx(0.60 / 0.55 - 1)
     assert findings.worsened_after_best(curve((0.70, 0.60, 0.55, 0.552, 0.551, 0.553))) is None
@@ -206,7 +208,7 @@ def test_worsening_after_the_best_epoch_is_named_and_a_wobble_is_not() -> None:
 
 
 def test_a_trial_that_still_improves_at_the_end_is_named_and_a_settled_one_is_not() -> None:
-    found = told("still_falling", curve((0.70, 0.66, 0.63, 0.60, 0.57)))
+    found = log("still_falling", curve((0.70, 0.66, 0.63, 0.60, 0.57)))
     assert found.numbers["rate"] == pytest.approx(1 - (0.57 / 0.63) ** 0.5)
     assert findings.still_falling(curve()) is None
     assert findings.still_falling(curve((0.7, 0.6, 0.5))) is None
@@ -276,13 +278,13 @@ def sweep_of(effect: object, seed: int = 1, count: int = 18, noise: float = 0.00
         )
         shift = math.exp(effect(mel, kl, clip, rate) + chance.gauss(0, noise))  # type: ignore[operator]
         objectives = [value * shift for value in HEALTHY]
-        knobs: dict[str, float] = {
+        hyperparameters: dict[str, float] = {
             "mel_loss_weight": mel,
             "kl_loss_weight": kl,
             "gradient_clip_norm": clip,
             "learning_rate": rate,
         }
-        trials.append(replace(trial(place + 1, objectives), params={**PARAMS, **knobs}))
+        trials.append(replace(trial(place + 1, objectives), params={**PARAMS, **hyperparameters}))
     return trials
 
 
@@ -291,7 +293,7 @@ SWEEPS = 40
 
 def found_as_one(effect: object, count: int) -> Counter[str]:
     """What the rule names over many simulated sweeps, and how often."""
-    found = [knobs_act_as_one(sweep_of(effect, seed=seed, count=count), BOUNDS) for seed in range(SWEEPS)]
+    found = [hyperparameters_act_as_one(sweep_of(effect, seed=seed, count=count), BOUNDS) for seed in range(SWEEPS)]
     return Counter(f"{one.numbers['names']} {one.numbers['through']}" for one in found if one is not None)
 
 
@@ -301,7 +303,7 @@ def test_two_weights_that_act_through_their_ratio_alone_are_found() -> None:
 
     named = found_as_one(ratio, count=16)
     assert named["mel_loss_weight, kl_loss_weight ratio"] >= 0.7 * SWEEPS
-    found = knobs_act_as_one(sweep_of(ratio, count=18), BOUNDS)
+    found = hyperparameters_act_as_one(sweep_of(ratio, count=18), BOUNDS)
     assert found is not None
     assert "18 trials" in found.text
 
@@ -319,7 +321,10 @@ def test_weights_that_each_act_on_their_own_or_not_at_all_are_not_called_one() -
     alone = found_as_one(lambda mel, kl, clip, rate: 0.03 * math.log(mel), count=16)
     nothing = found_as_one(lambda mel, kl, clip, rate: 0.0, count=16)
     assert max(own.total(), alone.total(), nothing.total()) <= 0.15 * SWEEPS
-    assert knobs_act_as_one(sweep_of(lambda mel, kl, clip, rate: 0.05 * math.log(mel / kl), count=6), BOUNDS) is None
+    assert (
+        hyperparameters_act_as_one(sweep_of(lambda mel, kl, clip, rate: 0.05 * math.log(mel / kl), count=6), BOUNDS)
+        is None
+    )
 
 
 def test_a_learning_rate_that_matters_most_is_named_and_weights_that_matter_most_are_not() -> None:
@@ -391,7 +396,7 @@ def test_stopped_trials_are_compared_at_an_epoch_that_most_reached() -> None:
         TrainedTrial(one.trial_id, "trial", "stopped", one.params, one.epochs[:3]) if place % 2 else one
         for place, one in enumerate(full)
     ]
-    found = knobs_act_as_one(cut, BOUNDS)
+    found = hyperparameters_act_as_one(cut, BOUNDS)
     assert found is not None
     assert found.numbers["epoch"] == 3
 

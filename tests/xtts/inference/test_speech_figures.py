@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.data.build_dataset import TEST
 from xtts.errors import SpeechError
 from xtts.inference.speech_figures import speech_figures, spoken_clips
@@ -51,7 +51,7 @@ def test_the_same_model_gets_the_same_figures_and_json_holds_them(talker, figure
 class TrueDurations:
     """Says how long each token lasted in the recording: the durations of this speech have learned nothing."""
 
-    def __init__(self, aligned: AlignedSpeech) -> None:
+    def __init__(self, aligned: AlignedDataset) -> None:
         speech = aligned.speech
         self._steps = {
             (speech.clip_tokens(clip).tobytes(), int(speech.speaker_index[clip])): aligned.clip_steps(clip)

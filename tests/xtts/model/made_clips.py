@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from xtts.model.model_config import Shape
+from xtts.model.model_config import ModelConfig
 from xtts.model.xtts import PLACE_FEATURES, Batch, Noise, Xtts
 
-SHAPE = Shape(width=16, layers=2, heads=2, text_layers=2, latent=3, codec_width=24, voice_latents=2)
+SHAPE = ModelConfig(width=16, layers=2, heads=2, text_layers=2, latent=3, codec_width=24, voice_latents=2)
 SYMBOLS, MELS, PATCH = 7, 5, 4
 
 

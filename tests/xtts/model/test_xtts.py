@@ -10,13 +10,13 @@ from xtts.audio.mel import MELS as REAL_MELS
 from xtts.audio.mel import PATCH_FRAMES
 from xtts.errors import SpeechError
 from xtts.model.codec import to_patches
-from xtts.model.model_config import PRESETS, shape_named
+from xtts.model.model_config import PRESETS, model_config
 from xtts.model.xtts import Xtts, valid_masks
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("tiny", 1, 3), ("small", 10, 20), ("base", 50, 80)])
 def test_presets_have_the_sizes_they_are_named_for(name, low, high):
-    model = Xtts(shape_named(name), 40, REAL_MELS, PATCH_FRAMES)
+    model = Xtts(model_config(name), 40, REAL_MELS, PATCH_FRAMES)
     assert low <= sum(parameter.numel() for parameter in model.parameters()) / 1e6 <= high
 
 
@@ -27,7 +27,7 @@ def test_the_largest_preset_has_the_gpt_of_xtts_v2():
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
     with pytest.raises(SpeechError, match=r"huge.*tiny, small, base, xtts"):
-        shape_named("huge")
+        model_config("huge")
 
 
 def test_losses_are_means_over_real_values():

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from tests.xtts.conftest import Learnable, evenly_aligned
-from xtts.alignment.aligned import AlignedSpeech
+from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.path import best_path
 from xtts.alignment.training import patches_of
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import TRAIN, VALIDATION, no_progress, prepare_speech
+from xtts.data.build_dataset import TRAIN, VALIDATION, build_dataset, no_progress
 from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens, stream_seed
 from xtts.prepare.demo_speech import demo_speech
 
 BUDGET = 500
 
 
-def standardised(aligned: AlignedSpeech) -> SpeechBatches:
+def standardised(aligned: AlignedDataset) -> SpeechBatches:
     return SpeechBatches(aligned, aligned.speech.mel_mean, aligned.speech.mel_sd)
 
 
@@ -37,12 +37,12 @@ def train(batches) -> np.ndarray:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> SpeechBatches:
     """The demo speech, its texts spread evenly over the clips."""
-    speech = prepare_speech(demo_speech(no_progress))
+    speech = build_dataset(demo_speech(no_progress))
     even = evenly_aligned(speech)
     start = np.cumsum([0, *(len(path) for path in even.step_tokens)])
     weights = {name: value.numpy() for name, value in even.durations.state_dict().items()}
     return standardised(
-        AlignedSpeech(speech, np.concatenate(even.step_tokens), start, even.confidence, even.advantage, weights)
+        AlignedDataset(speech, np.concatenate(even.step_tokens), start, even.confidence, even.advantage, weights)
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from xtts.data.build_dataset import prepare_speech
+from xtts.data.build_dataset import build_dataset
 from xtts.data.text import has_letters, normalise
 from xtts.errors import SpeechError
 from xtts.prepare import demo_speech as demo
@@ -48,7 +48,7 @@ def test_it_takes_less_than_fifteen_seconds(tmp_path, monkeypatch):
 
 
 def test_it_is_two_voices_two_languages_and_five_to_seven_minutes(folder):
-    speech = prepare_speech(folder)
+    speech = build_dataset(folder)
     assert not speech.exclusions
     assert 300 < speech.figures.seconds.sum() < 420
     assert speech.speakers == ("daniel", "mina")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tests.xtts.made_speech import voiced, write_ljspeech, write_metadata
-from xtts.data.build_dataset import prepare_speech
+from xtts.data.build_dataset import build_dataset
 from xtts.prepare.health import check
 
 COUNT = 60
@@ -40,7 +40,7 @@ def sick(tmp_path_factory, own_cache):
     rows[13][0] = "p248_013"
     (folder / "wavs/clip013.wav").rename(folder / "wavs/p248_013.wav")
     write_metadata(folder, ["|".join(row) for row in rows])
-    return prepare_speech(folder)
+    return build_dataset(folder)
 
 
 def named(report, words):
@@ -101,4 +101,4 @@ def test_the_report_is_lines_and_json(sick):
 
 
 def test_a_healthy_set_has_no_findings(tmp_path):
-    assert check(prepare_speech(write_ljspeech(tmp_path, 20))).findings == ()
+    assert check(build_dataset(write_ljspeech(tmp_path, 20))).findings == ()
