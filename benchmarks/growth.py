@@ -38,7 +38,7 @@ from xtts.data.build_dataset import TRAIN, build_dataset, no_progress  # noqa: E
 from xtts.prepare.batches import SpeechBatches  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.prepare.prepare_data import prepare_data  # noqa: E402
-from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts.training.training import Training  # noqa: E402
 from xtts_sweep.integration import write_page  # noqa: E402
 
 Row = tuple[float, float]
@@ -145,7 +145,7 @@ def model(presets: Sequence[str]) -> None:
     rows = []
     print("\ntraining steps, GFLOP a step (seconds a step; GFLOP/s)")
     for preset in presets:
-        trainer = XttsTrainer({"model": preset, "batch_frames": 1000}, data, 1)
+        trainer = Training({"model": preset, "batch_frames": 1000}, data, 1)
         items = trainer._batches.epoch(trainer._train, 1, 1, 1000)[:2]
         work = flops(trainer, items) / len(items)
         seconds = step_seconds(trainer, items, repeats=1) / len(items)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from xtts.trainer import XttsTrainer
+from xtts.training.training import Training
 
 COLUMNS = (
     ("objective", "objective"),
@@ -78,7 +79,7 @@ def main() -> int:
 
 
 def _train(options: argparse.Namespace, data: str, seed: int) -> dict[str, Any]:
-    trainer = XttsTrainer({"model": options.model}, data, seed)
+    trainer = Training({"model": options.model}, data, seed)
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     print(f"seed {seed}: {parameters / 1e6:.2f} M parameters")
     print("epoch updates train s eval s " + " ".join(f"{name:>9}" for name, _ in COLUMNS))

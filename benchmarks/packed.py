@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts.training.training import Training  # noqa: E402
 
 PROFILED_STEPS = 20
 ROW = "{:<8}{:<10}{:>7}{:>13}{:>12}{:>13}{:>8}{:>10}{:>12}{:>10}{:>12}"
@@ -118,7 +119,7 @@ def one(params: dict[str, object], handle: str) -> None:
     """In a process of its own: an epoch to warm up, then the measured one, then some steps under the profiler."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     seed = int(str(params.pop("seed")))
-    trainer = XttsTrainer(params, handle, seed)
+    trainer = Training(params, handle, seed)
     before = trainer.train_epoch()
     print("ready", flush=True)
     sys.stdin.readline()
@@ -142,7 +143,7 @@ def one(params: dict[str, object], handle: str) -> None:
     print(json.dumps(vars(found)))
 
 
-def kernel_share(trainer: XttsTrainer) -> float:
+def kernel_share(trainer: Training) -> float:
     """The time in which kernels of this process ran, over that of some training steps."""
     batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
     noise = torch.Generator("cuda").manual_seed(0)

@@ -49,7 +49,7 @@ def main() -> int:
 
 def utterance_gains(trainer: XttsTrainer) -> NDArray[np.float64]:
     """Distance to the wrong recording minus distance to the right one, of each validation and test sentence."""
-    speech, speaker = trainer.aligned.speech, trainer.speaker()
+    speech, speaker = trainer.training.aligned.speech, trainer.speaker()
     clips = np.concatenate([speech.indices(VALIDATION), speech.indices(TEST)]).tolist()
 
     def standard(mel: NDArray[np.float32]) -> NDArray[np.float32]:

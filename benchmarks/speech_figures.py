@@ -121,7 +121,7 @@ def _itself_is_nearest(speech: Dataset) -> bool:
 
 
 def _figures(name: str, trainer: XttsTrainer) -> tuple[dict[str, Any], float]:
-    trainer.speaker().mel(trainer.aligned.speech.texts[0])
+    trainer.speaker().mel(trainer.training.aligned.speech.texts[0])
     begun = time.process_time()
     found: dict[str, Any] = dict(trainer.speech_figures())
     seconds = time.process_time() - begun

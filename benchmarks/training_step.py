@@ -32,6 +32,7 @@ import torch  # noqa: E402
 from benchmarks.useful_work import flops, matrix_rate, step_seconds  # noqa: E402
 from xtts.data.build_dataset import no_progress  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts.training.training import Training  # noqa: E402
 
 VARIANTS = ("plain", "bf16", "frames 2000", "frames 4000", "frames 8000", "compiled cold", "compiled warm", "plain")
 ROW = "{:<15}{:>9}{:>13}{:>14}{:>13}{:>26}"
@@ -75,7 +76,7 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
     """Seconds of a step and of a frame, the share of a matrix product's rate, and what the first steps took more."""
     torch.set_num_threads(1)
     kind, _, given = variant.partition(" ")
-    trainer = XttsTrainer({"model": model, "batch_frames": int(given) if kind == "frames" else 0}, data, 1)
+    trainer = Training({"model": model, "batch_frames": int(given) if kind == "frames" else 0}, data, 1)
     epoch = trainer._batches.epoch(trainer._train, 1, 1, trainer._budget)
     batches = epoch[:: max(1, len(epoch) // SAMPLED)][:SAMPLED]
     work, before = flops(trainer, batches), matrix_rate(1024)
@@ -106,7 +107,7 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
 def profile(data: str, model: str, shown: int = 15) -> None:
     """Print which operations a step's time goes to, and what its matrix products come to by themselves."""
     torch.set_num_threads(1)
-    trainer = XttsTrainer({"model": model}, data, 1)
+    trainer = Training({"model": model}, data, 1)
     batches = trainer._batches.epoch(trainer._train, 1, 1, trainer._budget)[:SAMPLED]
     step_seconds(trainer, batches, repeats=1)
     work, rate = flops(trainer, batches), matrix_rate(1024)

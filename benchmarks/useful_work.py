@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from xtts.model.free_running import run_freely, run_whole, with_true_history
 from xtts.prepare.batches import Item
-from xtts.trainer import XttsTrainer
+from xtts.training.training import Training
 
 ModelConfig = Sequence[int]
 
@@ -51,7 +51,7 @@ class EpochWork:
     """The same over valid positions"""
 
 
-def epoch_work(trainer: XttsTrainer, sampled: int = 6) -> EpochWork:
+def epoch_work(trainer: Training, sampled: int = 6) -> EpochWork:
     """Counted on an epoch's batches; the valid share on `sampled` of them, each clip of which is counted alone too,
     where nothing is padding. Times the steps beside it. The trial is of no use afterwards."""
     batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
@@ -65,20 +65,20 @@ def epoch_work(trainer: XttsTrainer, sampled: int = 6) -> EpochWork:
     return EpochWork(total, total * share, rate, rate * share)
 
 
-def flops(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> float:
+def flops(trainer: Training, batches: Sequence[list[Item]]) -> float:
     """Of one training step on each of the batches."""
     with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
         _steps(trainer, batches)
     return float(counter.get_total_flops())
 
 
-def step_seconds(trainer: XttsTrainer, batches: Sequence[list[Item]], repeats: int = 3) -> float:
+def step_seconds(trainer: Training, batches: Sequence[list[Item]], repeats: int = 3) -> float:
     """Least wall time of one training step on each of the batches."""
     return _least(lambda: _steps(trainer, batches), repeats)
 
 
 @torch.no_grad()
-def free_running_share(trainer: XttsTrainer, repeats: int = 3) -> float:
+def free_running_share(trainer: Training, repeats: int = 3) -> float:
     """How much of an evaluation's time the model runs on its own predictions; the rest is passes with true history."""
     model, evaluator = trainer.model, trainer._evaluator
     histories = [with_true_history(model, *both) for both in zip(evaluator._own, evaluator._swapped, strict=True)]
@@ -101,7 +101,7 @@ def _least(work: Callable[[], object], repeats: int) -> float:
     return min(times[1:] or times)
 
 
-def _steps(trainer: XttsTrainer, batches: Sequence[list[Item]]) -> None:
+def _steps(trainer: Training, batches: Sequence[list[Item]]) -> None:
     record, noise = torch.zeros(4), torch.Generator().manual_seed(0)
     for items in batches:
         trainer._step(items, noise, record)

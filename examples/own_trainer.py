@@ -12,8 +12,10 @@ from collections.abc import Mapping
 
 import torch
 
+from sweeps.trainer import Trainer
 
-class LineTrainer:
+
+class LineTrainer(Trainer):
     """Fits a line under two weighted losses, with AdamW and a gradient clip."""
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:

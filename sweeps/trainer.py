@@ -1,47 +1,143 @@
-"""The one place where somebody's own trainer plugs in: a protocol, and how a trainer is found by name."""
+"""The one place where a trainer plugs in: its base class, and how a trainer is found by name."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Protocol, cast
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
 
 from sweeps.common.errors import RequestError
 
+NEEDED = ("train_epoch", "state_dict", "load_state_dict")
 
-class Trainer(Protocol):
-    """Trains one configuration, epoch by epoch.
 
-    Optional, looked up by name: `default_params()` (classmethod; known parameter names with defaults),
-    `confirmation_params()` (classmethod; what the judged runs of a confirmation get beside their config, for instance
-    the split to evaluate on), `rivals()` (classmethod; methods that need no sweep, by name: what each adds to the
-    default's config), `judged_figures()` (taken once of a judged run after its last epoch: by name a mapping with
-    `mean`, lower is better, `label` and what else belongs to it), `checkpoint_bytes(params)` (classmethod; the size of
-    a checkpoint), `worker_modules` (names of modules that a worker imports before its first trial),
-    `export_best(folder)`, `export_beside(folder, who)` (adds to that folder what `who`, "default" or "best", has to
-    compare with),
-    `set_threads(n)`, `updates_per_second(seconds)` (trains for about so long on what is thrown away; to choose how many
-    trials run at once), and for a cluster, where `data` is no plain folder, `data_folder(data)` and
-    `data_in(data, folder)` (classmethods; the folder that all nodes need, and the handle for a copy of it).
+@dataclass(frozen=True, slots=True)
+class TrialContext:
+    """Where and how a trial runs, for trainers that need to know: programs of their own, schedules over all epochs."""
+
+    trial_id: str
+    epochs: int
+    """The full length of the trial"""
+    threads: int = 1
+    gpus: Sequence[str] = ()
+    """CUDA devices of this trial, as CUDA_VISIBLE_DEVICES names them"""
+    folder: Path | None = None
+    """A folder of this trial alone, for files that a person may look at; it survives a resume"""
+    attempt: int = 1
+    """1 at the first start, one more after each crash or resume"""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What a trainer opens (`data`, a handle), what is known of it, and the same as lines for people."""
+
+    data: str
+    summary: Mapping[str, Any]
+    text: Sequence[str] = field(default_factory=tuple)
+
+    def lines(self) -> Sequence[str]:
+        """What the command prints before it starts."""
+        return self.text
+
+
+class Trainer:
+    """Trains one configuration, epoch by epoch. Derive from it, or give a class the three methods that raise here.
+
+    Everything else has a default. The objective must not contain a searched weight: it is what configs are ranked by.
     """
 
-    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None: ...
+    worker_modules: ClassVar[Sequence[str]] = ()
+    """Modules that a worker imports before its first trial"""
+    objective_mode: ClassVar[Literal["min", "max"]] = "min"
+    """Whether a lower or a higher objective is better"""
+
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
+        """`params` are all parameters of the config, `data` the handle that `prepare` returned."""
+
+    def start(self, context: TrialContext) -> None:
+        """Called once before the first epoch, after a checkpoint (if there is one) was loaded."""
 
     def train_epoch(self) -> Mapping[str, object]:
         """Train one more epoch; metrics hold `objective`, and `diverged` (step, term, value) if it is not finite."""
-        ...
+        raise TypeError(f"{type(self).__name__} has no train_epoch()")
 
     def state_dict(self) -> dict[str, object]:
-        """Nested dicts and lists of tensors, arrays, numbers, words and None: all that going on bit for bit needs."""
-        ...
+        """Nested dicts and lists of tensors, arrays, numbers, strings and None: all that an exact resume needs."""
+        raise TypeError(f"{type(self).__name__} has no state_dict()")
 
-    def load_state_dict(self, state: dict[str, object]) -> None: ...
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Continue from what state_dict returned."""
+        raise TypeError(f"{type(self).__name__} has no load_state_dict()")
+
+    def close(self) -> None:
+        """Release what the trial holds (processes, files); called when it ends, also after an error."""
+
+    def set_threads(self, threads: int) -> None:
+        """Compute with so many threads; torch's own count is set already."""
+
+    def judged_figures(self) -> Mapping[str, Mapping[str, object]]:
+        """Secondary metrics of a confirmation run after its last epoch: by name a mapping with `mean` and `label`."""
+        return {}
+
+    def export_best(self, folder: Path) -> None:
+        """Write the trained model into best/."""
+
+    def export_beside(self, folder: Path, who: str) -> None:
+        """Add to best/ what `who` ("default" or "best") has to compare with."""
+
+    def updates_per_second(self, seconds: float) -> float | None:
+        """Train for about so long on throw-away weights; None where the number of parallel trials is not measured."""
+        return None
+
+    @classmethod
+    def default_params(cls) -> Mapping[str, object] | None:
+        """Every parameter with its default; None where any name is taken."""
+        return None
+
+    @classmethod
+    def check_params(cls, params: Mapping[str, object]) -> None:
+        """Raise RequestError (or the package's own error for people) where a value cannot be right."""
+
+    @classmethod
+    def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> Any:
+        """Make --data ready for all trials. Options: accept_unusable, progress(done, total, what)."""
+        return PreparedData(data or "", {"data": data or ""})
+
+    @classmethod
+    def confirmation_params(cls) -> Mapping[str, object]:
+        """What a confirmation run adds to its config, for instance the split to evaluate on."""
+        return {}
+
+    @classmethod
+    def rivals(cls) -> Mapping[str, Mapping[str, object]]:
+        """Baselines that need no sweep, by name: what each adds to the default's config."""
+        return {}
+
+    @classmethod
+    def checkpoint_bytes(cls, params: Mapping[str, object]) -> int | None:
+        """The size of a checkpoint; None where it is not known."""
+        return None
+
+    @classmethod
+    def data_folder(cls, data: str) -> Path | None:
+        """The folder behind the handle `data`, which every node of a cluster needs; None where there is none."""
+        return Path(data) if data and Path(data).is_dir() else None
+
+    @classmethod
+    def data_in(cls, data: str, folder: Path) -> str:
+        """The handle for a copy of the data's folder."""
+        return str(folder)
 
 
 def load_trainer(spec: str) -> type[Trainer]:
-    """The class that `MODULE:CLASS` names; RequestError where there is none."""
+    """The class that `MODULE:CLASS` names; RequestError where there is none.
+
+    A class that does not derive from Trainer gets its defaults here, so that nothing else has to ask what it has.
+    """
     module_name, separator, class_name = spec.partition(":")
     if not separator or not module_name or not class_name:
         raise RequestError(f"trainer {spec!r}: expected MODULE:CLASS, for instance xtts.trainer:XttsTrainer")
@@ -57,11 +153,14 @@ def load_trainer(spec: str) -> type[Trainer]:
         close = get_close_matches(class_name, vars(module), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise RequestError(f"trainer {spec!r}: module {module_name} has no {class_name!r}{hint}")
-    needed = ("train_epoch", "state_dict", "load_state_dict")
-    missing = [name for name in needed if not callable(getattr(found, name, None))]
-    if missing:
-        raise RequestError(f"trainer {spec!r}: has no {', '.join(missing)}(); sweeps/trainer.py shows what it needs")
-    return cast(type[Trainer], found)
+    missing = [name for name in NEEDED if getattr(found, name, None) in (None, getattr(Trainer, name))]
+    if missing or not isinstance(found, type):
+        raise RequestError(
+            f"trainer {spec!r}: has no {', '.join(missing) or 'class'}(); sweeps/trainer.py shows what it needs"
+        )
+    if issubclass(found, Trainer):
+        return found
+    return cast(type[Trainer], type(found.__name__, (found, Trainer), {"__module__": found.__module__}))
 
 
 def use_threads(threads: int, trainer: Trainer | None = None) -> None:
@@ -69,15 +168,8 @@ def use_threads(threads: int, trainer: Trainer | None = None) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
-    set_threads = getattr(trainer, "set_threads", None)
-    if set_threads is not None:
-        set_threads(threads)
-
-
-def known_params(trainer: type[Trainer]) -> Mapping[str, object] | None:
-    """The trainer's parameter names with their defaults, or None where it does not say."""
-    default_params = getattr(trainer, "default_params", None)
-    return None if default_params is None else cast(Mapping[str, object], default_params())
+    if trainer is not None:
+        trainer.set_threads(threads)
 
 
 def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> list[str]:
@@ -90,20 +182,3 @@ def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> lis
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
         problems.append(f"{where}: the trainer knows no parameter {name!r}; {hint}")
     return problems
-
-
-def worker_modules(trainer: type[Trainer]) -> Sequence[str]:
-    """What a worker of this trainer's imports while nobody has a trial for it."""
-    return [trainer.__module__, *getattr(trainer, "worker_modules", ())]
-
-
-def confirmation_params(trainer: type[Trainer]) -> Mapping[str, object]:
-    """What the trainer wants in the judged runs of a confirmation beside their config."""
-    found = getattr(trainer, "confirmation_params", None)
-    return {} if found is None else dict(found())
-
-
-def rivals(trainer: type[Trainer]) -> Mapping[str, Mapping[str, object]]:
-    """The trainer's methods that need no sweep, by name: what each adds to the default's config."""
-    found = getattr(trainer, "rivals", None)
-    return {} if found is None else {str(name): dict(added) for name, added in found().items()}

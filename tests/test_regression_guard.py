@@ -41,7 +41,7 @@ class Counted(TorchDispatchMode):
 @pytest.fixture(scope="module")
 def trainer(learnable: Learnable) -> XttsTrainer:  # noqa: F811
     """A trial after its first epoch, so that nothing that is done once is counted."""
-    made = learnable.trainer()
+    made = learnable.training()
     made.train_epoch()
     return made
 

@@ -1,65 +1,94 @@
-"""The trainer that a sweep drives, as commands know it: what it can be set to and what it makes of a folder of speech.
+"""The trainer that a sweep drives, what it can be set to and what it makes of a folder of speech.
 
-torch takes more than a second to import, and a command needs none of it: training itself is in xtts.training.training.
+torch takes more than a second to import and a command needs none of it: it is imported when a trial is made.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xtts.audio.mel import MELS, PATCH_FRAMES
+from xtts.errors import SpeechError
 from xtts.model.model_config import model_config
 from xtts.model.size import parameter_count
 from xtts.prepare.prepare_data import PreparedData, data_folder, data_in, prepare_data
 from xtts.training.settings import WEIGHTINGS, Settings
 
 if TYPE_CHECKING:
-    from xtts.training.training import Training
+    from xtts.inference.synthesis import Speaker
 
 _USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest
 _STATES = 3  # parameters and the optimiser's two moments
 
 
-class XttsTrainer(ABC):
-    """One trial. Making one makes a Training, and imports torch; subclasses are subclasses of that."""
+class XttsTrainer:
+    """One trial: the training loop of xtts.training, and what a trained model says."""
 
     worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training.training",)
     """What a worker imports before it is given a trial"""
 
-    def __init_subclass__(cls) -> None:
-        """TypeError where a class is derived from the name instead of from what it stands for."""
-        if not any(base.__module__ == "xtts.training.training" for base in cls.__mro__):
-            raise TypeError(
-                f"{cls.__name__}: derive it from xtts.training.training.Training, which XttsTrainer stands for"
-            )
-
-    def __new__(cls, params: Mapping[str, object], data: str, seed: int) -> Training:
-        """`data` is the handle that prepare gave."""
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
+        """`data` is the handle that prepare returned."""
         from xtts.training.training import Training
 
-        made = Training if cls is XttsTrainer else cls
-        assert issubclass(made, Training)
-        return super().__new__(made)
+        self.training = Training(params, data, seed)
 
-    @abstractmethod
     def train_epoch(self) -> Mapping[str, object]:
-        """One more epoch over the training split, then all figures of the split it is evaluated on."""
+        """One more epoch over the training split, then all metrics of the split it is evaluated on."""
+        return self.training.train_epoch()
 
-    @abstractmethod
     def updates_per_second(self, seconds: float) -> float:
-        """Train for at least so long on one batch after the other, and say how fast: the model is no trial's then."""
+        """Train for at least so long on one batch after the other, and return how fast; this changes the weights."""
+        return self.training.updates_per_second(seconds)
 
-    @abstractmethod
     def state_dict(self) -> dict[str, object]:
-        """All that going on bit for bit needs; what is random follows from seed and epoch."""
+        """All that an exact resume needs; what is random follows from seed and epoch."""
+        return self.training.state_dict()
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Continue from what state_dict returned."""
+        self.training.load_state_dict(state)
+
+    def export_best(self, folder: Path) -> None:
+        """Write the model, ready to speak, and a few validation sentences as it says them next to the real ones."""
+        from xtts.inference.samples import write_real_samples, write_samples
+
+        speaker = self.speaker()
+        speaker.save(folder)
+        write_samples(speaker, self.training.aligned, folder / "samples")
+        write_real_samples(self.training.aligned, folder / "samples")
+
+    def export_beside(self, folder: Path, who: str) -> None:
+        """Add the same sentences as this model says them, to compare with; `who` becomes part of their names."""
+        from xtts.inference.samples import write_samples
+
+        write_samples(self.speaker(), self.training.aligned, folder / "samples", who)
+
+    def judged_figures(self) -> Mapping[str, object]:
+        """Errors of the speech of the test split, with intervals over clips; empty where a voice cannot say numbers."""
+        from xtts.inference.speech_figures import judged_figures
+
+        try:
+            return judged_figures(self.speech_figures())
+        except SpeechError:
+            return {}
+
+    def speech_figures(self) -> Mapping[str, object]:
+        """The same per clip; see xtts.inference.speech_figures."""
+        from xtts.inference.speech_figures import speech_figures
+
+        return speech_figures(self.speaker(), self.training.aligned)
+
+    def speaker(self) -> Speaker:
+        """The model as it stands, ready to speak."""
+        from xtts.inference.synthesis import Speaker
+
+        training = self.training
+        config = model_config(training.settings.model)
+        return Speaker.of_trial(training.model, config, training.aligned, training.batches)
 
     @classmethod
     def default_params(cls) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from sweeps.common.errors import SweepFailed
 from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Resources, plan_resources, this_machine
-from sweeps.storage.dataset_cache import folder_of, folder_on_this_node, handle_in, store_folder
+from sweeps.storage.dataset_cache import folder_on_this_node, store_folder
 from sweeps.storage.remote_run import RemoteRun, remote_run
 from sweeps.trainer import Trainer
 
@@ -104,13 +104,13 @@ def with_stored_data(place: Environment, request: SweepConfig, trainer: type[Tra
         return request
     storage = place.stored.storage
     try:
-        folder = folder_of(trainer, request.data)
+        folder = trainer.data_folder(request.data)
         if folder is not None:
             return replace(request, data_stored=store_folder(storage, folder))
         if request.data_stored is None:
             return request
         there = folder_on_this_node(storage, request.data_stored)
-        return replace(request, data=handle_in(trainer, request.data, there))
+        return replace(request, data=trainer.data_in(request.data, there))
     except OSError as error:
         raise SweepFailed(f"{storage.uri}: the data cannot be kept there or fetched: {error}") from error
 

@@ -43,7 +43,7 @@ def measured_resources(
     or it cannot be measured. `store` keeps what was measured; nothing is started unless `start`."""
     asked = request.concurrent is not None or request.cpus_per_trial is not None or request.address is not None
     layouts = layouts_of(plan)
-    if asked or plan.gpus_per_trial or len(layouts) < 2 or not hasattr(trainer, "updates_per_second"):
+    if asked or plan.gpus_per_trial or len(layouts) < 2 or trainer.updates_per_second is Trainer.updates_per_second:
         return plan
     key = _key(request, layouts)
     rates = _known(store, key)
@@ -191,8 +191,8 @@ def main() -> None:
     for line in sys.stdin:
         threads, seconds = line.split()
         use_threads(int(threads), trainer)
-        trainer.updates_per_second(WARM_UP_SECONDS)  # type: ignore[attr-defined]
-        print(f"{RATE}{trainer.updates_per_second(float(seconds))}", flush=True)  # type: ignore[attr-defined]
+        trainer.updates_per_second(WARM_UP_SECONDS)
+        print(f"{RATE}{trainer.updates_per_second(float(seconds))}", flush=True)
 
 
 if __name__ == "__main__":

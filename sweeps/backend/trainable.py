@@ -70,9 +70,8 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         report["epoch"] = self._epoch
         report.setdefault("seconds", round(self._seconds, 3))
         value = _finite(report)
-        judged_figures = getattr(self._trainer, "judged_figures", None)
-        if value is not None and self._epoch == self._judged_at and judged_figures is not None:
-            report["figures"] = judged_figures()
+        if value is not None and self._epoch == self._judged_at:
+            report["figures"] = self._trainer.judged_figures()
         if value is not None:
             begun = time.perf_counter()
             self._save(report, value)

@@ -108,17 +108,4 @@ def data_on_this_node(data: str | Mapping[str, str], trainer: type[Trainer]) -> 
     if isinstance(data, str):
         return data
     folder = folder_on_this_node(Storage(data["storage"]), data["name"])
-    return handle_in(trainer, data["data"], folder)
-
-
-def folder_of(trainer: type[Trainer], data: str) -> Path | None:
-    """The folder that a handle stands for: what the trainer's `data_folder(data)` says, else the handle itself."""
-    says = getattr(trainer, "data_folder", None)
-    folder = Path(says(data)) if says is not None else Path(data)
-    return folder if data and folder.is_dir() else None
-
-
-def handle_in(trainer: type[Trainer], data: str, folder: Path) -> str:
-    """The same handle for a copy of its folder."""
-    says = getattr(trainer, "data_in", None)
-    return str(says(data, folder)) if says is not None else str(folder)
+    return trainer.data_in(data["data"], folder)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.run.resources import Resources
 from sweeps.storage.retention import KEPT
-from sweeps.trainer import Trainer
 
 WHILE_RUNNING = 3  # a trial's last and best checkpoint, and the one that is being written
 BESIDE = 4  # the default, the first run of each config that is judged, and best/
@@ -45,12 +43,6 @@ def disk_estimate(request: SweepConfig, plan: Resources, state_bytes: int | None
     kept = min(request.trials, KEPT) + BESIDE
     checkpoints = None if state_bytes is None else (WHILE_RUNNING * min(plan.concurrent, trials) + kept) * state_bytes
     return DiskUse(checkpoints, REPLACED * trials * (TRIAL_BYTES + REPORT_BYTES * request.budget.epochs))
-
-
-def state_bytes(trainer: type[Trainer], params: Mapping[str, object]) -> int | None:
-    """The size of one checkpoint, where the trainer says it (`checkpoint_bytes(params)`, a classmethod)."""
-    says = getattr(trainer, "checkpoint_bytes", None)
-    return None if says is None else int(says(params))
 
 
 def _size(count: int) -> str:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.run.folder import RunFolder
@@ -69,15 +69,12 @@ def export_best(
     except (OSError, UnreadableCheckpointError) as error:
         return f"best/ could not be written: {error}"
     trainer = trainer_class(params, data, best.seed)
-    export = getattr(trainer, "export_best", None)
-    if export is None:
-        return None
     trainer.load_state_dict(checkpoint.state)
     temporary = folder.path / f".best.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        export(Path(temporary))
+        trainer.export_best(Path(temporary))
         if beside is not None:
             _export_beside(checkpoint_store, beside, trainer_class, data, temporary)
         shutil.rmtree(folder.best, ignore_errors=True)
@@ -88,11 +85,9 @@ def export_best(
 
 
 def _export_beside(
-    checkpoint_store: CheckpointStore, beside: Beside, trainer_class: Any, data: str, target: Path
+    checkpoint_store: CheckpointStore, beside: Beside, trainer_class: type[Trainer], data: str, target: Path
 ) -> None:
     """Let that trial's weights add to best/, where they are there and the trainer knows how."""
-    if not hasattr(trainer_class, "export_beside"):
-        return
     try:
         checkpoint = checkpoint_store.load_best(beside.record.trial_id)
     except (OSError, UnreadableCheckpointError):

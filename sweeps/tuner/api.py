@@ -19,7 +19,7 @@ from sweeps.run.resources import Resources
 from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
 from sweeps.space.space import check_limits
 from sweeps.storage.object_store import storage_uri
-from sweeps.trainer import Trainer, known_params, load_trainer, rivals, unknown_params
+from sweeps.trainer import Trainer, load_trainer, unknown_params
 from sweeps.tuner.callbacks import CallbackOptions, Callbacks
 from sweeps.tuner.output_files import rewrite_files
 from sweeps.tuner.tuner import Session
@@ -63,9 +63,9 @@ def check(request: SweepConfig) -> type[Trainer]:
     if not 0 <= request.seed <= LARGEST_SEED:
         raise RequestError(f"--seed {request.seed}: 0 to {LARGEST_SEED}")
     trainer = load_trainer(request.trainer)
-    if request.rivals and not rivals(trainer):
+    if request.rivals and not trainer.rivals():
         raise RequestError(f"--rivals: trainer {request.trainer} names no methods that need no sweep")
-    known = known_params(trainer)
+    known = trainer.default_params()
     if known is not None:
         where = dict.fromkeys(request.space.hyperparameters, f"space {request.space.name}")
         where |= dict.fromkeys(request.space.fixed, f"space {request.space.name}, set")

@@ -9,7 +9,7 @@ from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
-from sweeps.trainer import Trainer, confirmation_params, rivals
+from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event, TrialRecord
 
@@ -31,7 +31,7 @@ class ConfirmationPhase:
     def rivals(self) -> Mapping[str, Mapping[str, object]]:
         """Methods that need no sweep, to be trained beside it."""
         wanted = self._request.rivals and not self._request.space.controls
-        return rivals(self._trainer) if wanted else {}
+        return self._trainer.rivals() if wanted else {}
 
     def confirmation(self, records: Sequence[TrialRecord]) -> Confirmation | None:
         """Of what the records hold now; None where there is nothing to confirm."""
@@ -39,7 +39,7 @@ class ConfirmationPhase:
             records,
             self._request.seed,
             self._request.confirm_seeds,
-            judged_params=confirmation_params(self._trainer),
+            judged_params=self._trainer.confirmation_params(),
             candidates=self._candidates,
             rivals=self.rivals,
         )

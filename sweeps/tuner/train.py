@@ -21,7 +21,7 @@ from sweeps.storage.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from sweeps.trainer import Trainer, known_params, unknown_params
+from sweeps.trainer import Trainer, unknown_params
 from sweeps.trials.objective import OBJECTIVE
 
 RECORD = "epochs.jsonl"
@@ -55,7 +55,7 @@ def read_config(path: Path, trainer: type[Trainer], changes: Mapping[str, object
     if "model" in content:
         given.setdefault("model", content["model"])
     params = {str(name): value for name, value in given.items()} | dict(changes)
-    known = known_params(trainer)
+    known = trainer.default_params()
     if known is None:
         return params
     problems = unknown_params(dict.fromkeys(params, str(path)), known)

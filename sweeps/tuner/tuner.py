@@ -22,10 +22,10 @@ from sweeps.run.run import SweepResult, searched
 from sweeps.search.asha import Rungs
 from sweeps.search.sampler import Sampler
 from sweeps.storage.checkpoint_store import checkpoint_store_at
-from sweeps.storage.disk_use import disk_estimate, state_bytes
+from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.mirror import mirrored
 from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
-from sweeps.trainer import Trainer, worker_modules
+from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal, read_events
 from sweeps.trials.record import TrialRecord, best_record, default_record
 from sweeps.tuner.budget_reserve import room_for_a_trial
@@ -94,7 +94,9 @@ class Session:
             self._checkpoint_store.forget_half_written()
             if journal.torn:
                 self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
-            needed = disk_estimate(self._request, self._plan, state_bytes(self._trainer, self._request.shared_params))
+            needed = disk_estimate(
+                self._request, self._plan, self._trainer.checkpoint_bytes(self._request.shared_params)
+            )
             if self._folder.free_bytes() < needed.total + NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
                 self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
@@ -160,7 +162,11 @@ class Session:
 
         meanwhile = None if self._request.space.controls else preload
         a_worker_each = self._plan.cpus_per_trial <= 1.0
-        modules = ("sweeps.backend.trainable", *worker_modules(self._trainer)) if a_worker_each else ()
+        modules = (
+            ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
+            if a_worker_each
+            else ()
+        )
         try:
             with ray_session(self._plan, meanwhile, lambda: not self._was_interrupted(), modules):
                 self._interruption.catch()  # once more: Ray has put its own handlers in their place

@@ -19,6 +19,7 @@ from xtts.data.build_dataset import Dataset, Progress, no_progress
 from xtts.model.model_config import PRESETS, ModelConfig
 from xtts.prepare.prepare_data import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer
+from xtts.training.training import Training
 
 MINI = ModelConfig(width=32, layers=1, heads=2, text_layers=1, latent=8, codec_width=64, voice_latents=2)
 
@@ -36,8 +37,12 @@ class Learnable:
     def aligned(self) -> AlignedDataset:
         return self.prepared.aligned
 
+    def training(self, seed: int = 1, **params: object) -> Training:
+        """The training loop of a trial of the smallest model on this speech."""
+        return Training({**self.defaults, **params}, self.prepared.data, seed)
+
     def trainer(self, seed: int = 1, **params: object) -> XttsTrainer:
-        """A trial of the smallest model on this speech."""
+        """The same as a sweep drives it."""
         return XttsTrainer({**self.defaults, **params}, self.prepared.data, seed)
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import torch
 
 from xtts.model.xtts import Batch, Noise
-from xtts.trainer import XttsTrainer
+from xtts.training.training import Training
 
 
-def parameters(trainer: XttsTrainer) -> torch.Tensor:
+def parameters(trainer: Training) -> torch.Tensor:
     """All parameters, one after the other."""
     return torch.cat([parameter.detach().flatten() for parameter in trainer.model.parameters()]).clone()
 
 
-def gradient_norm(trainer: XttsTrainer) -> float:
+def gradient_norm(trainer: Training) -> float:
     """Of the last step, after clipping."""
     gradient = trainer.parameters.flat.grad
     assert gradient is not None
@@ -31,7 +31,7 @@ class Watched:
     losses: list[dict[str, float]] = field(default_factory=list)
 
 
-def watch(trainer: XttsTrainer) -> Watched:
+def watch(trainer: Training) -> Watched:
     """Note what the model's losses are asked for from now on."""
     watched, losses = Watched(), trainer.model.losses
 

@@ -68,8 +68,8 @@ def test_an_address_where_nobody_listens_is_refused_at_once(
         ("import sys\nsys.exit(5)", "cannot be imported (SystemExit: 5)"),
         ("class Mine(:", "cannot be imported (SyntaxError"),
         (
-            "from xtts.trainer import XttsTrainer\nclass Mine(XttsTrainer): pass",
-            "derive it from xtts.training.training.Training",
+            "class Mine:\n    def state_dict(self): ...",
+            "has no train_epoch, load_state_dict()",
         ),
     ],
 )

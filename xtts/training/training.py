@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +16,11 @@ from torch import Tensor
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
-from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import Evaluation, Evaluator
-from xtts.inference.samples import write_real_samples, write_samples
-from xtts.inference.synthesis import Speaker
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, stream_seed
 from xtts.prepare.prepare_data import open_data
-from xtts.trainer import XttsTrainer
 from xtts.training.adamw import AdamW
 from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
@@ -56,7 +51,7 @@ def _evaluator(
     return batches, Evaluator(batches, split, 1.0 if standard else aligned.speech.mel_sd, torch.device(device), dtype)
 
 
-class Training(XttsTrainer):
+class Training:
     """One trial: a model, its optimiser, and where it stands in the data.
 
     All that is random is drawn from the seed and the epoch, never from the parameters: trials of one seed begin with
@@ -99,6 +94,11 @@ class Training(XttsTrainer):
     def aligned(self) -> AlignedDataset:
         """The data this trial learns from."""
         return self._batches.aligned
+
+    @property
+    def batches(self) -> SpeechBatches:
+        """The data as padded batches."""
+        return self._batches
 
     def train_epoch(self) -> Mapping[str, object]:
         """One more epoch over the training split, then all figures of the split it is evaluated on."""
@@ -182,37 +182,6 @@ class Training(XttsTrainer):
         self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
-
-    def export_best(self, folder: Path) -> None:
-        """Write the model, ready to speak, and a few validation sentences as it says them beside the real ones."""
-        speaker = self.speaker()
-        speaker.save(folder)
-        write_samples(speaker, self.aligned, folder / "samples")
-        write_real_samples(self.aligned, folder / "samples")
-
-    def export_beside(self, folder: Path, who: str) -> None:
-        """Add the same sentences as this model says them, to compare with; `who` it is becomes part of their names."""
-        write_samples(self.speaker(), self.aligned, folder / "samples", who)
-
-    def speech_figures(self) -> Mapping[str, object]:
-        """The model judged by what it says of the test split, from text alone; see xtts.inference.speech_figures."""
-        from xtts.inference.speech_figures import speech_figures  # here, because few trials are judged by it
-
-        return speech_figures(self.speaker(), self.aligned)
-
-    def judged_figures(self) -> Mapping[str, object]:
-        """What is said of the test split, as errors with labels and intervals over clips; nothing where the model says
-        no numbers."""
-        from xtts.inference.speech_figures import judged_figures
-
-        try:
-            return judged_figures(self.speech_figures())
-        except SpeechError:
-            return {}
-
-    def speaker(self) -> Speaker:
-        """The model as it stands, ready to speak."""
-        return Speaker.of_trial(self.model, model_config(self.settings.model), self.aligned, self._batches)
 
     def _step(self, items: list[Item], generator: torch.Generator, record: Tensor) -> None:
         settings = self.settings

@@ -74,12 +74,12 @@ def run(options: argparse.Namespace) -> int:
         prepared = prepare(trainer, options)
         request = replace(request, data=prepared.data, data_summary=prepared.summary)
         plan = measured_resources(plan, request, trainer, cache_folder() / "plans", start=not options.dry_run)
-        for line in [*prepared.lines, f"plan         {plan}", f"run          {folder.path}"]:
+        for line in [*prepared.lines(), f"plan         {plan}", f"run          {folder.path}"]:
             say(line)
         if options.dry_run:
-            from sweeps.storage.disk_use import disk_estimate, state_bytes
+            from sweeps.storage.disk_use import disk_estimate
 
-            say(f"disk         {disk_estimate(request, plan, state_bytes(trainer, request.shared_params))}")
+            say(f"disk         {disk_estimate(request, plan, trainer.checkpoint_bytes(request.shared_params))}")
             return _dry_run(options, request, plan, say)
         result = sweep.run(request, place=place, plan=plan, **surroundings(options, recording))
     return close(result, options.json, options.lang)
@@ -91,17 +91,15 @@ def _request(options: argparse.Namespace) -> SweepConfig:
     from sweeps.run.config import SweepConfig
     from sweeps.space.space import load_space
     from sweeps.storage.object_store import storage_uri
-    from sweeps.trainer import known_params, load_trainer
+    from sweeps.trainer import load_trainer
 
     space = load_space(options.space)
     trainer = load_trainer(options.trainer)
-    fixed = dict(known_params(trainer) or {})
+    fixed = dict(trainer.default_params() or {})
     given = settings(options.set)
     if "model" in fixed:
         given.setdefault("model", options.model)
-    check_settings = getattr(trainer, "check_params", None)
-    if check_settings is not None:
-        check_settings({**fixed, **{name: value for name, value in given.items() if name in fixed}})
+    trainer.check_params({**fixed, **{name: value for name, value in given.items() if name in fixed}})
     return SweepConfig(
         name=options.name or f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}",
         output=Path(options.output),

@@ -32,13 +32,11 @@ def run(options: argparse.Namespace) -> int:
     trainer, config = load_trainer(options.trainer), Path(options.config)
     Budget(trials=1, epochs=options.epochs)
     params = read_config(config, trainer, settings(options.set))
-    check_params = getattr(trainer, "check_params", None)
-    if check_params is not None:
-        check_params(params)
+    trainer.check_params(params)
     folder = Path(options.output) / check_name(options.name or f"train-{config.stem}")
     prepared = prepare(trainer, options)
-    if prepared.lines:
-        print("\n".join(prepared.lines))
+    if prepared.lines():
+        print("\n".join(prepared.lines()))
     single = SingleRun(folder, trainer, params, prepared.data, options.seed, options.epochs)
     asked: list[int] = []
 
@@ -57,9 +55,8 @@ def run(options: argparse.Namespace) -> int:
     if asked:
         print("interrupted; the same command goes on from the last epoch")
         return 130
-    export = getattr(trainer, "export_best", None)
-    if best is not None and export is not None:
+    if best is not None:
         (folder / "best").mkdir(parents=True, exist_ok=True)
-        export(best_trainer(single), folder / "best")
+        best_trainer(single).export_best(folder / "best")
         print(f"best epoch {best['epoch']}: {folder / 'best'} (say {folder.name} speaks with it)")
     return 0

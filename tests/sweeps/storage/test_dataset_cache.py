@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.storage.dataset_cache import FOLDER, data_on_this_node, folder_of, folder_on_this_node, store_folder
+from sweeps.storage.dataset_cache import FOLDER, data_on_this_node, folder_on_this_node, store_folder
 from sweeps.storage.object_store import Storage, storage_uri
+from sweeps.trainer import Trainer
 from tests.toy_trainer import ToyTrainer
 
 
@@ -76,6 +77,6 @@ def test_a_damaged_or_missing_object_is_named_and_nothing_half_fetched_stays(sto
 
 
 def test_a_handle_that_is_no_folder_is_handed_on_as_it_is(data: Path) -> None:
-    assert folder_of(ToyTrainer, str(data)) == data
-    assert folder_of(ToyTrainer, "") is None
-    assert folder_of(ToyTrainer, "a database's name") is None
+    assert Trainer.data_folder(str(data)) == data
+    assert Trainer.data_folder("") is None
+    assert Trainer.data_folder("a database's name") is None

@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.run.resources import Resources
 from sweeps.storage.checkpoint import Checkpoint, save_checkpoint
-from sweeps.storage.disk_use import DiskUse, disk_estimate, state_bytes
+from sweeps.storage.disk_use import DiskUse, disk_estimate
 from tests.sweeps.builders import toy_request
 from tests.toy_trainer import ToyTrainer
 from xtts.trainer import XttsTrainer
@@ -27,7 +27,7 @@ def test_checkpoints_do_not_grow_with_the_trials_but_records_do(tmp_path: Path) 
 
 def test_it_is_told_in_one_line(tmp_path: Path) -> None:
     assert str(DiskUse(130_000_000, 2_000_000)) == "132.0 MB at most: 130.0 MB of checkpoints, 2.0 MB of records"
-    unknown = disk_estimate(toy_request(tmp_path), PLAN, state_bytes(ToyTrainer, {}))
+    unknown = disk_estimate(toy_request(tmp_path), PLAN, ToyTrainer.checkpoint_bytes({}))
     assert unknown.checkpoints is None
     assert "does not say" in str(unknown)
 
@@ -37,7 +37,7 @@ def test_the_size_of_a_checkpoint_is_told_without_building_the_model(model: str,
     from xtts.training.settings import Settings
     from xtts.training.training import build_model
 
-    log = state_bytes(XttsTrainer, {"model": model})
+    log = XttsTrainer.checkpoint_bytes({"model": model})
     weights = build_model(Settings.of({"model": model}), 40, seed=1).state_dict()
     save_checkpoint(tmp_path / "weights", Checkpoint({"a": weights, "b": weights, "c": weights}, {}))
     assert log == pytest.approx((tmp_path / "weights").stat().st_size, rel=0.02)

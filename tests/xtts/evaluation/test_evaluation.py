@@ -34,7 +34,7 @@ def evaluator_of(learnable: Learnable, normalisation: str = "standard") -> Evalu
 
 @pytest.fixture(scope="module")
 def model(talker) -> Xtts:
-    return talker[1].model
+    return talker[1].training.model
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_model_that_uses_its_text_says_so(evaluation):
 def test_an_untrained_model_uses_no_text(speech):
     contain = []
     for seed in range(6):
-        found = evaluator_of(speech).evaluate(speech.trainer(seed).model)
+        found = evaluator_of(speech).evaluate(speech.training(seed).model)
         assert abs(found.text_use) < 0.01
         contain.append(found.text_use_low <= 0.0 <= found.text_use_high)
     assert sum(contain) >= 4

@@ -93,9 +93,9 @@ def test_texts_that_cannot_be_said_are_named_and_left_out(talker, figures, monke
 def test_a_model_that_diverged_is_an_error_in_one_line(learnable):
     trainer = learnable.trainer()
     with torch.no_grad():
-        trainer.model.decoder.out.bias.fill_(torch.nan)
+        trainer.training.model.decoder.out.bias.fill_(torch.nan)
     with pytest.raises(SpeechError, match="diverged") as raised:
-        speech_figures(trainer.speaker(), trainer.aligned)
+        speech_figures(trainer.speaker(), trainer.training.aligned)
     assert "\n" not in str(raised.value)
 
 

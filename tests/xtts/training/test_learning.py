@@ -24,7 +24,7 @@ def test_twenty_clips_can_be_learned_by_heart(learnable: Learnable):
     assert len(speech.indices(TRAIN)) == 20
     batches = SpeechBatches(learnable.aligned, speech.mel_mean, speech.mel_sd)
     evaluator = Evaluator(batches, TRAIN, 1.0, torch.device("cpu"), torch.float32)
-    trainer = learnable.trainer(model="tiny", learning_rate=3e-3, batch_frames=200)
+    trainer = learnable.training(model="tiny", learning_rate=3e-3, batch_frames=200)
     before = evaluator.evaluate(trainer.model)
     for _ in range(20):
         metrics = trainer.train_epoch()

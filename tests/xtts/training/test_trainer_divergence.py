@@ -29,7 +29,7 @@ def spoil(trainer, at_step: int, **changed: float) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("term", ["mel", "kl"])
 def test_a_term_that_is_not_finite_is_named_with_its_step(learnable: Learnable, term, value):
-    trainer = learnable.trainer(batch_frames=150)
+    trainer = learnable.training(batch_frames=150)
     spoil(trainer, 3, **{term: value})
     metrics = trainer.train_epoch()
     assert metrics["diverged"] == {"step": 3, "term": term, "value": "nan" if math.isnan(value) else "inf"}
@@ -41,7 +41,7 @@ def test_a_term_that_is_not_finite_is_named_with_its_step(learnable: Learnable, 
 
 
 def test_the_step_is_counted_over_the_whole_trial(learnable):
-    trainer = learnable.trainer(batch_frames=150)
+    trainer = learnable.training(batch_frames=150)
     steps = trainer.train_epoch()["updates"]
     spoil(trainer, 2, kl=math.nan)
     metrics = trainer.train_epoch()
@@ -50,7 +50,7 @@ def test_the_step_is_counted_over_the_whole_trial(learnable):
 
 
 def test_the_earliest_step_is_named_though_all_later_ones_are_spoiled_too(learnable):
-    trainer = learnable.trainer(batch_frames=150)
+    trainer = learnable.training(batch_frames=150)
     spoil(trainer, 2, mel=math.nan)
     metrics = trainer.train_epoch()
     assert metrics["diverged"]["step"] == 2
@@ -59,7 +59,7 @@ def test_the_earliest_step_is_named_though_all_later_ones_are_spoiled_too(learna
 
 def test_a_value_clip_does_not_cover_up_an_infinite_loss(learnable):
     """Clamping turns infinity into the clip: the printed total would look well."""
-    trainer = learnable.trainer(batch_frames=150, loss_value_clip=10.0)
+    trainer = learnable.training(batch_frames=150, loss_value_clip=10.0)
     spoil(trainer, 2, mel=math.inf)
     metrics = trainer.train_epoch()
     assert (metrics["diverged"]["step"], metrics["diverged"]["term"]) == (2, "mel")
@@ -69,21 +69,21 @@ def test_a_value_clip_does_not_cover_up_an_infinite_loss(learnable):
 @pytest.mark.parametrize("weight", ["mel_loss_weight", "kl_loss_weight"])
 def test_absurd_weights_diverge(learnable, weight, clip):
     """Gradients too large for single precision: a clip would make zeros of them and a trial that learns nothing."""
-    metrics = learnable.trainer(**{weight: 1e30, "gradient_clip_norm": clip}).train_epoch()
+    metrics = learnable.training(**{weight: 1e30, "gradient_clip_norm": clip}).train_epoch()
     assert metrics["diverged"]["step"] == 1
     assert metrics["diverged"]["term"] == "gradient"
     assert math.isnan(metrics["objective"])
 
 
 def test_an_absurd_learning_rate_diverges(learnable):
-    metrics = learnable.trainer(learning_rate=1e25, warmup_updates=0).train_epoch()
+    metrics = learnable.training(learning_rate=1e25, warmup_updates=0).train_epoch()
     assert metrics["diverged"]["step"] == 2
     assert metrics["diverged"]["term"] in ("mel", "kl")
     assert math.isnan(metrics["objective"])
 
 
 def test_parameters_that_overflow_in_the_last_step_are_noticed_before_they_are_evaluated(learnable):
-    metrics = learnable.trainer(learning_rate=1e39, warmup_updates=0, batch_frames=100_000).train_epoch()
+    metrics = learnable.training(learning_rate=1e39, warmup_updates=0, batch_frames=100_000).train_epoch()
     assert metrics["updates"] == 1
     assert math.isfinite(metrics["loss"])
     assert metrics["diverged"]["step"] == 1
@@ -93,7 +93,7 @@ def test_parameters_that_overflow_in_the_last_step_are_noticed_before_they_are_e
 
 def test_an_objective_that_is_not_finite_is_a_divergence_too(learnable):
     """Sound training steps, and a model that says nothing finite of its own."""
-    trainer = learnable.trainer()
+    trainer = learnable.training()
     decode = trainer.model.decoder.forward
 
     def silent(latents, hidden):
@@ -110,7 +110,7 @@ def test_an_objective_that_is_not_finite_is_a_divergence_too(learnable):
 @pytest.mark.parametrize("ahead", [2, 8])
 def test_a_model_that_only_fails_further_ahead_has_diverged(learnable, monkeypatch, ahead):
     """Finite one patch ahead, nothing at a later horizon: a mean over the others would look well."""
-    trainer = learnable.trainer()
+    trainer = learnable.training()
     decode = trainer.model.decoder.forward
 
     def silent_ahead(latents, hidden):
@@ -127,6 +127,6 @@ def test_a_model_that_only_fails_further_ahead_has_diverged(learnable, monkeypat
 
 
 def test_a_trial_that_goes_well_has_no_divergence(learnable):
-    metrics = learnable.trainer().train_epoch()
+    metrics = learnable.training().train_epoch()
     assert "diverged" not in metrics
     assert all(math.isfinite(value) for value in metrics.values() if isinstance(value, float))

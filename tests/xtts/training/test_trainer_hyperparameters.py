@@ -21,7 +21,7 @@ def after(learnable: Learnable):
     def train(epochs: int = 1, **params):
         name = repr((epochs, sorted(params.items())))
         if name not in done:
-            trainer = learnable.trainer(**params)
+            trainer = learnable.training(**params)
             for _ in range(epochs):
                 metrics = trainer.train_epoch()
             done[name] = (parameters(trainer), metrics)
@@ -46,7 +46,7 @@ def test_one_step_already_differs(after, name, value):
 
 def test_the_first_step_is_the_learning_rate_against_the_gradients_sign(learnable, after):
     """Adam's first step, so that a rate, a warm-up and a decay that got lost would show."""
-    begun = parameters(learnable.trainer(precision="float64"))
+    begun = parameters(learnable.training(precision="float64"))
     steps = {
         name: after(gradient_clip_norm=None, **(ONE_STEP | {"adam_epsilon": 1e-30} | changed))[0] - begun
         for name, changed in {
@@ -74,7 +74,7 @@ def test_the_warm_up_is_counted_in_updates_and_goes_on_with_the_trial(learnable,
         step(self, learning_rate)
 
     monkeypatch.setattr(AdamW, "step", noting)
-    first, second = learnable.trainer(warmup_updates=7), learnable.trainer(warmup_updates=7)
+    first, second = learnable.training(warmup_updates=7), learnable.training(warmup_updates=7)
     first.train_epoch()
     assert 2 < len(rates) < 7
     second.load_state_dict(first.state_dict())
@@ -85,12 +85,12 @@ def test_the_warm_up_is_counted_in_updates_and_goes_on_with_the_trial(learnable,
 
 
 def test_a_clip_that_acts_shortens_the_gradient_to_its_norm(learnable):
-    free = learnable.trainer(gradient_clip_norm=None, **ONE_STEP)
+    free = learnable.training(gradient_clip_norm=None, **ONE_STEP)
     metrics = free.train_epoch()
     norm = gradient_norm(free)
     assert metrics["train/grad_norm_p50"] == pytest.approx(norm, rel=1e-6)
     assert metrics["train/clip_fraction"] == 0.0
-    clipped = learnable.trainer(gradient_clip_norm=norm / 3, **ONE_STEP)
+    clipped = learnable.training(gradient_clip_norm=norm / 3, **ONE_STEP)
     metrics = clipped.train_epoch()
     assert gradient_norm(clipped) == pytest.approx(norm / 3, rel=1e-4)
     # Reported is the norm before clipping.
@@ -163,7 +163,7 @@ def test_without_a_clip_only_the_ratio_of_the_weights_acts(after):
 
 def test_a_value_clip_that_is_always_reached_stops_the_mel_from_teaching(learnable):
     """The gradient of what is above the clip is zero: the decoder, which learns from the mel alone, stands still."""
-    trainer = learnable.trainer(loss_value_clip=0.01, weight_decay=0.0)
+    trainer = learnable.training(loss_value_clip=0.01, weight_decay=0.0)
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
     metrics = trainer.train_epoch()
     assert metrics["train/loss_clip_fraction"] == 1.0
@@ -185,12 +185,12 @@ def test_a_value_clip_far_above_the_loss_changes_nothing(after):
 
 
 def test_the_value_clips_share_is_of_the_steps_it_reached(learnable):
-    trainer = learnable.trainer(learning_rate=1e-2, warmup_updates=0, batch_frames=180)
+    trainer = learnable.training(learning_rate=1e-2, warmup_updates=0, batch_frames=180)
     watched = watch(trainer)
     trainer.train_epoch()
     mel = sorted(losses["mel"] for losses in watched.losses)
     clip = mel[len(mel) // 3]
-    clipped = learnable.trainer(learning_rate=1e-2, warmup_updates=0, batch_frames=180, loss_value_clip=clip)
+    clipped = learnable.training(learning_rate=1e-2, warmup_updates=0, batch_frames=180, loss_value_clip=clip)
     watched = watch(clipped)
     metrics = clipped.train_epoch()
     reached = [losses["mel"] > clip for losses in watched.losses]

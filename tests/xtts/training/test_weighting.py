@@ -26,7 +26,7 @@ EXACT = {"precision": "float64", "batch_frames": 250}
 
 
 def test_with_fixed_weights_the_loss_is_their_sum(learnable):
-    trainer = learnable.trainer(mel_loss_weight=3.0, kl_loss_weight=0.7, **EXACT)
+    trainer = learnable.training(mel_loss_weight=3.0, kl_loss_weight=0.7, **EXACT)
     watched = watch(trainer)
     metrics = trainer.train_epoch()
     totals = [3.0 * losses["mel"] + 0.7 * losses["kl"] for losses in watched.losses]
@@ -48,7 +48,7 @@ def test_the_learned_scale_follows_the_mel_error_exactly_and_has_no_gradient():
 
 
 def test_a_trial_with_a_learned_scale_is_weighted_by_it(learnable):
-    trainer = learnable.trainer(weighting="sigma_vae", kl_loss_weight=9.0, **EXACT)
+    trainer = learnable.training(weighting="sigma_vae", kl_loss_weight=9.0, **EXACT)
     watched = watch(trainer)
     scale, steps = 0.7, 0
     for _ in range(2):
@@ -100,8 +100,8 @@ def unbounded(gaussian: Gaussian) -> Gaussian:
 
 def test_the_balancers_first_weight_gives_each_loss_its_share_of_the_gradient(learnable):
     settings = {"mel_loss_weight": 2.0, "kl_loss_weight": 0.5, **EXACT}
-    trainer = learnable.trainer(**settings)
-    model, (batch, noise) = trainer.model, first_step(learnable.trainer(**settings))
+    trainer = learnable.training(**settings)
+    model, (batch, noise) = trainer.model, first_step(learnable.training(**settings))
     norms = {name: float(vector.norm()) for name, vector in gradients_where_losses_meet(model, batch, noise).items()}
     balancer = Balancer(2.0, 0.5, CPU, torch.float64)
     with balancer.watching(model):
@@ -113,8 +113,8 @@ def test_the_balancers_first_weight_gives_each_loss_its_share_of_the_gradient(le
 
 
 def test_the_balancers_norms_are_a_running_mean_with_encodecs_memory(learnable):
-    trainer = learnable.trainer(**EXACT)
-    batch, noise = first_step(learnable.trainer(**EXACT))
+    trainer = learnable.training(**EXACT)
+    batch, noise = first_step(learnable.training(**EXACT))
     balancer = Balancer(2.5, 1.0, CPU, torch.float64)
     seen, count = {"mel": 0.0, "kl": 0.0}, 0.0
     for scale in (1.0, 3.0, 0.2):
@@ -130,8 +130,8 @@ def test_the_balancers_norms_are_a_running_mean_with_encodecs_memory(learnable):
 
 
 def test_every_parameter_gets_the_gradient_of_the_weighted_total(learnable):
-    trainer = learnable.trainer(**EXACT)
-    batch, noise = first_step(learnable.trainer(**EXACT))
+    trainer = learnable.training(**EXACT)
+    batch, noise = first_step(learnable.training(**EXACT))
     model, balancer = trainer.model, Balancer(2.5, 1.0, CPU, torch.float64)
     with balancer.watching(model):
         losses = model.losses(batch, noise)
@@ -148,8 +148,8 @@ def test_every_parameter_gets_the_gradient_of_the_weighted_total(learnable):
 
 
 def test_half_precision_finds_nearly_the_same_balance(learnable):
-    trainer = learnable.trainer(batch_frames=250)
-    batch, noise = first_step(learnable.trainer(batch_frames=250))
+    trainer = learnable.training(batch_frames=250)
+    batch, noise = first_step(learnable.training(batch_frames=250))
     found = []
     for half in (False, True):
         balancer = Balancer(2.5, 1.0, CPU, torch.float32)
@@ -166,7 +166,7 @@ def test_to_the_balancer_the_scale_of_a_loss_is_nothing(learnable):
     """A KL ten times as large gets a tenth of the weight, and the trial learns the same."""
     ends = []
     for factor in (1.0, 10.0):
-        trainer = learnable.trainer(weighting="balancer", **EXACT)
+        trainer = learnable.training(weighting="balancer", **EXACT)
         losses = trainer.model.losses
 
         def scaled(batch: Batch, noise: Noise, losses=losses, factor=factor) -> dict[str, torch.Tensor]:
@@ -182,7 +182,7 @@ def test_to_the_balancer_the_scale_of_a_loss_is_nothing(learnable):
 
 @pytest.mark.parametrize("weighting", RIVALS)
 def test_a_rival_learns_otherwise_from_the_same_beginning(learnable, weighting):
-    default, rival = learnable.trainer(), learnable.trainer(weighting=weighting)
+    default, rival = learnable.training(), learnable.training(weighting=weighting)
     assert torch.equal(parameters(default), parameters(rival))
     watched_default, watched_rival = watch(default), watch(rival)
     default.train_epoch()
@@ -197,18 +197,18 @@ def test_a_rival_learns_otherwise_from_the_same_beginning(learnable, weighting):
 
 @pytest.mark.parametrize("weighting", ["fixed", *RIVALS])
 def test_a_trial_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(learnable, tmp_path, weighting):
-    whole = learnable.trainer(weighting=weighting)
+    whole = learnable.training(weighting=weighting)
     whole.train_epoch()
     save_checkpoint(tmp_path / "last", Checkpoint(whole.state_dict(), {}))
     expected = whole.train_epoch()
-    resumed = learnable.trainer(weighting=weighting)
+    resumed = learnable.training(weighting=weighting)
     resumed.load_state_dict(load_checkpoint(tmp_path / "last").state)
     assert comparable(resumed.train_epoch()) == comparable(expected)
     assert torch.equal(parameters(resumed), parameters(whole))
 
 
 def test_after_a_step_the_balancer_leaves_the_model_as_it_was(learnable):
-    trainer = learnable.trainer(weighting="balancer")
+    trainer = learnable.training(weighting="balancer")
     watched = watch(trainer)
     trainer.train_epoch()
     trainer.model.zero_grad()
@@ -218,7 +218,7 @@ def test_after_a_step_the_balancer_leaves_the_model_as_it_was(learnable):
 
 @pytest.mark.parametrize("weighting", RIVALS)
 def test_a_rival_that_diverges_says_where(learnable, weighting):
-    trainer = learnable.trainer(weighting=weighting)
+    trainer = learnable.training(weighting=weighting)
     losses, steps = trainer.model.losses, iter(range(1, 1000))
 
     def spoiled(batch: Batch, noise: Noise) -> dict[str, torch.Tensor]:
@@ -238,8 +238,8 @@ def test_rivals_are_named_with_what_they_add_to_the_default(learnable):
 
 
 def test_a_confirmation_learns_the_same_and_is_judged_on_the_test_split(learnable: Learnable):
-    searched = learnable.trainer()
-    confirmed = learnable.trainer(**XttsTrainer.confirmation_params())
+    searched = learnable.training()
+    confirmed = learnable.training(**XttsTrainer.confirmation_params())
     first, second = searched.train_epoch(), confirmed.train_epoch()
     assert torch.equal(parameters(searched), parameters(confirmed))
     speech = learnable.aligned.speech
