@@ -12,7 +12,7 @@ from sweeps.common.atomic_file import write_failure
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
 from sweeps.trials.objective import OBJECTIVE
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import TrialRecord, searched_values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -41,13 +41,6 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
             for hyperparameter in space.hyperparameters
         }
     return {parameter.name: _distribution(parameter) for parameter in space.searched}
-
-
-def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
-    """The searched parameters of a trial, in the coordinates that the search runs in."""
-    known = {**record.params, **record.coordinates}
-    names = space.hyperparameters if space.controls else [parameter.name for parameter in space.searched]
-    return {name: known[name] for name in names if name in known}
 
 
 def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[TrialRecord]) -> None:

@@ -19,7 +19,7 @@ from sweeps.trials.objective import Best
 from sweeps.trials.record import TrialRecord, default_record
 
 if TYPE_CHECKING:
-    from sweeps.tuner.api import Run, SweepResult
+    from sweeps.run.run import Run, SweepResult
 
 
 def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweeps.run.optuna_db import searched_values
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
 from sweeps.trials.final_values import FullLengthCurves, curve_ends, values_by_epoch
 from sweeps.trials.objective import OBJECTIVE
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import TrialRecord, searched_values
 
 if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess, Observations

@@ -9,6 +9,7 @@ from functools import cached_property
 from sys import intern
 
 from sweeps.space.configuration import identity
+from sweeps.space.space import Space
 from sweeps.trials.objective import OBJECTIVE, Best
 
 Event = Mapping[str, object]
@@ -246,3 +247,10 @@ def _number(value: object) -> float | None:
 
 def _mapping(value: object) -> dict[str, object]:
     return {str(key): entry for key, entry in value.items()} if isinstance(value, Mapping) else {}
+
+
+def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
+    """The searched parameters of a trial, in the coordinates that the search runs in."""
+    known = {**record.params, **record.coordinates}
+    names = space.hyperparameters if space.controls else [parameter.name for parameter in space.searched]
+    return {name: known[name] for name in names if name in known}
