@@ -249,7 +249,7 @@ def _mapping(value: object) -> dict[str, object]:
     return {str(key): entry for key, entry in value.items()} if isinstance(value, Mapping) else {}
 
 
-def searched_values(space: Space, record: TrialRecord) -> dict[str, Any]:
+def searched_values(space: Space, record: TrialRecord) -> dict[str, object]:
     """The searched parameters of a trial, in the coordinates that the search runs in."""
     known = {**record.params, **record.coordinates}
     names = space.hyperparameters if space.controls else [parameter.name for parameter in space.searched]
