@@ -176,7 +176,7 @@ def code(trainer: str) -> list[str]:
     """Folders and files that workers need to import this package and the trainer's; what is installed by pip is
     expected to be installed on every node."""
     found: list[str] = []
-    for name in dict.fromkeys(("sweeps", trainer.partition(":")[0].partition(".")[0])):
+    for name in dict.fromkeys(("messages", "sweeps", trainer.partition(":")[0].partition(".")[0])):
         spec = importlib.util.find_spec(name)
         if spec is None:
             continue

@@ -121,7 +121,7 @@ class Verdict:
             "seeds_to_decide": self.seeds_to_decide,
             "looks": [{"seeds": look.seeds, "alpha": look.alpha} for look in self.looks],
             "speedup": None if self.speed_up is None else _speed_up_json(self.speed_up),
-            "notes": [{"en": note.en, "fa": note.fa} for note in self.notes],
+            "notes": [dict(note.texts) for note in self.notes],
         }
 
     def _in_objective(self, percent: float | None) -> float | None:
@@ -151,7 +151,7 @@ class Verdict:
             seeds_to_decide=stored["seeds_to_decide"],
             speed_up=None if stored["speedup"] is None else _speed_up_from(stored["speedup"]),
             reason=stored["reason"],
-            notes=tuple(Note(note["en"], note["fa"]) for note in stored["notes"]),
+            notes=tuple(Note(note) for note in stored["notes"]),
         )
 
 

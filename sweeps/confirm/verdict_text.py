@@ -1,34 +1,42 @@
-"""A verdict in plain words, English and Persian, and the notes that stand beside it."""
+"""A verdict in plain words, and the notes that go with it; the sentences are in the message catalogues."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from messages import LANGUAGES, Message, message
+from sweeps.confirm.paired_test import MOST_SEEDS
+from sweeps.confirm.speed_up import SpeedUpOverSeeds
 
 if TYPE_CHECKING:
     from sweeps.confirm.verdict import Verdict
 
-LANGUAGES = ("en", "fa")
 Side = Literal["finalist", "default"]
+_DIRECTIONS = {"better": -1, "worse": 1, "no difference": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A remark on a verdict, in English and Persian."""
+    """A remark on a verdict, in each language, as verdict.json keeps it."""
 
-    en: str
-    fa: str
+    texts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, remark: Message) -> Note:
+        """A message in all languages."""
+        return cls({lang: remark.text(lang) for lang in LANGUAGES})
 
     def text(self, lang: str = "en") -> str:
-        """The remark in one of the two languages."""
-        return self.fa if lang == "fa" else self.en
+        """The remark in one language; in English where a file has no other."""
+        return self.texts.get(lang, self.texts["en"])
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredDifference:
-    """Finalist against default on another measure (lower is better), in per cent with its interval."""
+    """Finalist against default on another metric (lower is better), in per cent with its interval."""
 
     name: str
     percent: float
@@ -38,237 +46,144 @@ class MeasuredDifference:
 
 
 def disagreement_notes(verdict: Verdict, measures: Sequence[MeasuredDifference]) -> tuple[Note, ...]:
-    """A note for each measure whose interval clearly points elsewhere than the verdict."""
+    """A note for each metric whose interval clearly contradicts the verdict."""
     notes = []
     for measure in measures:
         direction = -1 if measure.high < 0 else 1 if measure.low > 0 else 0
-        expected = {"better": -1, "worse": 1, "no difference": 0}.get(verdict.word)
+        expected = _DIRECTIONS.get(verdict.word)
         if expected is None or direction in (0, expected):
             continue
-        notes.append(
-            Note(
-                f"{measure.name} disagrees: it is {_amount(measure.percent)} ({_span(measure.low, measure.high)}), "
-                f"while the verdict on the objective is {verdict.word!r}. Listen to the samples before you decide.",
-                f"معیار {measure.name_fa or measure.name} با این نتیجه هم‌خوان نیست: {_amount_fa(measure.percent)} است "
-                f"({_span_fa(measure.low, measure.high)})، در حالی که حکم تابع هدف «{_WORDS_FA[verdict.word]}» است. "
-                "پیش از تصمیم‌گیری نمونه‌های صوتی را بشنوید.",
-            )
-        )
+        names = {"fa": measure.name_fa or measure.name}
+        fields = {"amount": amount(measure.percent), "span": span(measure.low, measure.high), "word": word(verdict)}
+        texts = {
+            lang: message("verdict.disagrees", metric=names.get(lang, measure.name), **fields).text(lang)
+            for lang in LANGUAGES
+        }
+        notes.append(Note(texts))
     return tuple(notes)
 
 
 def rival_note(name: str, rival: Verdict, against: Side = "finalist") -> Note | None:
-    """What a rival's verdict against the config to take home means; None where that beat it or nothing was tested."""
-    fa = {"finalist": "پیکربندی برگزیده", "default": "پیش‌فرض"}[against]
+    """What a baseline's verdict against the recommended config means; None if it is worse or nothing was tested."""
+    about = {"name": name, "side": message(f"verdict.side.{against}")}
     if rival.word == "better":
-        return Note(
-            f"{name}, which needs no sweep, is better than the {against}: {_amount(rival.difference_percent or 0.0)}.",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد از {fa} بهتر است: "
-            f"{_amount_fa(rival.difference_percent or 0.0)}.",
-        )
+        return Note.of(message("verdict.baseline_better", **about, amount=amount(rival.difference_percent or 0.0)))
     if rival.word == "no difference":
-        return Note(
-            f"{name}, which needs no sweep, is as good as the {against} (within {rival.margin_percent:g} %).",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد به خوبی {fa} است (در حد {rival.margin_percent:g} درصد).",
-        )
-    if rival.word == "undecided" and rival.look is not None:
-        return Note(
-            f"{name}, which needs no sweep, could not be told apart from the {against} over {rival.look.seeds} seeds"
-            f"{_difference(rival)}.",
-            f"روش خودکار {name} که به جست‌وجو نیاز ندارد، با {rival.look.seeds} بذر از {fa} قابل تشخیص نبود.",
-        )
-    return None
-
-
-def _difference(rival: Verdict) -> str:
+        return Note.of(message("verdict.baseline_as_good", **about, margin=rival.margin_percent))
+    if rival.word != "undecided" or rival.look is None:
+        return None
+    seeds = rival.look.seeds
     if rival.difference_percent is None or rival.interval_percent is None:
-        return ""
-    return f" (its objective is {_amount(rival.difference_percent)}, interval {_span(*rival.interval_percent)})"
+        return Note.of(message("verdict.baseline_undecided", **about, seeds=seeds))
+    measured = {"amount": amount(rival.difference_percent), "span": span(*rival.interval_percent)}
+    return Note.of(message("verdict.baseline_undecided_measured", **about, seeds=seeds, **measured))
 
 
 def sentence(verdict: Verdict, lang: str = "en") -> str:
     """The verdict for people: the word, difference, interval and seeds, speed-up, what to do; then its notes."""
-    parts = _persian(verdict) if lang == "fa" else _english(verdict)
+    parts = [part.text(lang) for part in _parts(verdict)]
     return " ".join([*parts, *(note.text(lang) for note in verdict.notes)])
 
 
-def _english(verdict: Verdict) -> list[str]:
+def _parts(verdict: Verdict) -> list[Message]:
+    """The sentences of a verdict, one message each."""
     if verdict.word == "unconfirmed":
-        return ["unconfirmed: no confirmation seed was run, so the best of the search may be luck. `confirm` tests it."]
+        return [message("verdict.unconfirmed", word=word(verdict))]
     if verdict.look is None:
-        return [
-            f"undecided: {len(verdict.pairs)} of the {verdict.looks[0].seeds} seeds that the first look needs. "
-            "`confirm` runs the rest; until then keep the default."
-        ]
-    parts = [f"{verdict.word}: {_measured(verdict)}."]
-    if verdict.reason:
-        parts.append(f"{verdict.reason[0].upper()}{verdict.reason[1:]}.")
+        first = verdict.looks[0].seeds
+        return [message("verdict.too_early", word=word(verdict), pairs=len(verdict.pairs), seeds=first)]
+    seeds = verdict.look.seeds
+    judged = verdict.pairs[:seeds]
+    diverged = {
+        "finalist": sum(not math.isfinite(pair.finalist) for pair in judged),
+        "default": sum(not math.isfinite(pair.default) for pair in judged),
+    }
+    parts = [message("verdict.answer", word=word(verdict), measured=_measured(verdict, seeds))]
+    if any(diverged.values()):
+        parts.append(message("verdict.diverged", **diverged, seeds=seeds))
+    elif verdict.reason:
+        parts.append(message("verdict.reason", reason=verdict.reason))
     if verdict.power_observed is not None and verdict.sd_percent is not None:
-        parts.append(
-            f"Power for a true {verdict.gain_percent:g} % gain: {verdict.power_observed:.0%}, "
-            f"pairs of seeds differing with an sd of {verdict.sd_percent:.1f} %."
-        )
+        power = {"gain": verdict.gain_percent, "power": verdict.power_observed, "sd": verdict.sd_percent}
+        parts.append(message("verdict.power", **power))
     if verdict.word in ("worse", "no difference"):
-        parts.append("Keep the default.")
+        parts.append(message("verdict.keep"))
     if verdict.word == "undecided":
-        parts.append(_undecided(verdict))
+        parts.append(_undecided(verdict, finalist_diverged=diverged["finalist"] > 0))
     if verdict.speed_up is not None:
-        parts.append(f"Speed-up to the 90 % target: {_speed(verdict)}.")
+        parts.append(_speed(verdict.speed_up))
     return parts
 
 
-def _measured(verdict: Verdict) -> str:
-    look = verdict.look
-    if look is None or verdict.difference_percent is None or verdict.interval_percent is None:
-        return f"too few of the {look.seeds if look else 0} seeds ended to measure a difference"
-    judged = verdict.pairs[: look.seeds]
+def _measured(verdict: Verdict, seeds: int) -> Message:
+    if verdict.look is None or verdict.difference_percent is None or verdict.interval_percent is None:
+        return message("verdict.too_few", seeds=seeds)
+    judged = verdict.pairs[:seeds]
     ended = sum(math.isfinite(pair.finalist) and math.isfinite(pair.default) for pair in judged)
-    seeds = f"{look.seeds} seeds" if ended == look.seeds else f"the {ended} of {look.seeds} seeds in which both ended"
-    return (
-        f"the finalist's objective is {_amount(verdict.difference_percent)} than the default's "
-        f"({_level(verdict)} % interval {_span(*verdict.interval_percent)}, {seeds}; it covers seeds, not other data)"
+    shown = {"seeds": seeds} if ended == seeds else {"seeds": seeds, "ended": ended}
+    return message(
+        "verdict.measured",
+        amount=amount(verdict.difference_percent),
+        level=100 * (1 - verdict.look.alpha),
+        span=span(*verdict.interval_percent),
+        seeds=message("verdict.seeds_all" if ended == seeds else "verdict.seeds_ended", **shown),
     )
 
 
-def _undecided(verdict: Verdict) -> str:
-    following = verdict.next_look
-    if _finalist_diverged(verdict):
-        return "A config that diverged on one seed is not called better on the others. Keep the default."
+def _undecided(verdict: Verdict, finalist_diverged: bool) -> Message:
+    if finalist_diverged:
+        return message("verdict.one_seed_diverged")
     if verdict.seeds_to_decide is not None:
-        needed = f"About {verdict.seeds_to_decide} seeds would decide it"
+        needed = message("verdict.needed_about", seeds=verdict.seeds_to_decide)
     elif verdict.reason:
-        needed = "More seeds are needed"
+        needed = message("verdict.needed_more")
     else:
-        needed = "More than 200 seeds would be needed to decide it"
+        needed = message("verdict.needed_many", seeds=MOST_SEEDS)
+    following = verdict.next_look
     if following is not None:
-        look = f"the next planned look is at {following.seeds} (`confirm`)"
-        return f"{needed}; {look}. Until then keep the default."
-    return f"{needed}, all of them fresh: the planned looks are used up. Keep the default."
+        return message("verdict.next_look", needed=needed, seeds=following.seeds)
+    return message("verdict.no_look", needed=needed)
 
 
-def _speed(verdict: Verdict) -> str:
-    speed = verdict.speed_up
-    if speed is None:
-        return ""
-    level = f"{100 * speed.confidence:.0f} %"
+def _speed(speed: SpeedUpOverSeeds) -> Message:
+    shown = speed_message(speed)
+    level = 100 * speed.confidence
     if speed.censored:
-        return f"{speed} ({level} sure; {speed.censored} of {speed.seeds} seeds only give a bound)"
-    return f"{speed}, {level} interval over {speed.seeds} seeds" if speed.seeds > 1 else str(speed)
+        return message("verdict.speed_bound", speed=shown, level=level, censored=speed.censored, seeds=speed.seeds)
+    if speed.seeds == 1:
+        return message("verdict.speed_one_seed", speed=shown)
+    return message("verdict.speed", speed=shown, level=level, seeds=speed.seeds)
 
 
-def _amount(percent: float) -> str:
-    return f"{abs(percent):.1f} % {'lower' if percent < 0 else 'higher'}"
+def speed_message(speed: SpeedUpOverSeeds) -> Message:
+    """A speed-up with its interval, or the bound that is known."""
+    if speed.value is not None and speed.seeds == 1:
+        return message("verdict.speed_is", value=speed.value)
+    if speed.value is not None:
+        return message("verdict.speed_interval", value=speed.value, low=speed.low, high=speed.high)
+    if speed.low > 0 and math.isfinite(speed.high):
+        return message("verdict.speed_between", low=speed.low, high=speed.high)
+    if speed.low > 0:
+        return message("verdict.speed_at_least", low=speed.low)
+    if math.isfinite(speed.high):
+        return message("verdict.speed_at_most", high=speed.high)
+    return message("verdict.speed_unknown")
 
 
-def _span(low: float, high: float) -> str:
+def word(verdict: Verdict) -> Message:
+    """The verdict's word."""
+    return message(f"verdict.word.{verdict.word}")
+
+
+def amount(percent: float) -> Message:
+    """A difference: '4.3 % lower'."""
+    return message("verdict.lower" if percent < 0 else "verdict.higher", percent=abs(percent))
+
+
+def span(low: float, high: float) -> Message:
+    """An interval of differences: '3.0 to 5.6 % lower'."""
     if high < 0:
-        return f"{-high:.1f} to {-low:.1f} % lower"
+        return message("verdict.span_lower", low=-high, high=-low)
     if low > 0:
-        return f"{low:.1f} to {high:.1f} % higher"
-    return f"from {-low:.1f} % lower to {high:.1f} % higher"
-
-
-def _finalist_diverged(verdict: Verdict) -> int:
-    judged = verdict.pairs[: verdict.look.seeds if verdict.look else 0]
-    return sum(not math.isfinite(pair.finalist) for pair in judged)
-
-
-def _level(verdict: Verdict) -> str:
-    return f"{100 * (1 - verdict.look.alpha):g}" if verdict.look else ""
-
-
-_WORDS_FA = {
-    "better": "بهتر",
-    "worse": "بدتر",
-    "no difference": "بدون تفاوت",
-    "undecided": "نامشخص",
-    "unconfirmed": "تأییدنشده",
-}
-
-
-_SPEED_FA = {
-    "at least": "دست‌کم",
-    "at most": "حداکثر",
-    " to ": " تا ",
-    "unknown": "نامعلوم",
-    "one seed": "یک بذر",
-    "x": " برابر",
-}
-
-
-def _persian(verdict: Verdict) -> list[str]:
-    word = _WORDS_FA[verdict.word]
-    if verdict.word == "unconfirmed":
-        return [
-            f"{word}: هیچ بذر تأییدی اجرا نشده است، پس بهترین نتیجهٔ جست‌وجو شاید از بخت باشد. "
-            "دستور `confirm` آن را می‌آزماید."
-        ]
-    if verdict.look is None:
-        return [
-            f"{word}: از {verdict.looks[0].seeds} بذری که نخستین بررسی لازم دارد {len(verdict.pairs)} بذر آماده است. "
-            "دستور `confirm` بقیه را اجرا می‌کند؛ تا آن زمان پیش‌فرض را نگه دارید."
-        ]
-    parts = [f"{word}: {_measured_fa(verdict)}."]
-    if verdict.power_observed is not None and verdict.sd_percent is not None:
-        parts.append(
-            f"توان آزمون برای بهبود واقعی {verdict.gain_percent:g} درصدی: {100 * verdict.power_observed:.0f} درصد "
-            f"(انحراف معیار زوج بذرها {verdict.sd_percent:.1f} درصد)."
-        )
-    if verdict.word in ("worse", "no difference"):
-        parts.append("پیش‌فرض را نگه دارید.")
-    if verdict.word == "undecided":
-        parts.append(_undecided_fa(verdict))
-    if verdict.speed_up is not None:
-        parts.append(
-            f"نسبت سرعت رسیدن به هدف 90 درصد: {_speed_fa(verdict)} "
-            f"(اطمینان {100 * verdict.speed_up.confidence:.0f} درصد، {verdict.speed_up.seeds} بذر)."
-        )
-    return parts
-
-
-def _measured_fa(verdict: Verdict) -> str:
-    look = verdict.look
-    diverged = _finalist_diverged(verdict)
-    tail = f"؛ پیکربندی برگزیده در {diverged} بذر واگرا شد" if diverged else ""
-    if look is None or verdict.difference_percent is None or verdict.interval_percent is None:
-        return f"بذرهای سالم برای سنجش تفاوت کافی نیستند{tail}"
-    return (
-        f"تابع هدفِ پیکربندی برگزیده {_amount_fa(verdict.difference_percent)} از پیش‌فرض است "
-        f"(بازهٔ {_level(verdict)} درصد: {_span_fa(*verdict.interval_percent)}، {look.seeds} بذر؛ "
-        f"این بازه تفاوت بذرها را می‌پوشاند، نه دادهٔ دیگر را){tail}"
-    )
-
-
-def _undecided_fa(verdict: Verdict) -> str:
-    following = verdict.next_look
-    if _finalist_diverged(verdict):
-        return "پیکربندی‌ای که در یک بذر واگرا شده، با بذرهای دیگر «بهتر» شمرده نمی‌شود. پیش‌فرض را نگه دارید."
-    if verdict.seeds_to_decide is not None:
-        needed = f"برای روشن شدن نتیجه حدود {verdict.seeds_to_decide} بذر لازم است"
-    elif verdict.reason:
-        needed = "بذرهای بیشتری لازم است"
-    else:
-        needed = "برای روشن شدن نتیجه بیش از 200 بذر لازم است"
-    if following is not None:
-        look = f"بررسی بعدی با {following.seeds} بذر است (`confirm`)"
-        return f"{needed}؛ {look}. تا آن زمان پیش‌فرض را نگه دارید."
-    return f"{needed}، همگی تازه: بررسی‌های برنامه‌ریزی‌شده تمام شده‌اند. پیش‌فرض را نگه دارید."
-
-
-def _speed_fa(verdict: Verdict) -> str:
-    text = str(verdict.speed_up)
-    for english, persian in _SPEED_FA.items():
-        text = text.replace(english, persian)
-    return text
-
-
-def _amount_fa(percent: float) -> str:
-    return f"{abs(percent):.1f} درصد {'کمتر' if percent < 0 else 'بیشتر'}"
-
-
-def _span_fa(low: float, high: float) -> str:
-    if high < 0:
-        return f"{-high:.1f} تا {-low:.1f} درصد کمتر"
-    if low > 0:
-        return f"{low:.1f} تا {high:.1f} درصد بیشتر"
-    return f"از {-low:.1f} درصد کمتر تا {high:.1f} درصد بیشتر"
+        return message("verdict.span_higher", low=low, high=high)
+    return message("verdict.span_both", low=-low, high=high)

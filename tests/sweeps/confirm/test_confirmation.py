@@ -245,8 +245,10 @@ def test_a_rival_as_good_as_the_finalist_speaks_in_the_verdict() -> None:
         records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
     judged = judgement(records)
     assert judged is not None
-    assert any("scale, which needs no sweep, is as good as the finalist" in note.en for note in judged.verdict.notes)
-    assert any("scale" in note.fa for note in judged.verdict.notes)
+    assert any(
+        "scale, which needs no sweep, is as good as the finalist" in note.text() for note in judged.verdict.notes
+    )
+    assert any("scale" in note.text("fa") for note in judged.verdict.notes)
 
 
 def test_figures_are_compared_by_seed_and_speak_where_they_point_elsewhere() -> None:

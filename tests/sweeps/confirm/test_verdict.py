@@ -294,19 +294,19 @@ def test_a_measure_that_points_the_other_way_is_named_and_one_that_agrees_is_not
     unsure = MeasuredDifference("F0 error", 4, -1, 9)
     against = MeasuredDifference("mel cepstral distortion", 3, 1, 5)
     notes = disagreement_notes(verdict, [agrees, unsure, against])
-    assert [("mel cepstral distortion" in note.en, "mel cepstral distortion" in note.fa) for note in notes] == [
-        (True, True)
-    ]
+    assert [
+        ("mel cepstral distortion" in note.text(), "mel cepstral distortion" in note.text("fa")) for note in notes
+    ] == [(True, True)]
     assert disagreement_notes(judge({}, {}), [against]) == ()
 
 
 def test_a_rival_as_good_as_the_finalist_is_said_to_be_and_one_that_is_worse_is_not() -> None:
     as_good = rival_note("learned decoder scale", judge(finalist(0.0), DEFAULT))
     assert as_good is not None
-    assert "as good as the finalist" in as_good.en
+    assert "as good as the finalist" in as_good.text()
     better = rival_note("learned decoder scale", judge(finalist(0.05), DEFAULT))
     assert better is not None
-    assert "better than the finalist" in better.en
+    assert "better than the finalist" in better.text()
     assert rival_note("learned decoder scale", judge(finalist(-0.05), DEFAULT)) is None
 
 

@@ -234,7 +234,7 @@ def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict
     assert set(stored["by_seed"]) == {str(record.seed) for record in judged}
     assert any(line.startswith("measured     crackle (dB) ") for line in closing_lines(result))
     if result.judgement.verdict.word == "better" and mel < 2.5:
-        assert any("crackle (dB) disagrees" in note.en for note in result.judgement.verdict.notes)
+        assert any("crackle (dB) disagrees" in note.text() for note in result.judgement.verdict.notes)
 
 
 def _places_of_figures(record: TrialRecord) -> list[int]:
