@@ -54,31 +54,32 @@ RESAMPLES = 2000
 class Results:
     """Courses by method, function and seed, written after each of them, so that a run that was ended goes on."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, cap: int = CAP) -> None:
         self._path = path
+        self._cap = cap
         known = path is not None and path.exists()
         self._rows: dict[str, dict[str, object]] = json.loads(path.read_text()) if known and path is not None else {}
 
     def course(self, method: str, function: SearchFunction, seed: int) -> Course:
         """The course, run where it is not known yet."""
         subject = function.family if method in FULL_LENGTH_ONLY else function.name
-        key = f"{method}|{subject}|{seed}"
+        key = f"{method}|{subject}|{seed}|{self._cap}"
         if key not in self._rows:
-            self._rows[key] = _run(method, function, seed)
+            self._rows[key] = _run(method, function, seed, self._cap)
             if self._path is not None:
                 write_atomically(self._path, json.dumps(self._rows, indent=0))
         return _course(self._rows[key])
 
     def stopped(self, function: SearchFunction, seed: int) -> tuple[int, int]:
         """Of one sweep: trials stopped at a rung, and all of them."""
-        row = self._rows[f"{SWEEP}|{function.name}|{seed}"]
+        row = self._rows[f"{SWEEP}|{function.name}|{seed}|{self._cap}"]
         return int(str(row["stopped"])), int(str(row["jobs"]))
 
 
-def _run(name: str, function: SearchFunction, seed: int) -> dict[str, object]:
+def _run(name: str, function: SearchFunction, seed: int, cap: int) -> dict[str, object]:
     started = time.process_time()
     method = make_method(name, function, seed, SLOTS)
-    course = drive(method, function, seed, slots=SLOTS, cap=CAP)
+    course = drive(method, function, seed, slots=SLOTS, cap=cap)
     stopped = sum(record.status == "stopped" for record in method.records) if isinstance(method, Sweep) else 0
     method.close()
     return {
@@ -153,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--levels", default=",".join(LEVELS), help="comma-separated")
+    parser.add_argument("--cap", type=int, default=CAP // EPOCHS, help="full lengths after which a search ends")
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
     parser.add_argument("--function", action="append", metavar="MODULE:NAME", help="instead of the levels")
     parser.add_argument("--curves", nargs="+", type=Path, metavar="RUN", help="run folders with unstopped curves")
@@ -167,7 +169,11 @@ def main() -> None:
         if given.function
         else [LEVELS[level] for level in given.levels.split(",")]
     )
-    results, seeds, methods = Results(given.output), range(1, given.seeds + 1), given.methods.split(",")
+    results, seeds, methods = (
+        Results(given.output, given.cap * EPOCHS),
+        range(1, given.seeds + 1),
+        given.methods.split(","),
+    )
     for function in functions:
         for name in methods:
             for seed in seeds:

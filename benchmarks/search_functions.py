@@ -38,6 +38,8 @@ class SearchFunction:
         default_factory=lambda: {"x0": (0.0, 1.0), "x1": (0.0, 1.0), "x2": (0.0, 1.0)}
     )
     known_optimum: float | None = None
+    known_range: float | None = None
+    """What a regret is a share of, where the worst value says nothing."""
 
     def truth(self, config: Mapping[str, float]) -> float:
         """The value at full length."""
@@ -58,7 +60,9 @@ class SearchFunction:
 
     @cached_property
     def range(self) -> float:
-        """From the optimum to the worst of many Sobol points."""
+        """From the optimum to the worst of many Sobol points, where it is not given."""
+        if self.known_range is not None:
+            return self.known_range
         from scipy.stats.qmc import Sobol, scale
 
         low, high = zip(*self.bounds.values(), strict=True)
@@ -79,6 +83,37 @@ def hartmann3(bias: float, noise: float) -> Curve:
         short = 1 - math.log(epoch) / math.log(EPOCHS)
         near = _near(config["x0"], config["x1"], config["x2"])
         clean = -float((WEIGHTS - bias * short**2) @ near)
+        return clean + noise * short * noise_of(config, epoch, seed) if noise and short > 0 else clean
+
+    return value
+
+
+SIX_WIDTHS = np.array(
+    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+)
+SIX_CENTRES = 1e-4 * np.array(
+    [
+        [1312, 1696, 5569, 124, 8283, 5886],
+        [2329, 4135, 8307, 3736, 1004, 9991],
+        [2348, 1451, 3522, 2883, 3047, 6650],
+        [4047, 8828, 8732, 5743, 1091, 381],
+    ]
+)
+CLIFF, STEEPNESS = 0.6, 12.0
+
+
+def heavy7(bias: float, noise: float) -> Curve:
+    """Multi-fidelity Hartmann-6 with a seventh dimension that acts like a learning rate; minimum -3.32237.
+
+    Below x6 = 0.4 the value rises by a parabola, above 0.6 exponentially up to 120 (unstable training).
+    """
+
+    def value(config: Mapping[str, float], epoch: int, seed: int) -> float:
+        short = 1 - math.log(epoch) / math.log(EPOCHS)
+        point, rate = np.array([config[f"x{i}"] for i in range(6)]), config["x6"]
+        near = np.exp(-(SIX_WIDTHS * (point - SIX_CENTRES) ** 2).sum(axis=1))
+        clean = -float((WEIGHTS - bias * short**2) @ near) + 4 * (rate - 0.4) ** 2
+        clean += math.expm1(STEEPNESS * max(rate - CLIFF, 0.0))
         return clean + noise * short * noise_of(config, epoch, seed) if noise and short > 0 else clean
 
     return value
@@ -112,6 +147,14 @@ LEVELS = {
         "biased": (4.0, 0.0),
     }.items()
 }
+LEVELS["heavy7"] = SearchFunction(
+    "heavy7",
+    "heavy7",
+    heavy7(0.5, 0.1),
+    {f"x{i}": (0.0, 1.0) for i in range(7)},
+    known_optimum=-3.32237,
+    known_range=3.32237,
+)
 INFORMATIVE = ("good",)
 
 

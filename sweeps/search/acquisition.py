@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess, Observations
 
 FEWEST_FULL_LENGTH = 4
-TOLD_AT_MOST = 64  # a Gaussian process costs the cube of its trials
+FITTED_AT_MOST = 64  # a Gaussian process costs the cube of its trials
 RUNGS_AT_MOST = 3
 SPREAD_CANDIDATES = 1500
 NEAR_CANDIDATES = 40  # around each good point, at each distance
@@ -41,7 +41,7 @@ KEPT = 10
 
 def preload() -> None:
     """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    for module in ("scipy.stats", "scipy.special", "sweeps.search.gaussian_process", "sweeps.search.many_at_once"):
+    for module in ("scipy.stats", "scipy.special", "sweeps.search.gaussian_process"):
         importlib.import_module(module)
 
 
@@ -63,10 +63,9 @@ def suggest(
         return None
     from sweeps.search.gaussian_process import fit
 
-    log = _told(records, curves)
-    known = observations(space, log)
+    known = observations(space, informative(records, curves))
     fitted = fit(known)
-    running = points_of(space, [record for record in log if record.status is None])
+    running = points_of(space, [record for record in records if record.status is None])
     ends = known.points[known.levels == 0]
     chance = np.random.default_rng([seed, number])
     tried = {record.identity for record in records}
@@ -84,7 +83,7 @@ def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
     """
     from sweeps.search.gaussian_process import END, Observations
 
-    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    sign = _sign()
     ends = {trial_id: sign * end for trial_id, end in curve_ends(records).items()}
     worst = max(ends.values(), default=0.0)
     ends |= {record.trial_id: worst for record in records if record.status == "diverged"}
@@ -126,17 +125,31 @@ def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
 
 def best_ends(curves: FullLengthCurves, count: int) -> list[str]:
     """The ids of the trials with the best ends, the best first."""
-    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
+    sign = _sign()
     ends = zip(curves.ids, curves.ends.tolist(), strict=True)
     return [trial_id for trial_id, _ in sorted(ends, key=lambda entry: (sign * entry[1], entry[0]))[:count]]
 
 
-def _told(records: Sequence[TrialRecord], curves: FullLengthCurves) -> Sequence[TrialRecord]:
-    """The trials that the model hears of: all of them, or of very many the best ends, the newest and those that run."""
-    if len(records) <= TOLD_AT_MOST:
-        return records
-    kept = {*best_ends(curves, TOLD_AT_MOST // 2), *(record.trial_id for record in records[-(TOLD_AT_MOST // 2) :])}
-    return [record for record in records if record.trial_id in kept or record.status is None]
+def _sign() -> float:
+    """What makes less better."""
+    return 1.0 if OBJECTIVE.mode == "min" else -1.0
+
+
+def informative(records: Sequence[TrialRecord], curves: FullLengthCurves) -> list[TrialRecord]:
+    """The trials that the process is fitted to: all of them, or of very many the best ends, those that ended last and
+    the best of those that are running."""
+    if len(records) <= FITTED_AT_MOST:
+        return list(records)
+    each = FITTED_AT_MOST // 2
+    ended = [record for record in records if record.status is not None]
+    running = [record for record in records if record.status is None and record.rungs and record.objective is not None]
+    running.sort(key=lambda record: _sign() * (record.objective or 0.0))
+    kept = {
+        *best_ends(curves, each),
+        *(record.trial_id for record in ended[-each:]),
+        *(record.trial_id for record in running[: each // 2]),
+    }
+    return [record for record in records if record.trial_id in kept]
 
 
 def best_candidates(

@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 END = 0  # the level of an end; rungs are 1, 2, ...
@@ -87,7 +88,7 @@ class GaussianProcess:
         """Mean and standard deviation [points] of the noise-free end, in the objective's own units."""
         levels = np.full(len(points), END)
         across = _covariance(self.scales, points, levels, self.given.points, self.given.levels)
-        explained = (solve_triangular(self._root, across.T, lower=True) ** 2).sum(axis=0)
+        explained = (solve_triangular(self._root, across.T, lower=True, check_finite=False) ** 2).sum(axis=0)
         variance = self.scales.shared[END] ** 2 + CONSTANT_VARIANCE - explained
         mean = across @ cho_solve((self._root, True), self.given.values)
         return mean * self.scale + self.mean, np.sqrt(np.maximum(variance, 1e-10)) * self.scale
@@ -127,7 +128,7 @@ def fit(given: Observations) -> GaussianProcess:
     means, spreads = _standards(given)
     standard = replace(given, values=(given.values - means[given.levels]) / spreads[given.levels])
     dimensions = given.points.shape[1]
-    squares = (given.points[:, None] - given.points[None]) ** 2
+    squares = _squares(given.points)
     start, low, high = _start_and_bounds(dimensions, given.rungs)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -145,21 +146,29 @@ def fit(given: Observations) -> GaussianProcess:
 
 
 def _improbability(scales: Scales, given: Observations, squares: np.ndarray) -> tuple[float, np.ndarray]:
-    """Minus the log posterior of the parameters, up to a constant, and its gradient in the order of the flat vector."""
-    levels = given.levels
-    root = _root(scales, given)
-    weights = cho_solve((root, True), given.values)
-    value = 0.5 * float(given.values @ weights) + float(np.log(root.diagonal()).sum())
+    """Minus the log posterior of the parameters, up to a constant, and its gradient in the order of the flat vector.
 
-    pull = cho_solve((root, True), np.eye(len(levels))) - np.outer(weights, weights)
-    scaled = squares * np.exp(-2 * scales.length)
-    distance = np.sqrt(5 * scaled.sum(axis=-1))
+    `squares` [dimensions, n * n] are the squared differences of the points.
+    """
+    levels, count = given.levels, len(given.levels)
+    scaled = 5 * np.exp(-2 * scales.length)
+    distance = np.sqrt(scaled @ squares).reshape(count, count)
     fall = np.exp(-distance)
     kernel = (1 + distance + distance**2 / 3) * fall
     shared, own = scales.shared[levels], scales.own_variance[levels]
     same = levels[:, None] == levels[None]
     linked = np.outer(shared, shared)
-    by_length = 0.5 * np.einsum("ij,ijd->d", pull * (linked + same * own) * (1 + distance) * fall / 3, 5 * scaled)
+    between = linked + same * own
+    covariance = kernel * between + CONSTANT_VARIANCE * same
+    covariance[np.diag_indices(count)] += scales.noise_variance[levels] + JITTER
+    root = cholesky(covariance, lower=True, check_finite=False)
+    weights = cho_solve((root, True), given.values, check_finite=False)
+    value = 0.5 * float(given.values @ weights) + float(np.log(root.diagonal()).sum())
+
+    lower = dpotri(root, lower=1)[0]
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    pull = inverse - np.outer(weights, weights)
+    by_length = 0.5 * scaled * (squares @ (pull * between * (1 + distance) * fall / 3).ravel())
     pulled = pull * kernel
     per_trial_slope = math.exp(scales.amplitude) * (pulled @ shared)
     per_trial_own = (pulled * same).sum(axis=1) * own
@@ -209,13 +218,19 @@ def _standards(given: Observations) -> tuple[np.ndarray, np.ndarray]:
     return means, spreads
 
 
+def _squares(points: np.ndarray) -> np.ndarray:
+    """The squared differences of points [n, dimensions], [dimensions, n * n]."""
+    columns = points.T
+    return np.asarray(((columns[:, :, None] - columns[:, None]) ** 2).reshape(len(columns), -1))
+
+
 def _covariance(
     scales: Scales, points: np.ndarray, levels: np.ndarray, others: np.ndarray, other_levels: np.ndarray
 ) -> np.ndarray:
     """Of the noise-free values, [points, others]."""
-    apart = np.zeros((len(points), len(others)))
-    for scale, point, other in zip(np.exp(-scales.length), points.T, others.T, strict=True):
-        apart += ((point[:, None] - other) * scale) ** 2
+    scaled, other_scaled = points * np.exp(-scales.length), others * np.exp(-scales.length)
+    apart = (scaled**2).sum(axis=1)[:, None] + (other_scaled**2).sum(axis=1) - 2 * scaled @ other_scaled.T
+    np.maximum(apart, 0.0, out=apart)
     distance = np.sqrt(5 * apart)
     kernel = (1 + distance + distance**2 / 3) * np.exp(-distance)
     same = levels[:, None] == other_levels[None]

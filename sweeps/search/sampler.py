@@ -1,7 +1,4 @@
-"""Which config comes next: the default, then a scrambled Sobol cohort, then the model; never one twice.
-
-Where very many trials run at once the model plans several configs at a time (sweeps/many_at_once.py).
-"""
+"""Which config comes next: the default, then a scrambled Sobol cohort, then the model; never one twice."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord
 
 LARGEST_COHORT = 4
-MANY = 64  # running trials, from which on several configs are planned at a time
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
 
 
@@ -36,7 +32,7 @@ class Proposal:
 
 class Sampler:
     """Proposes a trial from its number and the records before it, always of one journal: the same sweep proposes the
-    same, resumed or not. Only what a sweep of very many trials at once had planned when it ended is planned anew."""
+    same, resumed or not."""
 
     def __init__(self, space: Space, limits: Limits, *, seed: int, cohort: int) -> None:
         self._space = space
@@ -44,7 +40,6 @@ class Sampler:
         self._seed = seed
         self._cohort: list[Configuration] = []
         self._curves = FullLengthCurves()
-        self._planned: list[Configuration] = []
         if not space.controls:
             self._sobol = self._new_configs()
             self._cohort = [config for config, _ in zip(self._sobol, range(cohort), strict=False)]
@@ -68,19 +63,9 @@ class Sampler:
 
     def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
         self._curves.take_in(records)
-        running = sum(record.status is None for record in records)
-        if running <= MANY:
-            from sweeps.search.acquisition import suggest
+        from sweeps.search.acquisition import suggest
 
-            self._planned = []
-            return suggest(self._space, self._limits, records, seed=self._seed, number=number, curves=self._curves)
-        if not self._planned:
-            from sweeps.search.many_at_once import suggest_several
-
-            self._planned = suggest_several(
-                self._space, self._limits, records, self._curves, seed=self._seed, number=number
-            )
-        return self._planned.pop(0) if self._planned else None
+        return suggest(self._space, self._limits, records, seed=self._seed, number=number, curves=self._curves)
 
     def _new_configs(self) -> Iterator[Configuration]:
         """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand."""

@@ -10,18 +10,26 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
-from sweeps.search.acquisition import encoded, log_expected_improvement, observations, suggest, units_of
-from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _start_and_bounds, fit
+from sweeps.search.acquisition import (
+    FITTED_AT_MOST,
+    encoded,
+    informative,
+    log_expected_improvement,
+    observations,
+    suggest,
+    units_of,
+)
+from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _squares, _start_and_bounds, fit
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import load_space, space_from_mapping
-from sweeps.trials.final_values import curve_ends, epoch_noise
+from sweeps.trials.final_values import FullLengthCurves, curve_ends, epoch_noise
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
 LINE = space_from_mapping({"parameters": {"a": {"min": 0.0, "max": 1.0, "default": 0.5}}}, "here")
 
 
-def with_rung(number: int, a: float, curve: list[float], status: str = "finished") -> TrialRecord:
+def with_rung(number: int, a: float, curve: list[float], status: str | None = "finished") -> TrialRecord:
     """A trial of `LINE` that came to a rung at epoch 3."""
     events = trial_events(number, curve, status, params={"a": a})
     return records_from_events([*events, {"event": "rung", "trial_id": f"t{number:04d}", "epoch": 3, "value": 0.0}])[0]
@@ -59,7 +67,7 @@ def test_a_rung_that_says_nothing_leaves_the_ends_as_they_are() -> None:
 def test_the_gradient_of_the_fit_is_that_of_its_value() -> None:
     chance = np.random.default_rng(0)
     given = Observations(chance.random((20, 3)), np.repeat([0, 1, 2], [8, 7, 5]), chance.normal(size=20))
-    squares = (given.points[:, None] - given.points[None]) ** 2
+    squares = _squares(given.points)
     start = _start_and_bounds(3, 2)[0] + 0.1 * chance.normal(size=11)
 
     def at(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -162,3 +170,15 @@ def test_a_thousand_trials_cost_no_more_than_the_model_can_hold() -> None:
     assert config is not None
     assert abs(float(str(config.params["a"])) - 0.3) < 0.1
     assert config == suggest(LINE, NO_LIMITS, records, seed=1, number=1001)
+
+
+def test_with_many_slots_the_model_is_fitted_to_the_best_and_the_newest_ends() -> None:
+    chance = np.random.default_rng(1)
+    curves = [[0.9, 0.8, 0.6 + (a - 0.3) ** 2, 0.5 + (a - 0.3) ** 2] for a in chance.random(264)]
+    records = [with_rung(n, 0.5, curve) for n, curve in enumerate(curves[:200], 1)]
+    records += [with_rung(n, 0.5, curve[:3], None) for n, curve in enumerate(curves[200:], 201)]
+    kept = {record.trial_id for record in informative(records, FullLengthCurves(records))}
+    best = sorted(records[:200], key=lambda record: record.objective or 0.0)
+    assert {record.trial_id for record in best[:30]} <= kept
+    assert {record.trial_id for record in records[170:200]} <= kept
+    assert len(kept) <= 5 * FITTED_AT_MOST // 4
