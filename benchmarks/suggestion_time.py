@@ -16,13 +16,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from sweeps.search.acquisition import suggest  # noqa: E402
-from sweeps.space.limits import NO_LIMITS  # noqa: E402
-from sweeps.space.space import Space, space_from_mapping  # noqa: E402
-from sweeps.trials.final_values import FullLengthCurves  # noqa: E402
-from sweeps.trials.record import TrialRecord, records_from_events  # noqa: E402
+from sweeps.search.acquisition import suggest
+from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import Space, space_from_mapping
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.record import TrialRecord, records_from_events
 
 EPOCHS, RUNG, SUGGESTIONS = 27, 9, 7
 SIZES = ((16, 4), (60, 4), (200, 4), (936, 64))  # trials that ended, and that are running
