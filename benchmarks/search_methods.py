@@ -84,7 +84,7 @@ class Sweep:
             Rungs(epochs, Budget(trials, epochs).first_rung, ETA),
             epochs,
             protected=lambda trial_id: journal.record(trial_id).origin == "default",
-            running_best=lambda trial_id: journal.record(trial_id).objective,
+            record=journal.record,
             records=lambda: journal.records,
         )
         self._recorder = SweepCallback(

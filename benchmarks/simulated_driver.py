@@ -175,7 +175,7 @@ class SweepDriver:
             rungs,
             request.budget.epochs,
             protected=lambda trial_id: journal.record(trial_id).origin == "default",
-            running_best=lambda trial_id: journal.record(trial_id).objective,
+            record=journal.record,
             records=lambda: searched(journal.records),
         )
         self._recorder = sweeps.backend.callback.SweepCallback(

@@ -127,3 +127,14 @@ class ToyTrainer(Trainer):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.epoch == self.params["hang_at"] or self._once("hang_once_at"):
             time.sleep(10_000)
+
+
+class MaximisedToyTrainer(ToyTrainer):
+    """The same toy, with an objective of which more is better."""
+
+    objective_mode = "max"
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """The same epoch, its objective as a score."""
+        report = dict(super().train_epoch())
+        return {**report, **{name: -float(str(report[name])) for name in ("objective", "mean_frame_error")}}

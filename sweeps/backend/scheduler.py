@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
@@ -25,7 +25,7 @@ class Ending:
 class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
     """ASHA that never stops a protected trial and ends a non-finite one at once; `apart` trials enter no rung at all.
 
-    `running_best(trial_id)` and `records()`, the search's trials, are what the journal knows; `decisions` and `endings`
+    `record(trial_id)` and `records()`, the search's trials, are what the journal knows; `decisions` and `endings`
     hold, by trial id, what was decided on its newest result, for whoever writes the record.
     """
 
@@ -35,7 +35,7 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         epochs: int,
         *,
         protected: Callable[[str], bool],
-        running_best: Callable[[str], float | None],
+        record: Callable[[str], TrialRecord],
         records: Callable[[], Sequence[TrialRecord]] = list,
         apart: Callable[[str], bool] = lambda trial_id: False,
     ) -> None:
@@ -43,7 +43,7 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._bracket = _Bracket(rungs, protected, records, apart)
         self._brackets = [self._bracket]
         self._epochs = epochs
-        self._running_best = running_best
+        self._record = record
         self.endings: dict[str, Ending] = {}
 
     @property
@@ -57,10 +57,14 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         if not math.isfinite(value):
             self.endings[trial_id] = Ending("diverged", "the objective is not finite")
             return str(TrialScheduler.STOP)
-        before = self._running_best(trial_id)
-        best = value if before is None else min(value, before)
+        record = self._record(trial_id)
+        cost = record.sign * value
+        best = cost if record.cost is None else min(cost, record.cost)
         action = super().on_trial_result(tune_controller, trial, {"epoch": epoch, "objective": best})
         decision = self.decisions.get(trial_id)
+        if decision is not None and record.mode == "max":
+            cutoff = None if decision.cutoff is None else -decision.cutoff
+            decision = self.decisions[trial_id] = replace(decision, value=-decision.value, cutoff=cutoff)
         if decision is not None and decision.stop:
             self.endings[trial_id] = Ending("stopped", str(decision), decision.epoch)
         elif epoch >= self._epochs:

@@ -37,6 +37,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         controls: bool,
         seed: int,
         trials: int,
+        mode: str = "min",
         concurrent: Callable[[], int],
         describe: Callable[[TrialRecord], dict[str, Any]],
         handed_out: Callable[[str], None],
@@ -54,6 +55,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         self._controls = controls
         self._seed = seed
         self._trials = trials
+        self._mode = mode
         self._concurrent = concurrent
         self._describe = describe
         self._handed_out = handed_out
@@ -131,8 +133,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         config = proposal.config
         safe = self._limits.hold({**self._fixed, **config.params})
         trial_id = f"t{number:04d}"
-        self._journal.append(
-            "trial_started",
+        return self._started(
             trial_id,
             role="control" if self._controls or not safe else "trial",
             seed=self._seed,
@@ -143,6 +144,11 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
             **({"coordinates": config.coordinates} if config.coordinates else {}),
             **({"label": config.label} if config.label else {}),
         )
+
+    def _started(self, trial_id: str, **about: object) -> TrialRecord:
+        """Write the trial's first event; the mode is left out where the objective is minimised."""
+        mode = {"mode": self._mode} if self._mode != "min" else {}
+        self._journal.append("trial_started", trial_id, **about, **mode)
         return self._journal.record(trial_id)
 
     def _next_rival(self, slot: int) -> TrialRecord | None:
@@ -154,8 +160,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         if default is None or not due:
             return None
         trial_id = _new_id("r", records)
-        self._journal.append(
-            "trial_started",
+        return self._started(
             trial_id,
             role=RIVAL,
             seed=self._seed,
@@ -164,7 +169,6 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
             slot=slot,
             label=due[0],
         )
-        return self._journal.record(trial_id)
 
     def _trials_run(self) -> bool:
         return self._waits_for_trials and any(
@@ -190,8 +194,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         self._begin_confirmation()
         run = due[0]
         trial_id = _new_id("r" if run.role == RIVAL else "c", records)
-        self._journal.append(
-            "trial_started",
+        return self._started(
             trial_id,
             role=run.role,
             seed=run.seed,
@@ -200,7 +203,6 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
             slot=slot,
             label=run.label,
         )
-        return self._journal.record(trial_id)
 
     def _begin_confirmation(self) -> None:
         """Say once in a session who is confirmed over which seeds; a resumed run keeps to what was said first."""

@@ -22,7 +22,7 @@ from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError
 from sweeps.storage.checkpoint_store import CheckpointStore, checkpoint_store_at
 from sweeps.storage.dataset_cache import data_on_this_node
 from sweeps.trainer import Trainer, load_trainer, use_threads
-from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.objective import objective_of, sign_of
 
 
 class TrialTrainable(Trainable):  # type: ignore[misc]
@@ -86,6 +86,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._checkpoint_store = checkpoint_store_at(config["checkpoints"])
         self._about = {"trial_id": config["trial_id"], "identity": identity(config["params"]), "seed": config["seed"]}
         trainer_class = load_trainer(config["trainer"])
+        self._sign = sign_of(trainer_class.objective_mode)
         os.environ["OMP_NUM_THREADS"] = str(config["threads"])
         use_threads(config["threads"])
         data = data_on_this_node(config["data"], trainer_class)
@@ -113,11 +114,11 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._repeated.extend(r for r in self._reports if int(r["epoch"]) > known_epochs or r is newest)
         self._epoch, self._seconds = int(newest["epoch"]), float(cast(float, about["seconds"]))
         self._best = cast(float, about["best"])
-        self._best_unsure = self._best == OBJECTIVE.value(newest)
+        self._best_unsure = self._best == objective_of(newest)
 
     def _save(self, report: dict[str, Any], value: float) -> None:
         assert self._trainer is not None
-        improved = self._best is None or OBJECTIVE.better(value, self._best)
+        improved = self._best is None or self._sign * value < self._sign * self._best
         self._best = value if improved else self._best
         self._reports.append(report)
         about = {**self._about, "best": self._best, "seconds": self._seconds, "reports": self._reports}
@@ -132,4 +133,4 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
 
 def _finite(report: Mapping[str, Any]) -> float | None:
     """The objective, unless it or the training itself is not finite."""
-    return None if report.get("diverged") else OBJECTIVE.value(report)
+    return None if report.get("diverged") else objective_of(report)

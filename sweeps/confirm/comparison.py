@@ -124,6 +124,6 @@ def write_verdict(path: Path, judged: Comparison) -> None:
 
 
 def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
-    """The error of the mean frame on the split that the pairs were judged on."""
-    log = (report.get("mean_frame_error") for run in runs for report in run.reports)
-    return next((float(error) for error in log if isinstance(error, (int, float))), None)
+    """The error of the mean frame, as a cost, on the split that the pairs were judged on."""
+    log = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
+    return next((sign * float(error) for sign, error in log if isinstance(error, (int, float))), None)

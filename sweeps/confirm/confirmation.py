@@ -125,7 +125,7 @@ def confirmation_of(
         return None
     ranked = sorted(
         (r for r in records if r.recommendable and r.identity != default.identity),
-        key=lambda record: (record.objective or 0.0, record.trial_id),
+        key=lambda record: record.rank,
     )
     plan = confirmation_plan(
         [record.trial_id for record in ranked] if candidates is None else candidates, search_seed, confirm_seeds=seeds

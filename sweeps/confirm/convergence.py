@@ -74,11 +74,11 @@ class Curve:
             raise ValueError(f"evaluations stand at updates {updates}: each must come after the one before it")
 
     @classmethod
-    def from_reports(cls, reports: Iterable[Mapping[str, object]], ended: Ending = "end") -> Curve:
+    def from_reports(cls, reports: Iterable[Mapping[str, object]], ended: Ending = "end", sign: float = 1.0) -> Curve:
         """The curve in a trial's epoch reports: their `evaluations`, or the report itself where a trainer gives none.
 
         What a retried trial reports again replaces what it reported before. A trainer without `updates` counts in
-        epochs.
+        epochs. `sign` is -1 where the objective is maximised: the curve is one of costs.
         """
         entries = [entry for report in reports for entry in _entries(report)]
         counted = any(entry.get("updates") is not None for entry in entries)
@@ -87,7 +87,7 @@ class Curve:
             # A diverged epoch may come without its updates: it has no place on the curve, and `ended` tells of it.
             if counted and entry.get("updates") is None:
                 continue
-            evaluation = _evaluation(entry)
+            evaluation = _evaluation(entry, sign)
             while kept and kept[-1].updates >= evaluation.updates:
                 kept.pop()
             kept.append(evaluation)
@@ -245,7 +245,7 @@ def _entries(report: Mapping[str, object]) -> list[Mapping[str, object]]:
     return found or [report]
 
 
-def _evaluation(entry: Mapping[str, object]) -> Evaluation:
+def _evaluation(entry: Mapping[str, object], sign: float) -> Evaluation:
     epoch = _number(entry.get("epoch"))
     updates = _number(entry.get("updates"))
     return Evaluation(
@@ -253,7 +253,7 @@ def _evaluation(entry: Mapping[str, object]) -> Evaluation:
         epoch=epoch,
         audio_seconds=_number(entry.get("audio_seconds")),
         seconds=_number(entry.get("seconds")),
-        objective=_number(entry.get("objective")),
+        objective=sign * _number(entry.get("objective")),
     )
 
 

@@ -1,4 +1,4 @@
-"""A trial's record as the curve that convergence and verdict are computed from."""
+"""A trial's record as the curve that convergence and verdict are computed from: its objectives are costs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def learning_curve(record: TrialRecord) -> Curve:
 
 def _curve_of(record: TrialRecord) -> Curve:
     try:
-        return Curve.from_reports(record.reports, ENDINGS[record.status])
+        return Curve.from_reports(record.reports, ENDINGS[record.status], record.sign)
     except ValueError:
         return Curve((), ENDINGS[record.status])

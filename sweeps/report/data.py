@@ -23,6 +23,7 @@ from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.resources import Resources
 from sweeps.space.configuration import identity
 from sweeps.trials.journal import read_events
+from sweeps.trials.objective import sign_of
 from sweeps.trials.record import Event, TrialRecord, best_record, default_record, records_from_events
 from sweeps.trials.wall_clock import seconds_used
 
@@ -66,11 +67,16 @@ class RunData:
     acting: tuple[Axis, ...]
     searched: tuple[Axis, ...]
 
+    @property
+    def sign(self) -> float:
+        """What turns a cost into the objective that people see: 1 to minimise, -1 to maximise."""
+        return sign_of(self.request.objective_mode)
+
     @cached_property
     def ranks(self) -> dict[str, int]:
         """The place of each of the search's trials by objective, from 1; trials without one are left out."""
-        placed = [record for record in self.records if record.role == "trial" and record.objective is not None]
-        placed.sort(key=lambda record: (cast(float, record.objective), record.trial_id))
+        placed = [record for record in self.records if record.role == "trial" and record.cost is not None]
+        placed.sort(key=lambda record: record.rank)
         return {record.trial_id: place for place, record in enumerate(placed, 1)}
 
     @cached_property
@@ -92,7 +98,12 @@ class RunData:
     @cached_property
     def mean_frame_error(self) -> float | None:
         """The objective of a trainer that has learned nothing but the mean, where the trainer tells it."""
-        log = (number(report.get("mean_frame_error")) for record in self.records for report in record.reports)
+        log = (
+            record.sign * error
+            for record in self.records
+            for report in record.reports
+            if (error := number(report.get("mean_frame_error"))) is not None
+        )
         return next((error for error in log if error is not None), None)
 
     @cached_property
@@ -197,7 +208,7 @@ def _chosen(folder: RunFolder, records: Sequence[TrialRecord], default: TrialRec
 def _curve(record: TrialRecord) -> Curve:
     ended = ENDINGS.get(record.status, "failed")
     try:
-        return Curve.from_reports(record.reports, ended)
+        return Curve.from_reports(record.reports, ended, record.sign)
     except ValueError:  # somebody's trainer counts its updates in a way that is no order
         return Curve((), ended)
 
@@ -207,10 +218,10 @@ def pairs_at_comparison(data: RunData, metric: str) -> list[tuple[str, float, fl
     at = data.comparison
     found = []
     for record in data.records if at is not None else ():
-        if at is None or record.trial_id not in at.objectives:
+        if at is None or record.trial_id not in at.costs:
             continue
         report: Event = next((report for report in record.reports if report.get("epoch") == at.epoch), {})
         value = number(report.get(metric))
-        if value is not None and math.isfinite(at.objectives[record.trial_id]):
-            found.append((record.trial_id, value, at.objectives[record.trial_id]))
+        if value is not None and math.isfinite(at.costs[record.trial_id]):
+            found.append((record.trial_id, value, record.sign * at.costs[record.trial_id]))
     return found

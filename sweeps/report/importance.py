@@ -43,15 +43,15 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Trials beside each other at one epoch: `objectives` by trial id, running best."""
+    """Trials beside each other at one epoch: best costs so far by trial id."""
 
     epoch: int
-    objectives: Mapping[str, float]
+    costs: Mapping[str, float]
 
 
 def comparison(records: Sequence[TrialRecord], role: str = "trial") -> Comparison | None:
     """The trials of a role at the last epoch that 4 of 5 have reached: later ones compare survivors only."""
-    curves = {record.trial_id: record.running_best for record in records if record.role == role}
+    curves = {record.trial_id: record.running_cost for record in records if record.role == role}
     curves = {trial_id: curve for trial_id, curve in curves.items() if curve}
     epochs = sorted({epoch for curve in curves.values() for epoch in curve}, reverse=True)
     for epoch in epochs:
@@ -68,10 +68,10 @@ def importances(
 
     Empty with fewer than ten trials.
     """
-    if at is None or len(at.objectives) < FEWEST_TRIALS:
+    if at is None or len(at.costs) < FEWEST_TRIALS:
         return ()
-    compared = [configs[trial_id] for trial_id in at.objectives]
-    order = _ranks(np.array(list(at.objectives.values())))
+    compared = [configs[trial_id] for trial_id in at.costs]
+    order = _ranks(np.array(list(at.costs.values())))
     found = []
     for axis in axes:
         basis = _basis([axis.value(config) if axis.bottom else config.get(axis.top) for config in compared])

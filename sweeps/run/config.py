@@ -18,7 +18,7 @@ from sweeps.search.asha import Rungs
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
 from sweeps.space.space import Space, space_from_mapping
-from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.objective import METRIC, MODES
 
 ETA = 3
 PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors")
@@ -54,6 +54,8 @@ class SweepConfig:
     cohort: int | None = None
     confirm_seeds: int = 0
     rivals: bool = False
+    objective_mode: str = "min"
+    """The trainer's: whether a lower or a higher objective is better"""
     command: str | None = None
 
     @property
@@ -98,7 +100,7 @@ def sweep_yaml(request: SweepConfig, plan: Resources) -> dict[str, object]:
         "data_summary": dict(request.data_summary),
         **({"storage": request.storage, "data_stored": request.data_stored} if request.storage else {}),
         "params": request.shared_params,
-        "objective": {"metric": OBJECTIVE.metric, "mode": OBJECTIVE.mode},
+        "objective": {"metric": METRIC, "mode": request.objective_mode},
         "trials": request.trials,
         "epochs": request.budget.epochs,
         "budget_seconds": request.budget.seconds,
@@ -136,6 +138,7 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
             cohort=int(content["search"]["sobol"]),
             confirm_seeds=int(content.get("confirm_seeds", 0)),
             rivals=bool(content.get("rivals", False)),
+            objective_mode=_mode(content.get("objective", {}).get("mode", "min")),
             storage=content.get("storage"),
             data_stored=content.get("data_stored"),
         )
@@ -144,6 +147,12 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
         raise RequestError(f"{where}: has no {error.args[0]}; it was not written by a sweep") from error
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise RequestError(f"{where}: {error}; it was not written by a sweep") from error
+
+
+def _mode(given: object) -> str:
+    if given not in MODES:
+        raise ValueError(f"objective: mode is {given!r}, not min or max")
+    return str(given)
 
 
 def raised(request: SweepConfig, trials: int | None, budget_seconds: float | None) -> SweepConfig:

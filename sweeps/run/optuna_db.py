@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from sweeps.common.atomic_file import write_failure
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
-from sweeps.trials.objective import OBJECTIVE
 from sweeps.trials.record import TrialRecord, searched_values
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 DIVERGED = "constraints:diverged"  # where Trial.set_constraint("diverged", ...) keeps it; feasible at 0
 
 
-def direction() -> StudyDirection:
+def direction(mode: str) -> StudyDirection:
     """Optuna's word for the objective's mode."""
     from optuna.study import StudyDirection
 
-    return StudyDirection.MINIMIZE if OBJECTIVE.mode == "min" else StudyDirection.MAXIMIZE
+    return StudyDirection.MAXIMIZE if mode == "max" else StudyDirection.MINIMIZE
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -43,7 +42,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     return {parameter.name: _distribution(parameter) for parameter in space.searched}
 
 
-def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[TrialRecord]) -> None:
+def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[TrialRecord], mode: str = "min") -> None:
     """Replace optuna.db with a study of all the search's trials; SweepFailed where it cannot be written."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
@@ -54,7 +53,7 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
     try:
         temporary.unlink(missing_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
-        study = optuna.create_study(study_name=name, storage=storage, direction=direction())
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction(mode))
         study.add_trials([frozen_trial(space, record) for record in records if record.role in ("trial", "control")])
         storage.remove_session()
         storage.engine.dispose()
@@ -94,7 +93,6 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         "best_epoch": record.best_epoch,
         **{name: value for name, value in record.params.items() if name not in values},
     }
-    by_epoch = {cast(int, report["epoch"]): OBJECTIVE.value(report) for report in record.reports}
     return FrozenTrial(
         number=-1,
         trial_id=-1,
@@ -106,7 +104,7 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         distributions={name: known[name] for name in values},
         user_attrs=dict(attributes),
         system_attrs={DIVERGED: float(record.status == "diverged")} if state.is_finished() else {},
-        intermediate_values={epoch: value for epoch, value in by_epoch.items() if value is not None},
+        intermediate_values={epoch: record.sign * cost for epoch, cost in record.costs.items()},
     )
 
 

@@ -146,12 +146,17 @@ def _defaults(records: Sequence[TrialRecord]) -> Iterator[TrialRecord | None]:
 
 def _convergence(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
     reference = None if default is None else learning_curve(default)
-    return {**convergence_columns(learning_curve(record), reference, _mean_frame_error(default))}
+    columns = convergence_columns(learning_curve(record), reference, _mean_frame_error(default))
+    means = {name: columns[name] for name in ("mean_objective", "default_mean_objective")}
+    return {**columns, **{name: record.sign * cost for name, cost in means.items() if isinstance(cost, float)}}
 
 
 def _mean_frame_error(record: TrialRecord | None) -> float | None:
-    errors = (report.get("mean_frame_error") for report in (() if record is None else record.reports))
-    return next((float(value) for value in errors if isinstance(value, (int, float))), None)
+    """The error of the mean frame, as a cost."""
+    if record is None:
+        return None
+    errors = (report.get("mean_frame_error") for report in record.reports)
+    return next((record.sign * float(value) for value in errors if isinstance(value, (int, float))), None)
 
 
 def _metric(record: TrialRecord, column: str, metric: str) -> object:

@@ -22,8 +22,7 @@ from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
-from sweeps.trials.final_values import FullLengthCurves, curve_ends, values_by_epoch
-from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.final_values import FullLengthCurves, curve_ends
 from sweeps.trials.record import TrialRecord, searched_values
 
 if TYPE_CHECKING:
@@ -77,14 +76,13 @@ def suggest(
 
 
 def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
-    """What the process is told, with the sign that makes less better: ends, and values at the rungs.
+    """What the process is told, as costs: ends, and values at the rungs.
 
     A rung's value is the mean of the epochs in the last third before it, which noise moves less than the best of them.
     """
     from sweeps.search.gaussian_process import END, Observations
 
-    sign = _sign()
-    ends = {trial_id: sign * end for trial_id, end in curve_ends(records).items()}
+    ends = curve_ends(records)
     worst = max(ends.values(), default=0.0)
     ends |= {record.trial_id: worst for record in records if record.status == "diverged"}
     rungs = _rung_epochs(records)
@@ -95,7 +93,7 @@ def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
             continue
         log = {END: ends[record.trial_id]} if record.trial_id in ends else {}
         if record.status not in ("diverged", "failed"):
-            log |= {level: sign * value for level, value in _rung_values(record, rungs).items()}
+            log |= _rung_values(record, rungs)
         for level, value in log.items():
             points.append(point)
             levels.append(level)
@@ -114,7 +112,7 @@ def _rung_epochs(records: Sequence[TrialRecord]) -> list[int]:
 
 
 def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
-    curve = values_by_epoch(record)
+    curve = record.costs
     found = {}
     for level, rung in enumerate(rungs, 1):
         window = [curve[epoch] for epoch in range(rung - max(rung // 3, 1) + 1, rung + 1) if epoch in curve]
@@ -125,14 +123,8 @@ def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
 
 def best_ends(curves: FullLengthCurves, count: int) -> list[str]:
     """The ids of the trials with the best ends, the best first."""
-    sign = _sign()
     ends = zip(curves.ids, curves.ends.tolist(), strict=True)
-    return [trial_id for trial_id, _ in sorted(ends, key=lambda entry: (sign * entry[1], entry[0]))[:count]]
-
-
-def _sign() -> float:
-    """What makes less better."""
-    return 1.0 if OBJECTIVE.mode == "min" else -1.0
+    return [trial_id for trial_id, _ in sorted(ends, key=lambda entry: (entry[1], entry[0]))[:count]]
 
 
 def informative(records: Sequence[TrialRecord], curves: FullLengthCurves) -> list[TrialRecord]:
@@ -143,7 +135,7 @@ def informative(records: Sequence[TrialRecord], curves: FullLengthCurves) -> lis
     each = FITTED_AT_MOST // 2
     ended = [record for record in records if record.status is not None]
     running = [record for record in records if record.status is None and record.rungs and record.objective is not None]
-    running.sort(key=lambda record: _sign() * (record.objective or 0.0))
+    running.sort(key=lambda record: record.rank)
     kept = {
         *best_ends(curves, each),
         *(record.trial_id for record in ended[-each:]),

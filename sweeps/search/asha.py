@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.trials.final_values import FullLengthCurves
-from sweeps.trials.objective import OBJECTIVE, Objective
 from sweeps.trials.record import TrialRecord
 
 FEWEST_FOR_A_CORRELATION = 4
@@ -45,10 +44,9 @@ class Decision:
 class Rungs:
     """The rungs at `first`, `first * eta`, ... epochs below the full length, and which trials came to each of them."""
 
-    def __init__(self, epochs: int, first: int, eta: int = 3, objective: Objective = OBJECTIVE) -> None:
+    def __init__(self, epochs: int, first: int, eta: int = 3) -> None:
         self.eta = eta
         self.epochs: tuple[int, ...] = tuple(_milestones(first, epochs, eta))
-        self._objective = objective
         self._came: dict[int, set[str]] = {epoch: set() for epoch in self.epochs}
         self._curves = FullLengthCurves()
 
@@ -56,29 +54,29 @@ class Rungs:
         self,
         trial_id: str,
         epoch: int,
-        value: float,
+        cost: float,
         records: Sequence[TrialRecord],
         *,
         protected: bool = False,
     ) -> Decision | None:
-        """Decide on a trial's running best at the highest rung it has reached; None where there is nothing to decide.
+        """Decide on a trial's best cost at the highest rung it has reached; None where there is nothing to decide.
 
         `records` are the search's trials so far, always of one journal, of which those of full length say what the rung
         foretells.
         """
-        rung = self.due(trial_id, epoch, value)
+        rung = self.due(trial_id, epoch, cost)
         if rung is None:
             return None
         self._came[rung].add(trial_id)
         self._curves.take_in(records)
         cutoff = hopeless_beyond(self._curves, rung)
-        worse = cutoff is not None and self._objective.better(cutoff, value)
-        return Decision(rung, value, cutoff, stop=worse and not protected)
+        worse = cutoff is not None and cost > cutoff
+        return Decision(rung, cost, cutoff, stop=worse and not protected)
 
-    def due(self, trial_id: str, epoch: int, value: float) -> int | None:
+    def due(self, trial_id: str, epoch: int, cost: float) -> int | None:
         """The rung at which there is something to decide on a trial now."""
         for rung in reversed(self.epochs):
-            if epoch >= rung and trial_id not in self._came[rung] and math.isfinite(value):
+            if epoch >= rung and trial_id not in self._came[rung] and math.isfinite(cost):
                 return rung
         return None
 
@@ -107,7 +105,7 @@ def rung_correlation(records: Sequence[TrialRecord], rung: int) -> RungCorrelati
 
 
 def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
-    """The running best at `rung` from which on a new best end is hardly possible; None where the rung cannot tell.
+    """The best cost at `rung` from which on a new best end is hardly possible; None where the rung cannot tell.
 
     Least squares of the end on the rung over the full-length trials; the chance is that of the t-distributed prediction
     for one more trial, without the small share that the line's slope adds to it.
@@ -125,8 +123,7 @@ def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
     off = at_end - at_end.mean() - slope * (at_rung - at_rung.mean())
     spread = math.sqrt(float(off @ off) / (count - 2) * (1 + 1 / count))
     margin = float(t.ppf(1 - SLIGHT_CHANCE, count - 2)) * spread
-    best = at_end.min() + margin if OBJECTIVE.mode == "min" else at_end.max() - margin
-    return float(at_rung.mean() + (best - at_end.mean()) / slope)
+    return float(at_rung.mean() + (at_end.min() + margin - at_end.mean()) / slope)
 
 
 def _rungs_and_ends(curves: FullLengthCurves, rung: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialR
     records = list(records)
     ranked = sorted(
         (record for record in records if record.status is not None and record.recommendable),
-        key=lambda record: (record.objective or 0.0, record.trial_id),
+        key=lambda record: record.rank,
     )
     checkpoint_store.drop_last(ended.trial_id)
     firsts: dict[str | None, TrialRecord] = {}

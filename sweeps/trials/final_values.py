@@ -1,4 +1,4 @@
-"""Where full-length trials ended, told so that a lucky evaluation in a noisy early epoch does not count as the end."""
+"""Final values of full-length trials, as costs: a lucky evaluation in a noisy early epoch does not count as the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sweeps.trials.objective import OBJECTIVE
 from sweeps.trials.record import TrialRecord
 
 FEWEST_CURVES = 3
@@ -55,20 +54,20 @@ class FullLengthCurves:
 
     @property
     def ends(self) -> np.ndarray:
-        """Where they ended, [trials]."""
+        """Their final costs, [trials]."""
         if self._ends is None:
             table = self._table[self._order]
             self._ends = _ends(table, _noise(table))
         return self._ends
 
     def at(self, epoch: int) -> np.ndarray:
-        """Their running best at an epoch, [trials]; NaN where they did not report it."""
+        """Their best cost up to an epoch, [trials]; NaN where they did not report it."""
         known = self._at.setdefault(epoch, [])
-        known += [record.running_best.get(epoch, math.nan) for record in self._records[len(known) :]]
+        known += [record.running_cost.get(epoch, math.nan) for record in self._records[len(known) :]]
         return np.array(known)[self._order]
 
     def _add(self, place: int, record: TrialRecord) -> None:
-        row, used, (room, width) = _table([values_by_epoch(record)])[0], len(self._records), self._table.shape
+        row, used, (room, width) = _table([record.costs])[0], len(self._records), self._table.shape
         if used == room or len(row) > width:
             larger = np.full((max(2 * used, 64), max(width, len(row))), np.nan)
             larger[:used, :width] = self._table[:used]
@@ -94,17 +93,7 @@ def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
     A bend that the curves share is none, and neither is one that only a few of them have; epochs that fewer than three
     curves tell of are left out. The first and the last epoch are given their neighbour's.
     """
-    return _noise(_table([values_by_epoch(record) for record in records]))
-
-
-def values_by_epoch(record: TrialRecord) -> dict[int, float]:
-    """The finite objectives of a trial by epoch."""
-    found = {}
-    for report in record.reports:
-        value, epoch = OBJECTIVE.value(report), report.get("epoch")
-        if value is not None and isinstance(epoch, int):
-            found[epoch] = value
-    return found
+    return _noise(_table([record.costs for record in records]))
 
 
 def _table(curves: Sequence[Mapping[int, float]]) -> np.ndarray:
@@ -140,10 +129,8 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _ends(table: np.ndarray, noise: Mapping[int, float]) -> np.ndarray:
-    worse = 1.0 if OBJECTIVE.mode == "min" else -1.0
     by_epoch = BEYOND_NOISE * np.array([noise.get(epoch, 0.0) for epoch in range(table.shape[1])])
-    values, rows, last = worse * table, np.arange(len(table)), _last(table)
-    final = values[rows, last]
-    better = np.where(values + by_epoch < final[:, None], values, np.inf)
-    ends: np.ndarray = worse * np.minimum(better.min(axis=1, initial=np.inf), final)
+    final = table[np.arange(len(table)), _last(table)]
+    better = np.where(table + by_epoch < final[:, None], table, np.inf)
+    ends: np.ndarray = np.minimum(better.min(axis=1, initial=np.inf), final)
     return ends

@@ -1,46 +1,31 @@
-"""What is minimised, and what counts as best: a value that is not finite never does."""
+"""The objective of a report, and its direction: costs are objectives with the sign that makes less better."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+METRIC = "objective"
+MODES = ("min", "max")
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best value of a trial and the epoch it was reached in."""
+    """The best objective of a trial, as reported, and the epoch it was reached in."""
 
     value: float
     epoch: int
 
 
-@dataclass(frozen=True)
-class Objective:
-    """A metric to minimise or to maximise."""
-
-    metric: str = "objective"
-    mode: str = "min"
-
-    def better(self, value: float, than: float) -> bool:
-        """Whether `value` beats `than`."""
-        return value < than if self.mode == "min" else value > than
-
-    def value(self, report: Mapping[str, object]) -> float | None:
-        """The metric of a report, or None where it is missing or not finite."""
-        value = report.get(self.metric)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        return None
-
-    def best(self, reports: Iterable[Mapping[str, object]]) -> Best | None:
-        """The best finite value with its epoch, the earliest of equals; None where there is none."""
-        best: Best | None = None
-        for report in reports:
-            value, epoch = self.value(report), report.get("epoch")
-            if value is not None and isinstance(epoch, int) and (best is None or self.better(value, best.value)):
-                best = Best(value, epoch)
-        return best
+def sign_of(mode: str) -> float:
+    """What turns an objective into a cost, and a cost back into an objective: 1 to minimise, -1 to maximise."""
+    return -1.0 if mode == "max" else 1.0
 
 
-OBJECTIVE = Objective()
+def objective_of(report: Mapping[str, object]) -> float | None:
+    """The objective of a report, or None where it is missing or not finite."""
+    value = report.get(METRIC)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None

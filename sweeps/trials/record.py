@@ -10,7 +10,7 @@ from sys import intern
 
 from sweeps.space.configuration import identity
 from sweeps.space.space import Space
-from sweeps.trials.objective import OBJECTIVE, Best
+from sweeps.trials.objective import Best, objective_of, sign_of
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
@@ -20,7 +20,8 @@ RESUMED = "resumed"  # the reason of a trial_retried that is no failure
 class TrialRecord:
     """One trial: what it tried, what it reported, how it ended; `status` is None while it has not.
 
-    What is derived is kept: a sweep may have thousands of ended trials, of which every new report asks.
+    Objectives are as reported. Search, stopping, ranking and verdict use the costs, of which less is always better;
+    `sign` turns one into the other. Derived values are cached, because every decision asks for those of all trials.
     """
 
     trial_id: str
@@ -39,16 +40,42 @@ class TrialRecord:
     rung: int | None = None
     started: float | None = None
     ended: float | None = None
+    mode: str = "min"
+    """Whether a lower or a higher objective is better"""
+
+    @property
+    def sign(self) -> float:
+        """1 where the objective is minimised, -1 where it is maximised: cost = sign * objective, and back."""
+        return sign_of(self.mode)
+
+    @cached_property
+    def costs(self) -> dict[int, float]:
+        """The finite costs by epoch."""
+        values = {_epoch(report): objective_of(report) for report in self.reports}
+        return {epoch: self.sign * value for epoch, value in values.items() if value is not None}
 
     @cached_property
     def best(self) -> Best | None:
-        """The best finite objective with its epoch."""
-        return OBJECTIVE.best(self.reports)
+        """The best finite objective with its epoch, the earliest of equals; None where there is none."""
+        if not self.costs:
+            return None
+        epoch = min(self.costs, key=lambda epoch: self.costs[epoch])
+        return Best(self.sign * self.costs[epoch], epoch)
 
     @cached_property
     def objective(self) -> float | None:
-        """The objective of the best epoch."""
+        """The objective of the best epoch, as reported."""
         return None if self.best is None else self.best.value
+
+    @property
+    def cost(self) -> float | None:
+        """The objective of the best epoch with the sign that makes less better: what configs are ranked by."""
+        return None if self.best is None else self.sign * self.best.value
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """What trials are sorted by, the best first."""
+        return math.inf if self.cost is None else self.cost, self.trial_id
 
     @property
     def best_epoch(self) -> int | None:
@@ -71,15 +98,13 @@ class TrialRecord:
         return next((report for report in self.reports if _epoch(report) == self.best_epoch), {})
 
     @cached_property
-    def running_best(self) -> dict[int, float]:
-        """The best objective up to each reported epoch, from the first finite one on."""
+    def running_cost(self) -> dict[int, float]:
+        """The best cost up to each reported epoch, from the first finite one on."""
         found: dict[int, float] = {}
-        best: float | None = None
+        best = math.inf
         for report in self.reports:
-            value = OBJECTIVE.value(report)
-            if value is not None and (best is None or OBJECTIVE.better(value, best)):
-                best = value
-            if best is not None:
+            best = min(best, self.costs.get(_epoch(report), math.inf))
+            if best < math.inf:
                 found[_epoch(report)] = best
         return found
 
@@ -141,6 +166,7 @@ def record_from_start(event: Event) -> TrialRecord:
         label=None if event.get("label") is None else str(event["label"]),
         coordinates=_mapping(event.get("coordinates")),
         started=_number(event.get("time")),
+        mode=str(event.get("mode", "min")),
     )
 
 
@@ -178,16 +204,7 @@ def event_problem(event: Event) -> str | None:
 
 def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The best that may be recommended, whatever the order of `records`."""
-    sign = 1.0 if OBJECTIVE.mode == "min" else -1.0
-    best: TrialRecord | None = None
-    least = (math.inf, "")
-    for record in records:
-        objective = record.objective if record.recommendable else None
-        if objective is not None and sign * objective <= least[0]:
-            place = (sign * objective, record.trial_id)
-            if best is None or place < least:
-                best, least = record, place
-    return best
+    return min((record for record in records if record.recommendable), key=lambda record: record.rank, default=None)
 
 
 def default_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
@@ -218,7 +235,7 @@ def _is_settings(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(entry, plain) for entry in value.values())
 
 
-_WORDS = ("trial_id", "role", "origin", "label", "status", "stop_reason", "reason")
+_WORDS = ("trial_id", "role", "origin", "label", "status", "stop_reason", "reason", "mode")
 _FIELDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     *((name, _is_word, "a word") for name in _WORDS),
     *((name, _is_count, "a whole number") for name in ("epoch", "seed", "slot", "rung")),

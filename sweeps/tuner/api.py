@@ -96,6 +96,7 @@ def run(
     """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
     anything is written; SweepFailed where no result could be produced."""
     trainer = check(request)
+    request = replace(request, objective_mode=trainer.objective_mode)
     surroundings = Callbacks(**outside)
     note = surroundings.display.note
     with environment_of(request, note) if place is None else contextlib.nullcontext(place) as place:

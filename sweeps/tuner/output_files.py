@@ -90,7 +90,7 @@ def write_end_files(
     kept.page.wait()
     _write_tables(folder, request, records, kept.lines)
     report(folder)
-    write_optuna_db(folder.optuna_db, request.name, request.space, records)
+    write_optuna_db(folder.optuna_db, request.name, request.space, records, request.objective_mode)
 
 
 def rewrite_files(run: Run, report: Report = write_report) -> None:

@@ -22,7 +22,7 @@ from sweeps.storage.checkpoint import (
     save_checkpoint,
 )
 from sweeps.trainer import Trainer, unknown_params
-from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.objective import objective_of, sign_of
 
 RECORD = "epochs.jsonl"
 
@@ -74,14 +74,14 @@ def train(run: SingleRun, *, note: Callable[[str], None], stop: Callable[[], boo
     reports = _go_on(run, trainer)
     if reports:
         note(f"going on after epoch {reports[-1]['epoch']} of {run.folder}")
-    best = _best(reports)
+    best = _best(run, reports)
     while len(reports) < run.epochs and not stop():
         begun = time.perf_counter()
         report = {**trainer.train_epoch(), "epoch": len(reports) + 1}
-        if report.get("diverged") or OBJECTIVE.value(report) is None:
+        if report.get("diverged") or objective_of(report) is None:
             raise SweepFailed(f"{run.folder}: diverged in epoch {report['epoch']}: {report.get('diverged')}")
         reports.append(report)
-        improved = _best(reports) is report
+        improved = _best(run, reports) is report
         _save(run, trainer, reports, improved)
         best = report if improved else best
         note(_line(report, improved, time.perf_counter() - begun))
@@ -120,9 +120,9 @@ def _save(run: SingleRun, trainer: Trainer, reports: list[dict[str, Any]], impro
     write_atomically(run.folder / RECORD, "".join(json.dumps(report) + "\n" for report in reports))
 
 
-def _best(reports: list[dict[str, Any]]) -> dict[str, Any] | None:
-    found = OBJECTIVE.best(reports)
-    return None if found is None else next(report for report in reports if report["epoch"] == found.epoch)
+def _best(run: SingleRun, reports: list[dict[str, Any]]) -> dict[str, Any] | None:
+    sign = sign_of(run.trainer.objective_mode)
+    return min(reports, key=lambda report: sign * float(report["objective"]), default=None)
 
 
 def _line(report: Mapping[str, Any], improved: bool, seconds: float) -> str:

@@ -225,7 +225,7 @@ class Session:
             rungs,
             self._budget.epochs,
             protected=self._protected,
-            running_best=lambda trial_id: journal.record(trial_id).objective,
+            record=journal.record,
             records=lambda: searched(journal.records),
             apart=lambda trial_id: journal.record(trial_id).role in (CONFIRM, RIVAL),
         )
@@ -247,6 +247,7 @@ class Session:
             controls=request.space.controls,
             seed=request.seed,
             trials=self._budget.trials,
+            mode=request.objective_mode,
             concurrent=lambda: self._place.concurrent(self._plan),
             describe=self._describe,
             handed_out=recorder.expect,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweeps.trials.objective import OBJECTIVE
+from sweeps.trials.objective import METRIC
 from sweeps.space.parameter import Parameter
 from sweeps.run.config import ETA, SweepConfig
 from sweeps.space.space import Space
@@ -17,7 +17,7 @@ def sweep_config(request: SweepConfig) -> dict[str, object]:
         "name": request.name,
         "description": space.description or f"space {space.name}",
         "method": "grid" if space.controls else "bayes",
-        "metric": {"name": OBJECTIVE.metric, "goal": "minimize" if OBJECTIVE.mode == "min" else "maximize"},
+        "metric": {"name": METRIC, "goal": "maximize" if request.objective_mode == "max" else "minimize"},
         "parameters": _controls(space) if space.controls else _searched(space),
         "run_cap": request.trials,
     }

@@ -20,7 +20,7 @@ def importance_chart(words: Words, found: Sequence[Importance], at: Comparison) 
         words,
         "importance",
         words("chart_importance"),
-        words("chart_importance_caption", trials=len(at.objectives), epoch=at.epoch),
+        words("chart_importance_caption", trials=len(at.costs), epoch=at.epoch),
         plot,
         (_bar(one, x, plot.top + place * ROW) for place, one in enumerate(found)),
         _axis(words, plot, x),

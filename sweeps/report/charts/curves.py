@@ -25,10 +25,12 @@ SHOWN_SHARE = 0.95
 def objective_chart(data: RunData, words: Words) -> Html:
     """Objective by epoch, evaluations inside an epoch included."""
     lines = {
-        trial_id: [(one.epoch, one.objective) for one in curve.evaluations if math.isfinite(one.epoch)]
+        trial_id: [(one.epoch, data.sign * one.objective) for one in curve.evaluations if math.isfinite(one.epoch)]
         for trial_id, curve in data.curves.items()
     }
-    error, target = data.mean_frame_error, data.targets.objective_at(90)
+    error, target = (
+        None if cost is None else data.sign * cost for cost in (data.mean_frame_error, data.targets.objective_at(90))
+    )
     y = scale(_objective_range(data, lines), *PLOT.up)
     guides = [
         *([("guide-mean", error, words.label(words("guide_mean")))] if error is not None else []),
@@ -118,13 +120,15 @@ def _chart(
 
 def _objective_range(data: RunData, lines: Mapping[str, Line]) -> list[float]:
     """From the least objective to the worst result, at least up to the 50 % target: where trials can be told apart."""
-    values = sorted(value for line in lines.values() for _, value in line if math.isfinite(value))
-    results = sorted(record.objective for record in data.records if record.objective is not None)
+    sign = data.sign
+    values = sorted(sign * value for line in lines.values() for _, value in line if math.isfinite(value))
+    results = sorted(record.cost for record in data.records if record.cost is not None)
     if not values or not results:
         return []
     halfway = data.targets.objective_at(50)
     middle = values[len(values) // 2] if halfway is None else halfway
-    return [values[0], middle, results[min(int(SHOWN_SHARE * len(results)), len(results) - 1)]]
+    worst = results[min(int(SHOWN_SHARE * len(results)), len(results) - 1)]
+    return [sign * cost for cost in (values[0], middle, worst)]
 
 
 def _trial(data: RunData, words: Words, record: TrialRecord, line: Line, x: Scale, y: Scale) -> Html:

@@ -44,7 +44,7 @@ def parallel_chart(data: RunData, words: Words) -> Html | None:
         return None
     columns = _columns(data, words, names, drawn)
     shade = shades(data)
-    worst_first = sorted(drawn, key=lambda record: -(record.objective or 0.0))
+    worst_first = sorted(drawn, key=lambda record: record.rank, reverse=True)
     return figure(
         words,
         "parallel",

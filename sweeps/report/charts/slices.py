@@ -57,16 +57,16 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
 def objective_range(data: RunData, records: Sequence[TrialRecord]) -> list[float]:
     """The objectives that a scale has to hold: of all controls; of a search's full-length trials, where there are some,
     because what was stopped early is worse for that reason alone."""
-    known = [record.objective for record in records if record.objective is not None]
-    if data.request.space.controls:
-        return known
-    full = [one.objective for one in records if one.objective is not None and one.status == "finished"]
-    return shown_range(full if len(full) >= FEWEST_FULL else known)
+    sign = data.sign
+    known = [record.cost for record in records if record.cost is not None]
+    full = [one.cost for one in records if one.cost is not None and one.status == "finished"]
+    shown = known if data.request.space.controls else shown_range(full if len(full) >= FEWEST_FULL else known)
+    return [sign * cost for cost in shown]
 
 
-def shown_range(objectives: Sequence[float]) -> list[float]:
-    """The objectives up to three times as far above the best as 3 of 4 lie: worse ones stand at the upper edge."""
-    ordered = sorted(objectives)
+def shown_range(costs: Sequence[float]) -> list[float]:
+    """The costs up to three times as far above the best as 3 of 4 lie: worse ones stand at the upper edge."""
+    ordered = sorted(costs)
     least, usual = ordered[0], ordered[int(0.75 * (len(ordered) - 1))]
     return [one for one in ordered if one <= least + 3 * (usual - least)] if usual > least else ordered
 
@@ -109,7 +109,7 @@ def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html
 def shades(data: RunData) -> dict[str, str]:
     """The shade of each trial by the rank of its objective, 0 (best) to 8."""
     placed = [record for record in _searched(data) if record.objective is not None]
-    placed.sort(key=lambda record: record.objective or 0.0)
+    placed.sort(key=lambda record: record.rank)
     last = max(len(placed) - 1, 1)
     return {record.trial_id: str(round((SHADES - 1) * place / last)) for place, record in enumerate(placed)}
 

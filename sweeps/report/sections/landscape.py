@@ -85,5 +85,5 @@ def _matters(data: RunData, words: Words) -> list[Html | None]:
         return []  # configs that somebody listed are no sample of anything
     if data.importances and data.comparison is not None:
         return [importance_chart(words, data.importances, data.comparison)]
-    compared = 0 if data.comparison is None else len(data.comparison.objectives)
+    compared = 0 if data.comparison is None else len(data.comparison.costs)
     return [tag("p", words("too_few_for_importance", trials=compared, needed=FEWEST_TRIALS))]

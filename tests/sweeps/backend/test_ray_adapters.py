@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -23,13 +24,14 @@ FORETOLD = [trial(n, [0.4 + n / 100] * 9) for n in range(1, 6)]  # epoch 3 says 
 class Harness:
     """Feeds results to a scheduler as Ray does, and remembers each trial's best as the journal does."""
 
-    def __init__(self, protected: tuple[str, ...] = ()) -> None:
-        self.best: dict[str, float] = {}
+    def __init__(self, protected: tuple[str, ...] = (), mode: str = "min") -> None:
+        self.reported: dict[str, list[float]] = {}
+        self.mode = mode
         self.scheduler = RungScheduler(
             Rungs(9, 3),
             9,
             protected=lambda trial_id: trial_id in protected,
-            running_best=self.best.get,
+            record=lambda trial_id: replace(trial(1, self.reported.get(trial_id, []), None), mode=mode),
             records=lambda: FORETOLD,
         )
 
@@ -38,8 +40,7 @@ class Harness:
         if trial.trial_id not in self.scheduler._trial_info:
             self.scheduler.on_trial_add(None, trial)
         action = self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "objective": value, "other": "x"})
-        if math.isfinite(value):
-            self.best[trial_id] = min(value, self.best.get(trial_id, value))
+        self.reported.setdefault(trial_id, []).append(value)
         if action == "STOP":
             self.scheduler.on_trial_complete(None, trial, {"epoch": epoch, "objective": value})
         return action
@@ -60,6 +61,14 @@ def test_the_running_best_is_what_is_compared() -> None:
     ending = harness.scheduler.endings["c"]
     assert (ending.status, ending.rung) == ("stopped", 3)
     assert ending.reason == "0.8000 at epoch 3, where 0.4100 was needed"
+
+
+def test_where_the_objective_is_maximised_the_decision_is_the_same_and_shows_what_was_reported() -> None:
+    harness = Harness(mode="max")
+    assert harness.report("a", 3, -0.4) == "CONTINUE"
+    harness.report("c", 2, -0.8)
+    assert harness.report("c", 3, -0.9) == "STOP"
+    assert harness.scheduler.endings["c"].reason == "-0.8000 at epoch 3, where -0.4100 was needed"
 
 
 def test_an_objective_that_is_not_finite_ends_the_trial_at_once_and_enters_no_rung() -> None:

@@ -168,7 +168,7 @@ def test_a_confirm_run_enters_no_rung_and_is_never_stopped() -> None:
         rungs,
         9,
         protected=lambda trial_id: False,
-        running_best=lambda trial_id: None,
+        record=lambda trial_id: trial(1, [], None),
         apart=lambda name: name[0] == "c",
     )
     for trial_id in ("c0001", "c0002"):

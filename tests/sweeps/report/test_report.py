@@ -214,7 +214,7 @@ def test_the_loss_chart_names_the_trial_that_the_loss_would_have_chosen(tmp_path
     assert data.comparison is not None
     at = {record.trial_id: record.reports[2]["loss"] for record in data.records if record.epochs >= 3}
     chosen = min(at, key=lambda trial_id: float(str(at[trial_id])))
-    order = sorted(data.comparison.objectives, key=lambda trial_id: data.comparison.objectives[trial_id])
+    order = sorted(data.comparison.costs, key=lambda trial_id: data.comparison.costs[trial_id])
     said = f"At epoch 3 it would have chosen {chosen}, which the objective ranks {order.index(chosen) + 1} of 19."
     assert said in read(folder).text("loss-by-epoch-caption")
 
@@ -434,10 +434,10 @@ def test_trials_are_compared_at_the_last_epoch_that_four_in_five_reached() -> No
     records = [trial(n, [0.9, 0.8, 0.7] if n <= 8 else [0.9]) for n in range(1, 11)]
     found = comparison(records)
     assert found is not None
-    assert (found.epoch, len(found.objectives)) == (3, 8)
+    assert (found.epoch, len(found.costs)) == (3, 8)
     fewer = comparison([*records, trial(11, [0.9])])
     assert fewer is not None
-    assert (fewer.epoch, len(fewer.objectives)) == (1, 11)
+    assert (fewer.epoch, len(fewer.costs)) == (1, 11)
 
 
 def test_a_rank_correlation_needs_three_pairs_and_some_spread() -> None:

@@ -12,7 +12,7 @@ from tests.sweeps.builders import trial, trial_events
 def test_the_objective_is_that_of_the_best_epoch() -> None:
     record = trial(1, [0.9, 0.5, 0.7])
     assert (record.objective, record.best_epoch, record.epochs) == (0.5, 2, 3)
-    assert record.running_best == {1: 0.9, 2: 0.5, 3: 0.5}
+    assert record.running_cost == {1: 0.9, 2: 0.5, 3: 0.5}
 
 
 def test_a_nan_is_never_best() -> None:

@@ -350,3 +350,28 @@ def test_what_a_report_costs_does_not_grow_with_the_number_of_trials(
     assert reads[0] <= 5
     assert syncs[0] == len(read_events(journal))
     assert pages[0] <= 3 + result.seconds
+
+
+def test_a_maximised_objective_gives_the_same_trials_decisions_and_best_as_its_negative(tmp_path: Path) -> None:
+    least, most = (
+        run(toy_request(tmp_path / name, trainer=f"tests.toy_trainer:{name}", trials=12, epochs=9))
+        for name in ("ToyTrainer", "MaximisedToyTrainer")
+    )
+    for one, other in zip(least.records, most.records, strict=True):
+        assert (one.params, one.status, one.epochs, one.best_epoch) == (
+            other.params,
+            other.status,
+            other.epochs,
+            other.best_epoch,
+        )
+        assert one.objective == -(other.objective or 0.0)
+        assert [(event["decision"], event["epoch"]) for event in one.rungs] == [
+            (event["decision"], event["epoch"]) for event in other.rungs
+        ]
+    assert least.best is not None
+    assert most.best is not None
+    assert least.best.trial_id == most.best.trial_id
+    assert yaml.safe_load(most.folder.sweep_yaml.read_text())["objective"]["mode"] == "max"
+    assert optuna.load_study(study_name="toy", storage=f"sqlite:///{most.folder.optuna_db}").best_value == (
+        most.best.objective
+    )
