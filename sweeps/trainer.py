@@ -113,6 +113,11 @@ class Trainer:
         return {}
 
     @classmethod
+    def export_keys(cls) -> Mapping[str, str]:
+        """The dotted key of each parameter in the trainer's own config file, for `export --to template`."""
+        return {}
+
+    @classmethod
     def rivals(cls) -> Mapping[str, Mapping[str, object]]:
         """Baselines that need no sweep, by name: what each adds to the default's config."""
         return {}

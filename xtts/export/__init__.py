@@ -1,30 +1,24 @@
-"""Tuned configs in the formats of the trainers they go home to: ours, MyXTTS, Coqui's VITS."""
+"""Tuned configs in the formats of other trainers: ours, MyXTTS, Coqui's VITS, or the user's own template."""
 
-from xtts.export.coqui_vits import render_coqui_vits
 from xtts.export.errors import ExportError
-from xtts.export.exporters import EXPORTERS, Exporter, export_config, exporter_for
+from xtts.export.exporter import Exporter, ExportJob, export_config, exporter_named, exporters
 from xtts.export.files import read_template, write_export
-from xtts.export.myxtts import compare_template, render_myxtts, render_myxtts_override
-from xtts.export.native import render_native
-from xtts.export.tuned import WEIGHTS, Provenance, TunedConfig
+from xtts.export.tuned import WEIGHTS, Provenance, TunedConfig, TunedParams
 from xtts.export.verdict import VERDICTS, refusal
 
 __all__ = [
-    "EXPORTERS",
     "VERDICTS",
     "WEIGHTS",
     "ExportError",
+    "ExportJob",
     "Exporter",
     "Provenance",
     "TunedConfig",
-    "compare_template",
+    "TunedParams",
     "export_config",
-    "exporter_for",
+    "exporter_named",
+    "exporters",
     "read_template",
     "refusal",
-    "render_coqui_vits",
-    "render_myxtts",
-    "render_myxtts_override",
-    "render_native",
     "write_export",
 ]

@@ -9,22 +9,23 @@ from collections.abc import Iterable
 from xtts.export.tuned import Provenance
 from xtts.export.verdict import verdict_line
 
+_OTHER_MODEL = "The weights were tuned on XTTS Sweep's own model, not on yours: a good start, to be checked there."
 _FIRST = "# >>> exported by XTTS Sweep"
 _LAST = "# <<< exported by XTTS Sweep"
 _BLOCK = re.compile(rf"\A(\ufeff?){_FIRST}[^\r\n]*\r?\n(?:#[^\r\n]*\r?\n)*?{_LAST}[^\r\n]*(?:\r?\n|\Z)")
 
 
 def provenance_lines(provenance: Provenance) -> list[str]:
-    """What an export says of its origin, a fact a line, without comment signs."""
+    """An export's origin, one fact a line, without comment signs."""
     return [
         _one_line(line)
         for line in (
             f"run {provenance.run}, {provenance.date}, XTTS Sweep {provenance.version}",
             f"objective: {provenance.objective:.4f} at epoch {provenance.best_epoch} "
-            "(free-running validation mel L1, in sd of the mel; weight-free)",
+            f"({provenance.measure or 'free-running validation mel L1, in sd of the mel; weight-free'})",
             f"verdict: {verdict_line(provenance)}",
             f"data: {provenance.data}, fingerprint {provenance.data_fingerprint}",
-            "The weights were tuned on XTTS Sweep's own model, not on yours: a good start, to be checked there.",
+            *([] if provenance.measure else [_OTHER_MODEL]),
         )
     ]
 

@@ -6,7 +6,7 @@
 | kl   | nats per mel value                            | nats per frame, summed over its channels: num_mels x ours |
 
 So w_mel mel + w_kl kl = (w_mel / sd) mel_vits + (w_kl / num_mels) kl_vits. Only the ratio of the two carries over:
-VITS has adversarial and duration terms beside them (weight 1) whose balance with the mel no sweep of ours has measured.
+VITS also has adversarial and duration terms (weight 1) whose balance with the mel no sweep of ours has measured.
 Therefore mel_loss_alpha stays as the base file has it, kl_loss_alpha follows from the ratio, and the generator's clip
 is scaled by what the whole loss was scaled by, mel_loss_alpha sd / w_mel.
 """

@@ -1,10 +1,10 @@
-"""What an export takes home: the tuned parameters, and where they come from."""
+"""What is exported: the tuned parameters, and where they come from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from xtts.export.errors import ExportError
@@ -13,19 +13,30 @@ WEIGHTS = ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
 
 
 @dataclass(frozen=True)
-class TunedConfig:
-    """A config of our trainer. `params` are its training parameters; `mel_mean` and `mel_sd` are the log-mel's own
-    (nats) that the weights were tuned on; `searched` names the parameters a sweep chose, beyond the three of WEIGHTS.
-
-    Other trainers receive the three of WEIGHTS and the searched ones: a fixed learning rate of our model says nothing
-    about theirs. Raises ExportError where one of the three is missing or not a positive number.
-    """
+class TunedParams:
+    """Parameters of any trainer; `searched` names those that the sweep chose."""
 
     params: Mapping[str, object]
+    searched: frozenset[str] = field(default=frozenset(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, value in self.params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ExportError(f"the config to export has {name} = {value!r}; it needs a finite number")
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+
+@dataclass(frozen=True)
+class TunedConfig(TunedParams):
+    """A config of the built-in trainer. `mel_mean` and `mel_sd` are of the log-mel (nats) that it was tuned on.
+
+    Other trainers receive the three of WEIGHTS and the searched parameters: a fixed learning rate of our model does not
+    carry over to theirs. Raises ExportError where one of the three is missing or not a positive number.
+    """
+
     mel_mean: float
     mel_sd: float
     model: str = "tiny"
-    searched: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in WEIGHTS:
@@ -33,10 +44,7 @@ class TunedConfig:
                 raise ExportError(f"the config to export has no {name}; it needs {', '.join(WEIGHTS)}")
             _positive(name, self.params[name])
         _positive("mel_sd", self.mel_sd)
-        for name, value in self.params.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ExportError(f"the config to export has {name} = {value!r}; it needs a finite number")
-        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+        super().__post_init__()
 
     @property
     def mel_loss_weight(self) -> float:
@@ -59,7 +67,8 @@ class TunedConfig:
 @dataclass(frozen=True)
 class Provenance:
     """Where a config comes from. `interval` bounds its objective's difference to the default's (sd units), over
-    `seeds`; both are empty before confirmation. `is_default`: this is the space's default config itself."""
+    `seeds`; both are empty before confirmation. `is_default`: this is the space's default config itself. `measure`:
+    what the objective is, where an external trainer's spec defines it."""
 
     objective: float
     best_epoch: int
@@ -72,6 +81,7 @@ class Provenance:
     version: str
     run: str
     is_default: bool = False
+    measure: str | None = None
 
 
 def _positive(name: str, value: object) -> float:

@@ -1,4 +1,4 @@
-"""Write the best config for a trainer: native, myxtts, coqui-vits."""
+"""Write the best config in the format of your trainer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import argparse
 import time
 from pathlib import Path
 
-from xtts_sweep.arguments import add_run
+from xtts_sweep.arguments import TRAINER, add_run
 from xtts_sweep.run_lookup import found_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--to", required=True, metavar="TARGET", help="native, myxtts or coqui-vits")
+    from xtts.export import exporters
+
+    known = "; ".join(f"{name}: {exporter.summary}" for name, exporter in exporters().items())
+    parser.add_argument("--to", required=True, metavar="TARGET", help=known)
     parser.add_argument("-o", dest="file", required=True, metavar="FILE", help="the file to write")
     parser.add_argument("--template", metavar="FILE", help="your own config, of which only the tuned values change")
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
@@ -22,18 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the file; nothing is overwritten, and no unproven config written, unless asked for."""
     from sweeps.run.summary import exportable
-    from xtts.export import Provenance, TunedConfig, export_config
+    from sweeps.trainer import load_trainer
+    from xtts.export import Provenance, TunedConfig, TunedParams, export_config
 
     run = found_run(options)
     best, found = exportable(run, options.unproven)
     data, verdict = run.request.data_summary, run.verdict
-    tuned = TunedConfig(
-        params={**run.request.shared_params, **best.params},
-        mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
-        mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
-        model=str(run.request.shared_params.get("model", "tiny")),
-        searched=frozenset(best.params),
-    )
+    params, searched = {**run.request.shared_params, **best.params}, frozenset(best.params)
+    built_in = run.request.trainer == TRAINER
+    tuned: TunedParams = TunedParams(params, searched=searched)
+    if built_in:
+        tuned = TunedConfig(
+            params,
+            mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
+            mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
+            model=str(run.request.shared_params.get("model", "tiny")),
+            searched=searched,
+        )
     provenance = Provenance(
         objective=found.value,
         best_epoch=found.epoch,
@@ -46,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         version=_version(),
         run=run.folder.name,
         is_default=best.origin == "default",
+        measure=None if built_in else f"as {run.request.trainer} defines it",
     )
     template = Path(options.template) if options.template else None
     for line in export_config(
@@ -54,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         provenance,
         Path(options.file),
         template=template,
+        keys={} if built_in else load_trainer(run.request.trainer).export_keys(),
         force=options.force,
         unproven=options.unproven,
     ):

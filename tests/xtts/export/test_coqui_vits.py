@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xtts.export import ExportError, Provenance, TunedConfig, render_coqui_vits
+from xtts.export import ExportError, Provenance, TunedConfig
 from xtts.export.coqui_units import coqui_weights
-from xtts.export.coqui_vits import PROVENANCE_KEY
+from xtts.export.targets.coqui_vits import PROVENANCE_KEY, render_coqui_vits
 
 BASE: dict[str, Any] = {
     "output_path": "/data/صدا",
@@ -128,7 +128,7 @@ def test_a_base_with_a_wrong_value_is_refused(
         ('{"model": "vits", // a comment\n}', "line 1, column 19.*without comments"),
         ("training: {}", "not JSON"),
         ("[1, 2]", "holds a list"),
-        ('{"model": "vits", "model": "vits"}', "'model' stands there twice"),
+        ('{"model": "vits", "model": "vits"}', "duplicate key 'model'"),
         ("[" * 100_000, "nested too deeply|recursion"),
         ("1" * 5000, "cannot be read|Exceeds|digits"),
     ],

@@ -13,15 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtts.export import (
-    ExportError,
-    Provenance,
-    TunedConfig,
-    compare_template,
-    render_myxtts,
-    render_myxtts_override,
-)
-from xtts.export.myxtts import known_keys
+from xtts.export import ExportError, Provenance, TunedConfig
+from xtts.export.targets.myxtts import compare_template, known_keys, render_myxtts, render_myxtts_override
 
 USERS_FILE = """\
 # my voice, third try

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts.export import ExportError, Provenance, TunedConfig, render_native
+from xtts.export import ExportError, Provenance, TunedConfig
+from xtts.export.targets.native import render_native
 from xtts.export.yaml_text import yaml_value
 
 

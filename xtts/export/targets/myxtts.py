@@ -13,14 +13,16 @@ from functools import cache
 from importlib import resources
 
 from xtts.export.comments import header, without_header
+from xtts.export.errors import ExportError
+from xtts.export.exporter import Export, Exporter, ExportJob
 from xtts.export.tuned import WEIGHTS, Provenance, TunedConfig
-from xtts.export.yaml_leaves import EditedYaml, mapping_of, newline_of, set_leaves
+from xtts.export.yaml_edit import EditedYaml, mapping_of, newline_of, set_leaves
 from xtts.export.yaml_text import yaml_value
 
 # The sd of MyXTTS's mel: un-normalised ln, 80 bands up to 11,025 Hz (measured 2.1 to 2.2 on speech).
 MYXTTS_MEL_SD = 2.1
 
-# Beside the weights, the searched parameters that mean the same thing there.
+# Apart from the weights, the searched parameters that mean the same thing there.
 _SAME_NAME = ("learning_rate", "weight_decay")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 _MOST_NAMED = 20
@@ -171,7 +173,7 @@ def _notes(tuned: TunedConfig) -> list[str]:
     if "learning_rate" in written:
         notes.append(
             "learning_rate was searched too, on a model of another size: it is the scheduler's peak there; "
-            "try the old one beside it."
+            "try the old one too."
         )
     left = sorted(name for name in tuned.searched if name not in written and name not in WEIGHTS)
     if left:
@@ -187,8 +189,25 @@ def _mel_note(tuned: TunedConfig) -> str:
     return (
         f"mel_loss_weight {weight:g} is the plain value, tuned on mel in sd units. MyXTTS's mel is un-normalised, with "
         f"an sd of about {sd}, so {weight:g} / {sd} = {equivalent} is roughly its equivalent. The plain value is right "
-        "where the weights beside it (attention, stop, duration) were chosen for a mel weight of this size. "
+        "where the other weights (attention, stop, duration) were chosen for a mel weight of this size. "
         f"{equivalent} is right where the balance with the clip should be the sweep's: the plain one pulls {sd} times "
         f"harder there, as if the clip were {sd} times lower. Only roughly: its mel loss is a Huber (delta 1), which "
         f"pulls less on errors below 1, that is {1 / MYXTTS_MEL_SD:.2f} sd."
     )
+
+
+def _render(job: ExportJob) -> Export:
+    if job.output.suffix == ".py":
+        if job.template is not None:
+            raise ExportError(
+                f"--template {job.template_path}: Python lines for train_main.py are written whole; "
+                "leave the template out"
+            )
+        return Export(render_myxtts_override(job.tuned, job.provenance))
+    lines = compare_template(job.tuned, job.template).lines() if job.template is not None else []
+    return Export(render_myxtts(job.tuned, job.provenance, job.template), lines)
+
+
+EXPORTER = Exporter(
+    "YAML for myxtts train --config, or your own (--template); -o NAME.py: lines for train_main.py", _render, "optional"
+)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xtts.export import ExportError
-from xtts.export.yaml_leaves import set_leaves
+from xtts.export.yaml_edit import set_leaves
 
 WANTED = {"mel_loss_weight": "2.5", "gradient_clip_norm": "0.5"}
 

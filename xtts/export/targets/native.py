@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xtts.export.comments import header
+from xtts.export.exporter import Export, Exporter
 from xtts.export.tuned import Provenance, TunedConfig
 from xtts.export.yaml_text import yaml_value
 
@@ -16,3 +17,6 @@ def render_native(tuned: TunedConfig, provenance: Provenance) -> str:
     lines = [f"model: {yaml_value(tuned.model)}", "training:"]
     lines += [f"  {yaml_value(name)}: {yaml_value(value)}" for name, value in tuned.params.items()]
     return header(provenance, [note]) + "".join(f"{line}\n" for line in lines)
+
+
+EXPORTER = Exporter("YAML for train --config", lambda job: Export(render_native(job.tuned, job.provenance)))

@@ -19,6 +19,7 @@ from typing import Any
 from xtts.export.comments import provenance_lines
 from xtts.export.coqui_units import coqui_weights
 from xtts.export.errors import ExportError
+from xtts.export.exporter import KIB, Export, Exporter, ExportJob
 from xtts.export.tuned import Provenance, TunedConfig
 
 PROVENANCE_KEY = "_exported_by_xtts_sweep"
@@ -108,7 +109,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} stands there twice")
+            raise ValueError(f"duplicate key {key!r}")
         found[key] = value
     return found
 
@@ -157,7 +158,7 @@ def _coqui() -> _Coqui | None:
     try:
         config_class = import_module("TTS.tts.configs.vits_config").VitsConfig
         return _Coqui(f"coqui-tts {metadata.version('coqui-tts')}", config_class)
-    except Exception:  # Its import fails in many ways beside ImportError where one of its dependencies does not fit.
+    except Exception:  # Its import fails in other ways than ImportError where one of its dependencies does not fit.
         return None
 
 
@@ -177,3 +178,13 @@ def _check_with_coqui(
         raise ExportError(
             f"{coqui.name} reads {', '.join(wrong)} differently than written; give a base file of its version"
         )
+
+
+def _render(job: ExportJob) -> Export:
+    assert job.template is not None
+    return Export(render_coqui_vits(job.tuned, job.provenance, job.template))
+
+
+EXPORTER = Exporter(
+    "JSON for Coqui's VITS, made from your config.json (--template)", _render, "required", 16 * KIB * KIB
+)

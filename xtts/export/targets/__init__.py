@@ -1,0 +1,1 @@
+"""The trainers that a config can be exported to, one file each."""
