@@ -1,0 +1,1 @@
+"""External trainers: the spec, the process, the readers of their logs, the preflight."""
