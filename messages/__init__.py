@@ -52,6 +52,22 @@ def known(key: str, lang: str, otherwise: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts under one heading of a language's catalogue, to be called with a key and its fields."""
+
+    heading: str
+    lang: str = "en"
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text under `heading.key`."""
+        return text(f"{self.heading}.{key}", self.lang, **values)
+
+    def known(self, key: str, otherwise: str) -> str:
+        """The text under `heading.key`, or `otherwise` where there is none."""
+        return known(f"{self.heading}.{key}", self.lang, otherwise)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A text that is not yet in a language: its key, and the values of its fields, which may be messages too."""
 

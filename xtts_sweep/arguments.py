@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import NoReturn
 
+from messages import LANGUAGES
+
 TRAINER = "xtts.trainer:XttsTrainer"
 
 
@@ -47,7 +49,7 @@ def add_wandb(parser: argparse.ArgumentParser) -> None:
 
 def add_lang(parser: argparse.ArgumentParser) -> None:
     help_text = "language of the summary and of report.html: English or Persian (default: en)"
-    parser.add_argument("--lang", choices=("en", "fa"), default="en", help=help_text)
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help=help_text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from messages import Texts
 from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
 from sweeps.common.program import command
 from sweeps.confirm.confirmation import RIVAL, confirms
 from sweeps.confirm.secondary_metrics import SecondaryMetric
-from sweeps.run.summary_text import STATUSES_FA, line, words
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.search.asha import RungCorrelation
 from sweeps.trials.objective import Best
@@ -20,6 +20,14 @@ from sweeps.trials.record import TrialRecord, default_record
 
 if TYPE_CHECKING:
     from sweeps.run.run import Run, SweepResult
+
+
+LABEL_WIDTH = 13
+
+
+def line(label: str, text: str) -> str:
+    """A label and its text, the texts of all lines aligned."""
+    return f"{label:<{LABEL_WIDTH}}{text}"
 
 
 def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
@@ -39,47 +47,48 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
 
     `findings` are lines that stand before the rest.
     """
-    say, records, best, folder = words(lang), result.records, result.best, result.folder
+    say, records, best, folder = Texts("closing", lang), result.records, result.best, result.folder
     counts, time = _counts(records, lang), duration(result.seconds)
-    lines = [*findings, "", say["ended"].format(reason=result.reason, counts=counts, time=time), *result.notes]
+    how = result.reason if lang == "en" else say(f"how.{result.ended}")  # the reason is English
+    lines = [*findings, "", say("ended", how=how, counts=counts, time=time), *result.notes]
     if best is not None:
-        lines.append(line(say["best"], describe(best, lang)))
+        lines.append(line(say("best"), describe(best, lang)))
         default = default_record(records)
         if default is best:
-            lines.append(line(say["default"], say["default_best"]))
+            lines.append(line(say("default"), say("default_best")))
         elif default is not None and default.objective is not None:
-            lines.append(line(say["default"], _against(best, default, lang)))
-            lines += [line(say["speed"], text) for text in _speed(best, default, lang)]
+            lines.append(line(say("default"), _against(best, default, lang)))
+            lines += [line(say("speed"), text) for text in _speed(best, default, lang)]
         if result.verdict is None:
-            lines.append(line(say["unconfirmed"], say["one_seed"]))
+            lines.append(line(say("unconfirmed"), say("one_seed")))
     if result.judgement is not None:
-        lines.append(line(say["finalist"], _config(result.judgement.finalist)))
-        lines.append(line(say["verdict"], result.judgement.verdict.sentence(lang)))
-        lines += [line(say["measured"], _figure(figure, lang)) for figure in result.judgement.figures]
+        lines.append(line(say("finalist"), _config(result.judgement.finalist)))
+        lines.append(line(say("verdict"), result.judgement.verdict.sentence(lang)))
+        lines += [line(say("measured"), _figure(figure, lang)) for figure in result.judgement.figures]
     rivals = (record for record in records if record.role == RIVAL and not confirms(record))
-    lines += [line(say["rival"], _rival(record, lang)) for record in rivals]
-    lines.append(line(say["rungs"], _correlation(result.correlation, lang)))
+    lines += [line(say("rival"), _rival(record, lang)) for record in rivals]
+    lines.append(line(say("rungs"), _correlation(result.correlation, lang)))
     if result.ended == "interrupted":
-        lines.append(line(say["resume"], command(f"resume {folder.name}{_place(result)}")))
+        lines.append(line(say("resume"), command(f"resume {folder.name}{_place(result)}")))
         return lines
     if best is not None:
-        lines.append(line(say["config"], str(folder.best_config)))
-    lines.append(line(say["report"], str(folder.report)))
+        lines.append(line(say("config"), str(folder.best_config)))
+    lines.append(line(say("report"), str(folder.report)))
     return lines
 
 
 def describe(record: TrialRecord, lang: str = "en") -> str:
     """A trial in one line: its config, its objective and the epoch of it."""
-    say = words(lang)
-    at = "" if record.best_epoch is None else say["at"].format(epoch=record.best_epoch)
+    say = Texts("closing", lang)
+    at = "" if record.best_epoch is None else say("at", epoch=record.best_epoch)
     uses = record.best_report.get("text_use")
-    text = say["text_use"].format(value=uses) if isinstance(uses, float) else ""
+    text = say("text_use", value=uses) if isinstance(uses, float) else ""
     return f"{_config(record)}: {_objective(record, lang)}{at}{text}"
 
 
 def _objective(record: TrialRecord, lang: str) -> str:
-    say = words(lang)
-    return say["no_objective"] if record.objective is None else say["objective"].format(value=record.objective)
+    say = Texts("closing", lang)
+    return say("no_objective") if record.objective is None else say("objective", value=record.objective)
 
 
 def _config(record: TrialRecord) -> str:
@@ -88,24 +97,25 @@ def _config(record: TrialRecord) -> str:
 
 def _rival(record: TrialRecord, lang: str) -> str:
     about = {"trial_id": record.trial_id, "label": record.label, "objective": _objective(record, lang)}
-    return words(lang)["rival_is"].format(**about)
+    return Texts("closing", lang)("rival_is", **about)
 
 
 def _figure(figure: SecondaryMetric, lang: str) -> str:
-    say = words(lang)
+    say = Texts("closing", lang)
     known = figure.low is not None and figure.high is not None
-    return say["figure"].format(
+    return say(
+        "figure",
         label=figure.label_fa if lang == "fa" else figure.label,
         finalist=figure.finalist,
         default=figure.default,
         percent=figure.percent,
-        interval=say["interval"].format(low=figure.low, high=figure.high) if known else "",
+        interval=say("interval", low=figure.low, high=figure.high) if known else "",
     )
 
 
 def _correlation(correlation: RungCorrelation, lang: str) -> str:
     name = "rung_few" if correlation.value is None else "rung_is"
-    return words(lang)[name].format(rung=correlation.rung, trials=correlation.trials, value=correlation.value)
+    return Texts("closing", lang)(name, rung=correlation.rung, trials=correlation.trials, value=correlation.value)
 
 
 def result_as_dict(result: SweepResult) -> dict[str, object]:
@@ -159,12 +169,12 @@ def _trial(record: TrialRecord) -> dict[str, object]:
 
 
 def _against(best: TrialRecord, default: TrialRecord, lang: str) -> str:
-    say, config = words(lang), describe(default, lang)
+    say, config = Texts("closing", lang), describe(default, lang)
     if best.objective is None or not default.objective or not math.isfinite(best.objective):
-        return say["incomparable"].format(config=config)
+        return say("incomparable", config=config)
     change = 100.0 * (best.objective / default.objective - 1.0)
-    direction = say["lower" if change < 0 else "higher"]
-    return say["default_beaten"].format(config=config, percent=abs(change), direction=direction)
+    direction = say("lower" if change < 0 else "higher")
+    return say("default_beaten", config=config, percent=abs(change), direction=direction)
 
 
 def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
@@ -176,7 +186,8 @@ def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
         return []
     speed = f"{ours['speedup']:.2f}x" if isinstance(ours["speedup"], float) else str(ours["speedup_bound"])
     return [
-        words(lang)["speed_is"].format(
+        Texts("closing", lang)(
+            "speed_is",
             epochs=f"{epochs:.1f}",
             default=f"{default_epochs:.1f}",
             speed=speed,
@@ -189,9 +200,9 @@ def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
 
 def _counts(records: Sequence[TrialRecord], lang: str) -> str:
     counted: Mapping[str, int] = Counter(record.status or "running" for record in records)
-    names = STATUSES_FA if lang == "fa" else {}
-    between = "، " if lang == "fa" else ", "
-    return between.join(f"{count} {names.get(status, status)}" for status, count in counted.items()) or "no trials"
+    say = Texts("closing", lang)
+    shown = (f"{count} {say.known(f'status.{status}', status)}" for status, count in counted.items())
+    return say("comma").join(shown) or say("no_trials")
 
 
 def _short(value: object) -> str:

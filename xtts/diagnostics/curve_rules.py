@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xtts.diagnostics.messages import ENGLISH, PERSIAN, WORDS_FA
+from messages import known, text
 
 Severity = Literal["problem", "warning", "note"]
 Epoch = Mapping[str, object]
@@ -44,22 +44,23 @@ class Finding:
     @property
     def text(self) -> str:
         """What was found, in English, with its numbers."""
-        return ENGLISH[self.code].text.format(**self.numbers)
+        return self._text("text", "en")
 
     @property
     def todo(self) -> str:
         """What to do next, in English."""
-        return ENGLISH[self.code].todo.format(**self.numbers)
+        return self._text("todo", "en")
 
     def sentence(self, lang: str = "en") -> str:
-        """What was found and what to do, in English or Persian ('fa')."""
-        if lang != "fa":
-            return f"{self.text} {self.todo}"
-        words = {
-            name: WORDS_FA.get(value, value) if isinstance(value, str) else value
+        """What was found and what to do, in one language."""
+        return f"{self._text('text', lang)} {self._text('todo', lang)}"
+
+    def _text(self, part: str, lang: str) -> str:
+        values = {
+            name: known(f"finding_words.{value}", lang, value) if isinstance(value, str) else value
             for name, value in self.numbers.items()
         }
-        return f"{PERSIAN[self.code].text.format(**words)} {PERSIAN[self.code].todo.format(**words)}"
+        return text(f"findings.{self.code}.{part}", lang, **values)
 
     def to_json(self) -> dict[str, object]:
         """The finding for trials.jsonl and the report, with its sentences in both languages."""
@@ -110,9 +111,10 @@ def counted(findings_by_trial: Mapping[str, Sequence[Finding]], lang: str = "en"
     """Closing lines for many trials: 'loss spikes: 5 of 16 trials', the most frequent first."""
     codes = Counter(code for found in findings_by_trial.values() for code in dict.fromkeys(one.code for one in found))
     total = len(findings_by_trial)
-    if lang == "fa":
-        return tuple(f"{PERSIAN[code].title}: {count} از {total} آزمایش" for code, count in codes.most_common())
-    return tuple(f"{ENGLISH[code].title}: {count} of {total} trials" for code, count in codes.most_common())
+    return tuple(
+        text("findings.counted", lang, title=text(f"findings.{code}.title", lang), count=count, total=total)
+        for code, count in codes.most_common()
+    )
 
 
 def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import text
 from xtts.alignment.aligned import AlignedDataset
 from xtts.data.build_dataset import TEST, Dataset
 from xtts.errors import SpeechError
@@ -56,18 +57,20 @@ def speech_figures(speaker: Speaker, aligned: AlignedDataset) -> Mapping[str, ob
     }
 
 
-LABELS = {
-    "mcd_db": ("mel cepstral distortion (dB)", "اعوجاج کپسترال مل (دسی‌بل)"),
-    "f0_cents": ("F0 error (cents)", "خطای زیروبمی (سنت)"),
-    "voicing_error": ("voicing error (share of frames)", "خطای واک‌داری (سهم قاب‌ها)"),
-    "duration_error": ("duration error (share)", "خطای دیرش (نسبت)"),
-}
-"""What the figures are called, in English and Persian; lower is better for all of them."""
+METRICS = ("mcd_db", "f0_cents", "voicing_error", "duration_error")
+"""The errors that a confirmation compares; lower is better for all of them."""
 
 
 def judged_figures(figures: Mapping[str, Any]) -> dict[str, object]:
     """Of `speech_figures`, each error's mean with its interval over clips and what it is called."""
-    return {name: {**figures[name], "label": label, "label_fa": label_fa} for name, (label, label_fa) in LABELS.items()}
+    return {
+        name: {
+            **figures[name],
+            "label": text(f"speech.metric.{name}"),
+            "label_fa": text(f"speech.metric.{name}", "fa"),
+        }
+        for name in METRICS
+    }
 
 
 def spoken_clips(speech: Dataset) -> NDArray[np.int64]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from messages import text
 from sweeps.report import FindingNote
 from sweeps.run.diagnosis import Found
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run, read_run
-from sweeps.run.summary_text import line
+from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
 from xtts.diagnostics.curve_rules import Finding, summary, trial_findings
 from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
@@ -35,8 +36,8 @@ def closing_findings(run: Run, lang: str = "en") -> list[str]:
     if best is None or not _on_speech(run):
         return []
     found = [*sweep_findings(run), *trial_findings(best.reports, all_params(run, best))]
-    label = "یافته" if lang == "fa" else "finding"
-    return [line(label, text) for text in summary([one for one in found if one.severity != "note"], lang)]
+    label = text("speech.finding", lang)
+    return [line(label, found_text) for found_text in summary([one for one in found if one.severity != "note"], lang)]
 
 
 def diagnosis(folder: RunFolder) -> list[Found]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from messages import text
 from sweeps.report import Coordinate, ReportExtras, write_report
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run, read_run
@@ -12,14 +13,6 @@ from xtts_sweep.integration.health import health_figures, health_notes
 from xtts_sweep.integration.loss_story import loss_bands, story_tables
 from xtts_sweep.integration.samples import sample_texts
 
-OBJECTIVE = (
-    "mean absolute mel error on validation clips when the model runs on its own predictions, 1 to 8 patches (0.05 to "
-    "0.37 s) ahead, in standard deviations of log-mel; no loss weight enters it"
-)
-OBJECTIVE_FA = (
-    "میانگین خطای مطلق مل روی قطعه‌های اعتبارسنجی، وقتی مدل ۱ تا ۸ تکه (۰٫۰۵ تا ۰٫۳۷ ثانیه) با پیش‌بینی‌های خودش جلو "
-    "می‌رود، به واحد انحراف معیار لگاریتم مل؛ هیچ وزنی در آن نیست"
-)
 RATIOS = (("mel/kl", "mel_loss_weight", "kl_loss_weight"), ("clip/mel", "gradient_clip_norm", "mel_loss_weight"))
 
 
@@ -35,7 +28,7 @@ def report_extras(run: Run, lang: str = "en") -> ReportExtras:
     if "mel_sd" not in data:
         return ReportExtras(coordinates=coordinates)
     return ReportExtras(
-        objective=OBJECTIVE_FA if lang == "fa" else OBJECTIVE,
+        objective=text("speech.objective", lang),
         coordinates=coordinates,
         findings=finding_notes(run, lang),
         health=health_figures(data, lang),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from xtts.diagnostics import curve_rules as findings
 from xtts.diagnostics import loss_story as stories
 from xtts.diagnostics.curve_rules import Epoch, Finding, counted, summary, trial_findings
-from xtts.diagnostics.messages import ENGLISH, PERSIAN
 from xtts.diagnostics.trials_rules import (
     TrainedTrial,
     best_on_edge,
@@ -240,15 +238,6 @@ def test_findings_of_many_trials_are_counted_in_both_languages() -> None:
     by_trial = {"t1": [clip, clip], "t2": [clip], "t3": [Finding("text_ignored", "problem", {})]}
     assert counted(by_trial) == ("gradient clip that never acts: 2 of 3 trials", "text ignored: 1 of 3 trials")
     assert len(counted(by_trial, "fa")) == 2
-
-
-def test_both_languages_name_the_same_numbers() -> None:
-    def fields(text: str) -> set[str]:
-        return set(re.findall(r"{(\w+)", text))
-
-    assert ENGLISH.keys() == PERSIAN.keys()
-    for code, english in ENGLISH.items():
-        assert fields(english.text + english.todo) == fields(PERSIAN[code].text + PERSIAN[code].todo), code
 
 
 # Rules over many trials
