@@ -12,7 +12,7 @@ from torch.nn import functional as F
 def rotary_table(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [..., head_width / 2] of rotary position embedding (Su et al. 2021) for places [...]."""
     exponents = torch.arange(0, head_width, 2, device=places.device, dtype=torch.float32) / head_width
-    angles = places[..., None].float() * torch.pow(torch.tensor(10_000.0, device=places.device), -exponents)
+    angles = places[..., None].float() * torch.pow(10_000.0, -exponents)
     return angles.cos(), angles.sin()
 
 
