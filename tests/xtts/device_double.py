@@ -7,8 +7,8 @@ would on a GPU, and everything that makes the host wait for the device or copies
 `bool()`, `.cpu()`, `.tolist()`, `nonzero`, a boolean index, `torch.cuda.synchronize()`.
 
 A function mode changes what Python code sees (devices, factories); a dispatch mode checks every operation below it,
-those of a backward pass included. Autocast runs as the CPU's bfloat16 autocast: another list of operations than a GPU's.
-Speed, memory, streams and the GPU's own kernels are not imitated.
+those of a backward pass included. Autocast runs as the CPU's bfloat16 autocast, which has another list of operations
+than a GPU's. Speed, memory, streams and the GPU's own kernels are not imitated.
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ def test_an_epoch_waits_for_the_device_equally_often_however_many_batches(learna
     waits = []
     for frames in (500, 250):
         training = learnable.training(model=model, batch_frames=frames)
-        training.train_epoch()
         with double.watched():
             metrics = training.train_epoch()
         waits.append((metrics["updates"], Counter(double.reads)))
