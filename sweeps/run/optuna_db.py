@@ -114,9 +114,9 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.distribution == "categorical":
         return CategoricalDistribution(parameter.values)
     low, high = cast(float, parameter.min), cast(float, parameter.max)
-    if parameter.distribution == "int_uniform":
-        return IntDistribution(int(low), int(high))
-    return FloatDistribution(low, high, log=parameter.distribution == "log_uniform_values")
+    if parameter.whole and (parameter.distribution == "int_uniform" or parameter.step == 1):
+        return IntDistribution(int(low), int(high), log=parameter.logarithmic)
+    return FloatDistribution(low, high, log=parameter.logarithmic)
 
 
 def _moment(seconds: float | None) -> datetime.datetime:

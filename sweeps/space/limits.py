@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError, field_validator, model_validator
+
 from sweeps.common.errors import RequestError
 from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.common.validation import problems_of, unknown_keys
+from sweeps.space.parameter import Number
 
 LIMITS_FILE = Path(str(files("search_spaces") / "limits.yaml"))
-KEYS = ("min", "max", "dangerous_above", "reason")
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(BaseModel):
     """The safe range of one parameter; above `dangerous_above` training is known to go wrong."""
 
-    name: str
-    min: float
-    max: float
-    reason: str
-    dangerous_above: float | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.min) and math.isfinite(self.max) and self.min < self.max):
-            raise RequestError(f"limits of {self.name}: min {self.min!r} is not below max {self.max!r}")
+    name: StrictStr
+    min: Number
+    max: Number
+    reason: StrictStr
+    dangerous_above: Number | None = None
+
+    @field_validator("reason")
+    @classmethod
+    def _one_line(cls, reason: str) -> str:
+        return " ".join(reason.split())
+
+    @model_validator(mode="after")
+    def _checked(self) -> Limit:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min!r} is not below max {self.max!r}")
+        return self
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None where it is safe."""
@@ -57,10 +67,7 @@ class Limits:
 
     def as_dict(self) -> dict[str, object]:
         """Plain data for sweep.yaml."""
-        return {
-            name: {"min": limit.min, "max": limit.max, "dangerous_above": limit.dangerous_above, "reason": limit.reason}
-            for name, limit in self.by_name.items()
-        }
+        return {name: limit.model_dump(exclude={"name"}) for name, limit in self.by_name.items()}
 
 
 NO_LIMITS = Limits({})
@@ -75,18 +82,16 @@ def limits_from_mapping(given: Mapping[str, object], where: str) -> Limits:
     """Limits from plain data; RequestError lists everything that is wrong in `where`."""
     limits, problems = {}, []
     for name, entry in given.items():
-        if not isinstance(entry, Mapping) or set(entry) - set(KEYS) or not {"min", "max", "reason"} <= set(entry):
+        if not isinstance(entry, Mapping):
             problems.append(f"{name}: expected min, max, reason and perhaps dangerous_above")
             continue
-        numbers = {key: entry[key] for key in ("min", "max", "dangerous_above") if entry.get(key) is not None}
-        if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in numbers.values()):
-            problems.append(f"{name}: min, max and dangerous_above must be numbers")
-            continue
+        found = unknown_keys(entry, Limit, hidden=("name",))
+        known = {key: value for key, value in entry.items() if key in Limit.model_fields and key != "name"}
         try:
-            reason = " ".join(str(entry["reason"]).split())
-            limits[name] = Limit(name, numbers["min"], numbers["max"], reason, numbers.get("dangerous_above"))
-        except RequestError as error:
-            problems.append(str(error))
+            limits[name] = Limit(name=name, **known)
+        except ValidationError as error:
+            found += problems_of(error)
+        problems += [f"{name}: {problem}" for problem in found]
     if problems:
         raise RequestError(f"{where}: " + "; ".join(problems))
     return Limits(limits)

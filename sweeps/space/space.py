@@ -6,18 +6,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
+from itertools import product
+from math import prod
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from sweeps.common.errors import RequestError
 from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.common.validation import problems_of, unknown_keys
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import NO_LIMITS, Limits
-from sweeps.space.parameter import Parameter, Value, parameter_from_mapping
+from sweeps.space.parameter import Number, Parameter, Value, parameter_from_mapping
 from sweeps.space.ratios import Ratios
 
 SPACES_FOLDER = Path(str(files("search_spaces")))
-KEYS = ("name", "description", "parameters", "set", "ratios", "scale", "controls", "trials")
+
+
+class ListedTrial(BaseModel):
+    """A config that a space of controls runs as it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: StrictStr
+    params: dict[StrictStr, Value]
+
+
+class SpaceFile(BaseModel):
+    """The keys of a space file. `parameters` are checked one by one (sweeps/space/parameter.py)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Any = None
+    description: Any = ""
+    parameters: dict[StrictStr, Any] = {}
+    fixed: dict[StrictStr, Value] = Field({}, alias="set")
+    ratios: dict[StrictStr, tuple[StrictStr, StrictStr]] | None = None
+    scale: Annotated[dict[StrictStr, Number], Field(min_length=1, max_length=1)] | None = None
+    controls: StrictBool = False
+    trials: list[ListedTrial] = []
+
+
+KEYS = tuple(field.alias or name for name, field in SpaceFile.model_fields.items())
 
 
 @dataclass(frozen=True)
@@ -72,6 +103,17 @@ class Space:
                 values[parameter.name] = cast(float, parameter.at(unit))
         return self.ratios.feasible(values, limits)
 
+    def grid(self, limits: Limits, most: int) -> list[Configuration] | None:
+        """All configs, in order, where the space holds at most `most` of them."""
+        values = [parameter.grid(most) for parameter in self.searched]
+        listed = [known for known in values if known is not None]
+        if self.controls or self.ratios is not None or len(listed) < len(values) or prod(map(len, listed)) > most:
+            return None
+        defaults: dict[str, Value] = {parameter.name: parameter.default for parameter in self.parameters}
+        names = [parameter.name for parameter in self.searched]
+        combinations = product(*listed)
+        return [self.configuration({**defaults, **dict(zip(names, c, strict=True))}, limits) for c in combinations]
+
     def configuration(self, values: Mapping[str, Value], limits: Limits = NO_LIMITS) -> Configuration:
         """The config for values of the space's parameters: ratios become knobs that keep the limits."""
         if self.ratios is None:
@@ -108,45 +150,53 @@ def load_space(name_or_path: str, folder: Path = SPACES_FOLDER) -> Space:
 
 def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
     """A space from plain data; one RequestError holds all its problems, each with its key."""
-    problems = []
-    for key in given:
-        if key not in KEYS:
-            close = get_close_matches(str(key), KEYS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
-            problems.append(f"unknown key {key!r}; {hint}")
-    parameters = _parameters(given.get("parameters", {}), problems)
-    fixed = _plain_values(given.get("set", {}), "set", problems)
-    controls = given.get("controls", False)
-    if not isinstance(controls, bool):
-        problems.append(f"controls is {controls!r}; expected true or false")
-    trials = _listed(given.get("trials", []), problems)
-    ratios = _ratios(given.get("ratios"), given.get("scale"), parameters, problems)
-    if controls and not trials:
-        problems.append("controls: true needs trials, the list of configs to run")
-    if controls and parameters:
-        problems.append("controls: true runs its trials as they stand; it takes no parameters")
-    if trials and not controls:
-        problems.append("trials is only for spaces with controls: true")
-    if not controls and not any(parameter.searched for parameter in parameters) and not problems:
-        problems.append("parameters leaves nothing to search; give one of them min and max, or values")
-    names = [parameter.name for parameter in parameters]
-    problems += [f"set: {name} is searched already" for name in fixed if name in names]
-    if ratios is not None:
-        problems += [
-            f"{name}: is set by the ratios already" for name in [*names, *fixed] if name in ratios.hyperparameters
-        ]
+    problems = unknown_keys(given, SpaceFile)
+    listed = given.get("parameters", {})
+    parameters = _parameters(listed, problems) if isinstance(listed, Mapping) else []
+    try:
+        file = SpaceFile.model_validate({key: value for key, value in given.items() if key in KEYS})
+    except ValidationError as error:
+        problems += problems_of(error)
+    else:
+        ratios = _ratios(file, parameters, problems)
+        _check_together(file, parameters, ratios, problems)
     if problems:
         raise RequestError(f"{where}: " + "; ".join(problems))
     return Space(
-        name=str(given.get("name") or Path(where).stem),
+        name=str(file.name or Path(where).stem),
         parameters=tuple(parameters),
-        description=" ".join(str(given.get("description", "")).split()),
-        fixed=fixed,
+        description=" ".join(str(file.description or "").split()),
+        fixed=file.fixed,
         ratios=ratios,
-        controls=controls is True,
-        trials=tuple(trials),
+        controls=file.controls,
+        trials=tuple(Configuration(trial.params, label=trial.label) for trial in file.trials),
         source=dict(given),
     )
+
+
+def _check_together(
+    file: SpaceFile, parameters: Sequence[Parameter], ratios: Ratios | None, problems: list[str]
+) -> None:
+    """Add what is wrong with the keys of a file taken together."""
+    if file.controls and not file.trials:
+        problems.append("controls: true needs trials, the list of configs to run")
+    if file.controls and file.parameters:
+        problems.append("controls: true runs its trials as they stand; it takes no parameters")
+    if file.trials and not file.controls:
+        problems.append("trials is only for spaces with controls: true")
+    if not file.controls and not any(parameter.searched for parameter in parameters) and not problems:
+        problems.append("parameters leaves nothing to search; give one of them min and max, or values")
+    names = [parameter.name for parameter in parameters]
+    problems += [f"set: {name} is searched already" for name in file.fixed if name in names]
+    if ratios is not None:
+        taken = [name for name in [*names, *file.fixed] if name in ratios.hyperparameters]
+        problems += [f"{name}: is set by the ratios already" for name in taken]
+    seen: set[str] = set()
+    for number, trial in enumerate(file.trials, 1):
+        identity = Configuration(trial.params).identity
+        if identity in seen:
+            problems.append(f"trials, entry {number}: the same config is listed above")
+        seen.add(identity)
 
 
 def check_limits(space: Space, fixed: Mapping[str, object], limits: Limits, *, allow_unsafe: bool) -> None:
@@ -168,10 +218,7 @@ def check_limits(space: Space, fixed: Mapping[str, object], limits: Limits, *, a
         raise RequestError("; ".join(problems) + "; --allow-unsafe runs such trials as controls")
 
 
-def _parameters(given: object, problems: list[str]) -> list[Parameter]:
-    if not isinstance(given, Mapping):
-        problems.append(f"parameters is {_kind(given)}; expected name: settings")
-        return []
+def _parameters(given: Mapping[object, object], problems: list[str]) -> list[Parameter]:
     found = []
     for name, settings in given.items():
         if not isinstance(name, str) or not name:
@@ -184,42 +231,17 @@ def _parameters(given: object, problems: list[str]) -> list[Parameter]:
     return found
 
 
-def _plain_values(given: object, key: str, problems: list[str]) -> dict[str, object]:
-    if not isinstance(given, Mapping) or any(not isinstance(name, str) for name in given):
-        problems.append(f"{key} is {_kind(given)}; expected name: value")
-        return {}
-    problems += [f"{key}: {name} is {_kind(value)}" for name, value in given.items() if isinstance(value, (list, dict))]
-    return dict(given)
-
-
-def _listed(given: object, problems: list[str]) -> list[Configuration]:
-    if not isinstance(given, list):
-        problems.append(f"trials is {_kind(given)}; expected a list of configs")
-        return []
-    found: list[Configuration] = []
-    for number, entry in enumerate(given, 1):
-        if not isinstance(entry, Mapping) or set(entry) != {"label", "params"}:
-            problems.append(f"trials, entry {number}: expected label and params")
-            continue
-        params = _plain_values(entry["params"], f"trials, entry {number}", problems)
-        config = Configuration(params, label=str(entry["label"]))
-        if any(config.identity == other.identity for other in found):
-            problems.append(f"trials, entry {number}: the same config stands above")
-        found.append(config)
-    return found
-
-
-def _ratios(given: object, scale: object, parameters: list[Parameter], problems: list[str]) -> Ratios | None:
-    if given is None and scale is None:
+def _ratios(file: SpaceFile, parameters: Sequence[Parameter], problems: list[str]) -> Ratios | None:
+    if file.ratios is None and file.scale is None:
+        return None
+    if file.ratios is None or file.scale is None:
+        problems.append(
+            "ratios (name: [numerator, denominator]) and scale (the parameter that fixes the common factor: its "
+            "preferred value) need each other"
+        )
         return None
     searched = {parameter.name: parameter for parameter in parameters}
-    if not isinstance(given, Mapping) or not all(map(_is_pair, given.values())):
-        problems.append("ratios: expected name: [numerator, denominator]")
-        return None
-    if not isinstance(scale, Mapping) or len(scale) != 1 or not isinstance(next(iter(scale.values())), (int, float)):
-        problems.append("scale: expected the knob that fixes the common factor, and its preferred value")
-        return None
-    for name in given:
+    for name in file.ratios:
         parameter = searched.get(name)
         if parameter is None:
             problems.append(f"ratios: {name!r} is not among the parameters")
@@ -227,21 +249,9 @@ def _ratios(given: object, scale: object, parameters: list[Parameter], problems:
             problems.append(f"ratios: {name!r} must be log_uniform_values or uniform, not {parameter.distribution}")
         elif not isinstance(parameter.min, (int, float)) or parameter.min <= 0:
             problems.append(f"ratios: {name!r} needs min above 0")
-    hyperparameter, value = next(iter(scale.items()))
+    hyperparameter, value = next(iter(file.scale.items()))
     try:
-        return Ratios(
-            {str(name): (pair[0], pair[1]) for name, pair in given.items()}, str(hyperparameter), float(value)
-        )
+        return Ratios(dict(file.ratios), hyperparameter, float(value))
     except RequestError as error:
         problems.append(str(error))
         return None
-
-
-def _is_pair(given: object) -> bool:
-    return (
-        isinstance(given, list) and len(given) == 2 and all(isinstance(hyperparameter, str) for hyperparameter in given)
-    )
-
-
-def _kind(given: object) -> str:
-    return "empty" if given is None else f"a {type(given).__name__}"

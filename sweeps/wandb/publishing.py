@@ -132,7 +132,7 @@ def _adopt(run: Run, folder: Path, destination: Destination) -> dict[str, str]:
 
 
 def _logarithmic(space: Space) -> set[str]:
-    named = {parameter.name for parameter in space.parameters if parameter.distribution == "log_uniform_values"}
+    named = {parameter.name for parameter in space.parameters if parameter.logarithmic}
     return named | set(space.ratios.hyperparameters if space.ratios is not None else ())
 
 

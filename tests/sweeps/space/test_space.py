@@ -203,6 +203,41 @@ def test_quantised_values_are_multiples_inside_the_range() -> None:
     assert {space.at([unit / 50]).params["a"] for unit in range(51)} == {0.4, 0.6, 0.8, 1.0}
 
 
+def test_a_batch_size_is_a_whole_number_on_a_logarithmic_scale() -> None:
+    batch = {"distribution": "q_log_uniform_values", "min": 4, "max": 64, "q": 4, "default": 16}
+    wide = {"distribution": "q_log_uniform_values", "min": 1, "max": 100_000, "default": 10}
+    space = space_from_mapping({"parameters": {"batch_size": batch, "steps": wide}}, "here")
+    found = [space.at([unit / 200, unit / 200]).params for unit in range(201)]
+    sizes = [int(str(params["batch_size"])) for params in found]
+    assert set(sizes) == set(range(4, 65, 4))
+    assert all(type(params["batch_size"]) is int and type(params["steps"]) is int for params in found)
+    assert sum(size <= 16 for size in sizes) == pytest.approx(sum(size > 16 for size in sizes), rel=0.25)
+    assert space.parameters[1].at(space.parameters[1].unit(65_537) or 0.0) == 65_537
+    assert space.parameters[0].grid(16) == list(range(4, 65, 4))
+    assert space.parameters[1].grid(100) is None
+
+
+def test_problems_of_different_keys_are_reported_together_with_their_place() -> None:
+    file = {
+        "controls": "yes",
+        "scale": {},
+        "set": {"width": [1]},
+        "trials": [{"label": "a", "parms": {}}],
+        "parameters": {"a": {"min": "low", "max": 2, "defualt": 1}},
+    }
+    message = what_is_said(lambda: space_from_mapping(file, "mine.yaml"))
+    for part in (
+        "controls 'yes' is neither true nor false",
+        "scale {} has too few entries",
+        "set, width [1] is not a finite number, a word, true or false",
+        "trials, entry 1: needs params",
+        "trials, entry 1: unknown key 'parms'",
+        "a: unknown key 'defualt'; did you mean 'default'?",
+        "a: min 'low' is not a finite number",
+    ):
+        assert part in message
+
+
 def test_what_a_space_was_read_from_gives_the_same_space_again() -> None:
     for name in space_names():
         space = load_space(name)
