@@ -151,6 +151,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self.expect(trial_id)
         epoch = self._journal.record(trial_id).epochs
         trial.config["known_epochs"] = epoch
+        trial.config["attempt"] += 1
         reason = self._reason(trial)
         if reason == NODE_LOST and self._node_losses[trial_id] < MOST_NODE_LOSSES:
             self._node_losses[trial_id] += 1

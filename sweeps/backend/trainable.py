@@ -1,27 +1,33 @@
-"""Ray's side of a trial: one step is one epoch, and the worker itself keeps the trial's checkpoints.
+"""A trial as Ray runs it: one step is one epoch, and the worker itself saves the trial's checkpoints.
 
-Ray's checkpoints are not used. A trial that starts where its shelf already holds a checkpoint goes on from there, which
-makes a retry, a resume, another node and a restart of the machine one and the same thing. The first steps then repeat
-the saved reports that the driver does not know, and the newest one in any case: it may have died before it heard them.
+Ray's checkpoints are not used. A trial whose checkpoint exists already is resumed from it, which makes a retry, a
+resume, another node and a restart of the machine the same thing. The first steps then repeat the saved reports that the
+driver does not know, and the newest one in any case, because the driver may have died before it wrote that down.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
+import ray
 from ray.tune import Trainable
 
 from sweeps.space.configuration import identity
 from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError
 from sweeps.storage.checkpoint_store import CheckpointStore, checkpoint_store_at
 from sweeps.storage.dataset_cache import data_on_this_node
-from sweeps.trainer import Trainer, load_trainer, use_threads
+from sweeps.trainer import Trainer, TrialContext, load_trainer, use_threads
+from sweeps.trials.metrics import plain_metrics, plain_report
 from sweeps.trials.objective import objective_of, sign_of
 
 
@@ -36,10 +42,12 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     _best_unsure: bool
     """Whether a worker may have died after it saved the best epoch as the last, and before it did so as the best"""
     _judged_at: int | None
+    _temporary: Path | None
+    """A folder of the trial where the run's folder is on another machine"""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Start, or go on with, the config's trial."""
-        self._trainer = None
+        """Start or resume the config's trial."""
+        self._trainer, self._temporary = None, None
         self._start(config)
         # What stays for good is not searched for garbage between two trials: that took a third of a second.
         gc.collect()
@@ -47,7 +55,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start the next trial in the same process."""
-        self._trainer = None
+        self._close()
         gc.collect()
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
@@ -64,14 +72,18 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
             return self._result(self._repeated.popleft())
         assert self._trainer is not None
         started = time.perf_counter()
-        report = dict(self._trainer.train_epoch())
+        try:
+            report = plain_report(self._trainer.train_epoch())
+        except BaseException:
+            self._close()
+            raise
         self._epoch += 1
         self._seconds += time.perf_counter() - started
         report["epoch"] = self._epoch
         report.setdefault("seconds", round(self._seconds, 3))
         value = _finite(report)
         if value is not None and self._epoch == self._judged_at:
-            report["figures"] = self._trainer.judged_figures()
+            report["figures"] = plain_metrics(self._trainer.judged_figures(), "judged_figures()")
         if value is not None:
             begun = time.perf_counter()
             self._save(report, value)
@@ -79,8 +91,17 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         return self._result(report)
 
     def cleanup(self) -> None:
-        """Let go of the trainer and what it holds."""
-        self._trainer = None
+        """Close the trainer and release what it holds."""
+        self._close()
+
+    def _close(self) -> None:
+        trainer, self._trainer = self._trainer, None
+        if trainer is not None:
+            with contextlib.suppress(Exception):  # the trial's result is written already
+                trainer.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
 
     def _start(self, config: Mapping[str, Any]) -> None:
         self._checkpoint_store = checkpoint_store_at(config["checkpoints"])
@@ -95,9 +116,29 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         self._judged_at = config.get("judged_at")
         self._epoch, self._seconds = 0, 0.0
         self._best, self._best_unsure, self._reports, self._repeated = None, False, [], deque()
-        self._go_on(int(config.get("known_epochs", 0)))
+        try:
+            self._load(int(config.get("known_epochs", 0)))
+            if trainer_class.start is not Trainer.start:
+                self._trainer.start(self._context(config))
+        except BaseException:
+            self._close()
+            raise
 
-    def _go_on(self, known_epochs: int) -> None:
+    def _context(self, config: Mapping[str, Any]) -> TrialContext:
+        if config.get("folder") is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix=f"{config['trial_id']}-"))
+        folder = self._temporary or Path(config["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        return TrialContext(
+            trial_id=config["trial_id"],
+            epochs=config["epochs"],
+            threads=config["threads"],
+            gpus=tuple(map(str, ray.get_gpu_ids())),
+            folder=folder,
+            attempt=config["attempt"],
+        )
+
+    def _load(self, known_epochs: int) -> None:
         trial_id = str(self._about["trial_id"])
         try:
             checkpoint = self._checkpoint_store.load_last(trial_id)

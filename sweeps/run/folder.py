@@ -81,6 +81,10 @@ class RunFolder:
         """A folder for each trial's last and best checkpoint."""
         return self.path / "checkpoints"
 
+    def trial(self, trial_id: str) -> Path:
+        """Files that a trial's trainer keeps for people; made only where the trainer asks for it."""
+        return self.path / "trials" / trial_id
+
     @property
     def ray(self) -> Path:
         """Ray Tune's own state."""

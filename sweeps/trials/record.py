@@ -35,6 +35,8 @@ class TrialRecord:
     reports: tuple[Event, ...] = ()
     rungs: tuple[Event, ...] = ()
     retries: int = 0
+    attempts: int = 1
+    """How often it was handed out: once, and again after each crash and resume"""
     status: str | None = None
     stop_reason: str = ""
     rung: int | None = None
@@ -140,9 +142,17 @@ class TrialRecord:
             return replace(self, rungs=(*self.rungs, event))
         if kind == "trial_retried":
             slot = _whole(event.get("slot"))
-            retries = self.retries + (event.get("reason") != RESUMED)
-            reopened = replace(self, status=None, stop_reason="", rung=None, ended=None)
-            return replace(reopened, retries=retries, slot=self.slot if slot is None else slot)
+            crashed = event.get("reason") != RESUMED
+            return replace(
+                self,
+                status=None,
+                stop_reason="",
+                rung=None,
+                ended=None,
+                retries=self.retries + crashed,
+                attempts=self.attempts + (crashed or slot is not None),
+                slot=self.slot if slot is None else slot,
+            )
         if kind == "trial_ended":
             return replace(
                 self,

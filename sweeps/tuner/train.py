@@ -21,7 +21,8 @@ from sweeps.storage.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from sweeps.trainer import Trainer, unknown_params
+from sweeps.trainer import Trainer, TrialContext, unknown_params
+from sweeps.trials.metrics import ReportError, plain_report
 from sweeps.trials.objective import objective_of, sign_of
 
 RECORD = "epochs.jsonl"
@@ -64,27 +65,42 @@ def read_config(path: Path, trainer: type[Trainer], changes: Mapping[str, object
     return {**known, **params}
 
 
-def train(run: SingleRun, *, note: Callable[[str], None], stop: Callable[[], bool]) -> Mapping[str, object] | None:
+def train(run: SingleRun, *, log: Callable[[str], None], stop: Callable[[], bool]) -> Mapping[str, object] | None:
     """Train to the last epoch, or until `stop` says so after one; the best epoch's report, None before the first.
 
-    Goes on from the folder's checkpoint where there is one; RequestError if that is another run's. SweepFailed if
-    training diverges or the disk is full.
+    Resumes from the folder's checkpoint where there is one.
+
+    Raises:
+        RequestError: the folder holds another run, or its checkpoint cannot be read.
+        SweepFailed: training diverges, the trainer's report is none, or the disk is full.
     """
     trainer = run.trainer(run.params, run.data, run.seed)
-    reports = _go_on(run, trainer)
+    try:
+        return _train(run, trainer, log, stop)
+    except ReportError as error:
+        raise SweepFailed(f"{run.folder}: {error}") from error
+    finally:
+        trainer.close()
+
+
+def _train(
+    run: SingleRun, trainer: Trainer, log: Callable[[str], None], stop: Callable[[], bool]
+) -> Mapping[str, object] | None:
+    reports = _load(run, trainer)
     if reports:
-        note(f"going on after epoch {reports[-1]['epoch']} of {run.folder}")
+        log(f"resuming after epoch {reports[-1]['epoch']} of {run.folder}")
+    trainer.start(TrialContext(run.folder.name, run.epochs, folder=run.folder))
     best = _best(run, reports)
     while len(reports) < run.epochs and not stop():
         begun = time.perf_counter()
-        report = {**trainer.train_epoch(), "epoch": len(reports) + 1}
+        report = {**plain_report(trainer.train_epoch()), "epoch": len(reports) + 1}
         if report.get("diverged") or objective_of(report) is None:
             raise SweepFailed(f"{run.folder}: diverged in epoch {report['epoch']}: {report.get('diverged')}")
         reports.append(report)
         improved = _best(run, reports) is report
         _save(run, trainer, reports, improved)
         best = report if improved else best
-        note(_line(report, improved, time.perf_counter() - begun))
+        log(_line(report, improved, time.perf_counter() - begun))
     return best
 
 
@@ -95,7 +111,7 @@ def best_trainer(run: SingleRun) -> Trainer:
     return trainer
 
 
-def _go_on(run: SingleRun, trainer: Trainer) -> list[dict[str, Any]]:
+def _load(run: SingleRun, trainer: Trainer) -> list[dict[str, Any]]:
     path = run.folder / LAST
     try:
         checkpoint = load_checkpoint(path)

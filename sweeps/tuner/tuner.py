@@ -322,6 +322,9 @@ class Session:
             "checkpoints": self._place.checkpoints(self._folder),
             "known_epochs": record.epochs,
             "judged_at": self._budget.epochs if record.origin == CONFIRMATION else None,
+            "epochs": self._budget.epochs,
+            "attempt": record.attempts,
+            "folder": None if self._place.cluster is not None else str(self._folder.trial(record.trial_id).resolve()),
         }
 
     def _protected(self, trial_id: str) -> bool:

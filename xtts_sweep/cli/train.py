@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        best = train(single, note=lambda line: print(line, flush=True), stop=lambda: bool(asked))
+        best = train(single, log=lambda line: print(line, flush=True), stop=lambda: bool(asked))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -24,6 +24,7 @@ from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.space.space import load_space, space_from_mapping
+from sweeps.trainer import TrialContext
 from sweeps.trials.journal import read, read_events
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import SweepResult, read_run, resume, run
@@ -375,3 +376,45 @@ def test_a_maximised_objective_gives_the_same_trials_decisions_and_best_as_its_n
     assert optuna.load_study(study_name="toy", storage=f"sqlite:///{most.folder.optuna_db}").best_value == (
         most.best.objective
     )
+
+
+class Starts(ToyTrainer):
+    """Writes down each start and close; breaks once after it has trained."""
+
+    def start(self, context: TrialContext) -> None:
+        """Note what it is given."""
+        assert context.folder is not None
+        with (context.folder / "starts").open("a") as file:
+            file.write(f"{context.trial_id} {context.epochs} {context.attempt} {self.epoch} {list(context.gpus)}\n")
+        self.folder = context.folder
+
+    def close(self) -> None:
+        """Note that it was called."""
+        (self.folder / f"closed after {self.epoch}").touch()
+
+
+def test_a_trainer_is_started_after_its_checkpoint_and_closed_at_every_end(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    changes: dict[str, object] = {"raise_once_at": 2}
+    result = run(
+        toy_request(tmp_path, trainer=f"{__name__}:Starts", data=str(data), trials=2, concurrent=1, set_params=changes)
+    )
+    for record in result.records:
+        folder = result.folder.trial(record.trial_id)
+        first = f"{record.trial_id} 3 1 0 []"
+        assert (folder / "starts").read_text().splitlines() == [first, f"{record.trial_id} 3 2 1 []"]
+        assert {path.name for path in folder.glob("closed*")} == {"closed after 2", "closed after 3"}
+
+
+class ReportsWords(ToyTrainer):
+    """Reports its objective as text."""
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """One epoch."""
+        return {"objective": str(super().train_epoch()["objective"])}
+
+
+def test_a_textual_objective_fails_the_trial_by_name_and_is_no_divergence(tmp_path: Path) -> None:
+    with pytest.raises(SweepFailed, match=r"t0001 failed: .*'objective' as str '0.8.*it must be a number"):
+        run(toy_request(tmp_path, trainer=f"{__name__}:ReportsWords", trials=2))

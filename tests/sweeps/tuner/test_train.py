@@ -19,7 +19,7 @@ def single(folder: Path, epochs: int = 4, **params: object) -> SingleRun:
 def go(run: SingleRun, epochs: int | None = None) -> object:
     """Train, interrupted after so many epochs where a number is given."""
     done: list[str] = []
-    return train(run, note=done.append, stop=lambda: epochs is not None and len(done) >= epochs)
+    return train(run, log=done.append, stop=lambda: epochs is not None and len(done) >= epochs)
 
 
 def recorded(folder: Path) -> list[dict[str, object]]:
