@@ -6,7 +6,6 @@ torch takes more than a second to import and a command needs none of it: it is i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -93,7 +92,7 @@ class XttsTrainer:
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
         """Every parameter with its default."""
-        return {field.name: field.default for field in fields(Settings)}
+        return Settings().model_dump()
 
     @classmethod
     def confirmation_params(cls) -> Mapping[str, object]:

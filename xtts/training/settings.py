@@ -1,86 +1,127 @@
-"""What a trial can be set to. Known without torch: a command looks at it before anything heavy is imported."""
+"""What a trial can be set to: every parameter with its default, type and bounds. Needs no torch."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from xtts.errors import SpeechError
 from xtts.model.model_config import PRESETS
 
-NORMALISATIONS = ("standard", "none")
-SPLITS = ("validation", "test")
-DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d{1,3})?")
-WEIGHTINGS = ("fixed", "sigma_vae", "balancer")
+Weighting = Literal["fixed", "sigma_vae", "balancer"]
+WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
+
+Positive = Annotated[FiniteFloat, Gt(0)]
+NotNegative = Annotated[FiniteFloat, Ge(0)]
+Count = Annotated[int, Ge(0), Lt(2**31)]
 
 
-@dataclass(frozen=True)
-class Settings:
+def _known_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError
+    return name
+
+
+class Settings(BaseModel):
     """Every parameter the trainer knows, with its default; numbers outside what makes sense are refused."""
 
-    mel_loss_weight: float = 2.5
-    kl_loss_weight: float = 1.0
-    gradient_clip_norm: float | None = 0.5
-    """None or 0: off"""
-    learning_rate: float = 1e-3
-    loss_value_clip: float | None = None
-    """Largest raw batch-mean mel loss; above it the gradient is zero. None or 0: off"""
-    mel_normalisation: str = "standard"
-    model: str = "tiny"
-    batch_frames: int = 0
-    """Padded mel frames a batch; 0 takes the model's own"""
-    warmup_updates: int = 30
-    history_dropout: float = 0.3
-    weight_decay: float = 0.01
-    adam_epsilon: float = 1e-8
-    weighting: str = "fixed"
-    """fixed; or a rival that finds the KL weight by itself: sigma_vae (kl_loss_weight is not used), balancer"""
-    evaluate_on: str = "validation"
-    """The split of the objective and all figures: validation; or test, which only a confirmation opens"""
-    precision: str = "auto"
-    """auto: bf16 autocast on a GPU, float32 on a CPU; float32; float64"""
-    device: str = "auto"
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        problems = []
-        for name in ("mel_loss_weight", "kl_loss_weight", "learning_rate", "adam_epsilon"):
-            if not _number(getattr(self, name)) or not 0.0 < getattr(self, name) < math.inf:
-                problems.append(f"{name} {getattr(self, name)!r}: expected a number above 0")
-        for name in ("gradient_clip_norm", "loss_value_clip", "weight_decay"):
-            value = getattr(self, name)
-            if value is not None and (not _number(value) or not 0.0 <= value < math.inf):
-                problems.append(f"{name} {value!r}: expected a number, 0 or above")
-        for name in ("batch_frames", "warmup_updates"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-                problems.append(f"{name} {value!r}: expected a whole number, 0 or above")
-        if not _number(self.history_dropout) or not 0.0 <= self.history_dropout <= 1.0:
-            problems.append(f"history_dropout {self.history_dropout!r}: expected a number from 0 to 1")
-        for name, known in (
-            ("mel_normalisation", NORMALISATIONS),
-            ("model", tuple(PRESETS)),
-            ("weighting", WEIGHTINGS),
-            ("evaluate_on", SPLITS),
-            ("precision", ("auto", "float32", "float64")),
-        ):
-            if getattr(self, name) not in known:
-                problems.append(f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
-        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
-            problems.append(f"device {self.device!r}: expected auto, cpu, cuda or cuda:N")
-        if problems:
-            raise SpeechError("; ".join(problems))
+    mel_loss_weight: Positive = 2.5
+    kl_loss_weight: Positive = 1.0
+    gradient_clip_norm: NotNegative | None = 0.5
+    """None or 0: off"""
+    learning_rate: Positive = 1e-3
+    loss_value_clip: NotNegative | None = None
+    """Largest raw batch-mean mel loss; above it the gradient is zero. None or 0: off"""
+    mel_normalisation: Literal["standard", "none"] = "standard"
+    model: Annotated[str, AfterValidator(_known_preset)] = "tiny"
+    batch_frames: Count = 0
+    """Padded mel frames a batch; 0: the model's own"""
+    warmup_updates: Count = 30
+    history_dropout: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.3
+    weight_decay: NotNegative = 0.01
+    adam_epsilon: Positive = 1e-8
+    weighting: Weighting = "fixed"
+    """fixed, or a baseline that finds the KL weight by itself: sigma_vae (kl_loss_weight is not used), balancer"""
+    evaluate_on: Literal["validation", "test"] = "validation"
+    """The split of the objective and of all metrics; only a confirmation opens test"""
+    precision: Literal["auto", "float32", "float64"] = "auto"
+    """auto: bf16 autocast on a GPU, float32 on a CPU"""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|(cuda|mps|xpu)(:[0-9]{1,3})?)$")] = "auto"
 
     @classmethod
     def of(cls, params: Mapping[str, object]) -> Settings:
-        """From a trial's parameters; SpeechError names the unknown and the impossible."""
-        known = {field.name for field in fields(cls)}
-        unknown = [name for name in params if name not in known]
-        if unknown:
-            raise SpeechError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-        return cls(**params)  # type: ignore[arg-type]
+        """From a trial's parameters. Raises SpeechError, which names all that is unknown or impossible."""
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            wrong = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors())
+            raise SpeechError("; ".join(_problem(name, params[name]) for name in wrong)) from error
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+@dataclass(frozen=True)
+class Bounds:
+    """The values that a parameter takes: numbers between `low` and `high`, or one of `choices`."""
+
+    kind: Literal["number", "integer", "choice", "text"]
+    low: float | None = None
+    high: float | None = None
+    low_is_open: bool = False
+    """Whether `low` itself is not allowed"""
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    """Whether None is allowed"""
+
+    @property
+    def expected(self) -> str:
+        """The same in words, for error messages."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        if self.kind == "text":
+            return "auto, cpu, cuda or cuda:N"
+        if self.high is not None:
+            return f"a number from {self.low:g} to {self.high:g}"
+        what = "a whole number" if self.kind == "integer" else "a number"
+        return f"{what} above {self.low:g}" if self.low_is_open else f"{what}, {self.low:g} or above"
+
+
+def bounds() -> Mapping[str, Bounds]:
+    """The bounds of every parameter, by name."""
+    return {name: _bounds(field.annotation, field.metadata) for name, field in Settings.model_fields.items()}
+
+
+def _bounds(kind: Any, metadata: list[Any]) -> Bounds:
+    arguments = get_args(kind)
+    optional = type(None) in arguments
+    if optional:
+        kind, *inner = get_args(next(one for one in arguments if one is not type(None)))
+        metadata = [*metadata, *inner]
+    if kind is str and any(isinstance(one, AfterValidator) for one in metadata):
+        return Bounds("choice", choices=tuple(PRESETS))
+    if kind is str:
+        return Bounds("text")
+    if kind not in (int, float):
+        return Bounds("choice", choices=get_args(kind))
+    lows: list[Any] = [one.gt if isinstance(one, Gt) else one.ge for one in metadata if isinstance(one, Gt | Ge)]
+    highs: list[Any] = [one.le for one in metadata if isinstance(one, Le)]
+    return Bounds(
+        "integer" if kind is int else "number",
+        low=lows[0] if lows else None,
+        high=highs[0] if highs else None,
+        low_is_open=any(isinstance(one, Gt) for one in metadata),
+        optional=optional,
+    )
+
+
+def _problem(name: str, value: object) -> str:
+    if name in bounds():
+        return f"{name} {value!r}: expected {bounds()[name].expected}"
+    near = get_close_matches(name, bounds(), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown parameter {name}; {hint}known: {', '.join(sorted(bounds()))}"
