@@ -1,8 +1,9 @@
 """Recordings as the front end wants them, or the reason why one cannot be used."""
 
+import re
 import stat
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -25,8 +26,11 @@ TOP_SAMPLE = 16.0
 
 _RATES = range(4_000, 384_001)
 _MAX_CHANNELS = 32
-_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFF000)
-"""Data sizes that programs write when they stream a wav and cannot know its length."""
+OFFSET = 0.005
+"""A constant offset above this share of full scale is taken out of the samples."""
+_CANCELLED = 0.01
+"""Channels whose mean has less than this share of their power cancel each other."""
+_PROBE_BYTES = 200
 _UNKNOWN_FRAMES = 2**62
 """libsndfile reports more than this where a flac file does not say its length."""
 
@@ -41,6 +45,8 @@ class Recording:
     peak: float
     clipped_share: float
     """Share of the file's own samples at full scale."""
+    offset: float = 0.0
+    """The constant offset that the file's samples have; one above OFFSET was taken out."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,10 @@ def decode(content: bytes) -> Recording | Unusable:
     if not content:
         return Unusable("empty", "the file has no bytes")
     wav = _wav_data(content)
-    if wav and wav.size not in _UNKNOWN_SIZES and wav.start + wav.size > len(content):
+    if wav and wav.is_streamed(content):
+        wav = replace(wav, size=len(content) - wav.start)
+        content = _with_size(content, wav)
+    if wav and wav.start + wav.size > len(content):
         # libsndfile would read what is there and say nothing.
         missing = wav.start + wav.size - len(content)
         return Unusable("truncated", f"{missing:,} of the bytes that its header announces are not there")
@@ -82,9 +91,13 @@ def decode(content: bytes) -> Recording | Unusable:
 
 
 def silence_around(samples: FloatArray) -> tuple[float, float, float]:
-    """Seconds of silence before and after the speech, and the level of the loudest frame in dB of full scale."""
+    """Seconds of silence before and after the speech, and the level of the loudest frame in dB of full scale.
+
+    A frame's level is that of its sound alone, without the offset that it may have.
+    """
     whole = len(samples) // HOP * HOP
     frames = samples[:whole].reshape(-1, HOP)
+    frames = frames - frames.mean(axis=1, keepdims=True)
     power = np.einsum("th,th->t", frames, frames) / HOP
     loudest = float(power.max(initial=0.0))
     if loudest <= 0.0:
@@ -104,6 +117,15 @@ class _WavData:
     channels: int
     rate: int
 
+    def is_streamed(self, content: bytes) -> bool:
+        """Whether a program wrote the header before it knew the length: a size that no file has, or 0 before samples.
+
+        Every program has a placeholder of its own (0xFFFFFFFF, 0x7FFFF000, 0x80000000 less the header, ...).
+        """
+        if self.size > MAX_BYTES:
+            return True
+        return self.size == 0 and len(content) > self.start and not _is_chunk(content, self.start)
+
 
 def _wav_data(content: bytes) -> _WavData | None:
     """The data chunk that a wav header announces; None for anything else."""
@@ -120,6 +142,22 @@ def _wav_data(content: bytes) -> _WavData | None:
             return _WavData(at, size, encoding == 1 and bits == 16, channels, rate)
         at += size + size % 2
     return None
+
+
+def _is_chunk(content: bytes, at: int) -> bool:
+    """Whether a chunk with a name in letters that fits into the file begins here."""
+    if at + 8 > len(content):
+        return True
+    name, size = struct.unpack_from("<4sI", content, at)
+    return bool(name.decode("latin-1").replace(" ", "").isalnum()) and at + 8 + size <= len(content)
+
+
+def _with_size(content: bytes, wav: _WavData) -> bytes:
+    """The file with its true length in the header, as libsndfile wants it."""
+    header = bytearray(content[: wav.start])
+    struct.pack_into("<I", header, 4, len(content) - 8)
+    struct.pack_into("<I", header, wav.start - 4, wav.size)
+    return bytes(header) + content[wav.start :]
 
 
 def _pcm16_samples(content: bytes, wav: _WavData) -> tuple[FloatArray, int] | Unusable:
@@ -149,7 +187,7 @@ def _decode_samples(content: bytes) -> tuple[FloatArray, int] | Unusable:
     try:
         file = soundfile.SoundFile(BytesIO(content))
     except errors as error:
-        return Unusable("not_audio", f"cannot be decoded: {_one_line(error)}")
+        return Unusable("not_audio", _what_it_is(content) or f"cannot be decoded: {_one_line(error)}")
     with file:
         rate, announced = file.samplerate, file.frames
         unlikely = _unlikely_format(file.channels, rate)
@@ -169,8 +207,21 @@ def _decode_samples(content: bytes) -> tuple[FloatArray, int] | Unusable:
     return samples, rate
 
 
+def _what_it_is(content: bytes) -> str:
+    """What is often found where a recording should be; empty for anything else."""
+    beginning = content[:_PROBE_BYTES].lstrip().lower()
+    if beginning.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the recording: run git lfs pull"
+    if beginning.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return "a web page, not a recording: download it again"
+    return ""
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What is wrong, without the Python object that was read."""
+    text = str(getattr(error, "error_string", "") or error)
+    text = re.sub(r"(Error opening )?<[^>]* object at 0x[0-9a-f]+>:? ?", "", text)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _as_recording(samples: FloatArray, rate: int) -> Recording | Unusable:
@@ -185,13 +236,26 @@ def _as_recording(samples: FloatArray, rate: int) -> Recording | Unusable:
     clipped_share = float(np.mean(np.abs(samples) >= FULL_SCALE)) if peak >= FULL_SCALE else 0.0
     channels = samples.shape[1]
     mono = samples[:, 0] if channels == 1 else samples.mean(axis=1)
+    if channels > 1 and _cancel(samples, mono):
+        return Unusable(
+            "cancelled",
+            f"its {channels} channels cancel each other when mixed (one is the other upside down): save one of them",
+        )
+    offset = float(mono.mean(dtype=np.float64))
+    if abs(offset) > OFFSET:
+        mono = mono - np.float32(offset)
     if rate != SAMPLE_RATE:
         import soxr
 
         mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
     if len(mono) < LEAST_SAMPLES:
         return Unusable("too_short", f"{len(mono) / SAMPLE_RATE:.3f} s is less than a patch")
-    _, _, level = silence_around(mono - mono.mean())
+    _, _, level = silence_around(mono)
     if level < SILENCE_DB:
         return Unusable("silent", f"nowhere louder than {SILENCE_DB:g} dB of full scale")
-    return Recording(mono, rate, channels, peak, clipped_share)
+    return Recording(mono, rate, channels, peak, clipped_share, offset)
+
+
+def _cancel(samples: FloatArray, mono: FloatArray) -> bool:
+    loudest = float(samples.var(axis=0).max())
+    return float(mono.var()) < _CANCELLED * loudest and loudest > 10 ** (SILENCE_DB / 10)

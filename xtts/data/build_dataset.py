@@ -6,8 +6,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import filelock
@@ -19,7 +19,8 @@ from xtts.data.dataset import ClipFigures, Dataset
 from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
 from xtts.data.feature_cache import Features, Progress, update_features
 from xtts.data.feature_index import SETTINGS, open_mel
-from xtts.data.layouts import EVAL_PART, Row, read_layout
+from xtts.data.file_names import FileNames
+from xtts.data.layouts import EVAL_PART, Layout, Row, read_layout
 from xtts.data.recordings import Recordings, find_recordings
 from xtts.data.sealed_file import write_atomically
 from xtts.data.splits import (
@@ -31,7 +32,7 @@ from xtts.data.splits import (
     split_eval_texts,
     split_texts,
 )
-from xtts.data.text import Vocabulary, has_letters, normalise
+from xtts.data.text import Vocabulary, dropped, has_letters, is_turkic, normalise, spoken_length
 from xtts.errors import SpeechError
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Dataset", "Exclusion", "Progress", "build_dataset", "no_progress"]
@@ -42,8 +43,16 @@ ALWAYS_SHORT_ENOUGH = 15.0
 """Seconds that no clip is excluded for, however short the others are."""
 TIMES_THE_MEDIAN = 8.0
 """A clip longer than this many median clips, and than ALWAYS_SHORT_ENOUGH, is far longer than the rest."""
+MOST_CHARACTERS_PER_SECOND = 100.0
+"""Nobody says more; an aligner's time and memory grow with it."""
+CHARACTERS_ALWAYS_SAID = 20
+"""Texts as short as this are never too much for their recording."""
+TOO_MUCH_TEXT_SHARE = 0.1
+"""A larger share of clips with too much text, and the transcripts are not those of the recordings."""
+USUAL_CHARACTERS_PER_SECOND = (4.0, 40.0)
+"""Where the median over the clips lies whatever the language, an ideograph counted as three letters from below."""
 
-_MAKING = "prepared 1"
+_MAKING = "prepared 2"
 """Part of what says whether prepared speech is still good: raise the number when its making changes."""
 _STAMPS = "stamps.json"
 _STAMPS_KEPT = 16
@@ -61,16 +70,18 @@ def build_dataset(
     split_seed: int = 0,
     accept_unusable: bool = False,
     deep: bool = False,
+    columns: Sequence[str] | None = None,
+    allow_outside: bool = False,
     progress: Progress = no_progress,
 ) -> Dataset:
     """Features, tokens and splits of a folder of speech, shared by all trials and kept between runs.
 
-    `deep` reads every recording again instead of trusting sizes and times. SpeechError if the folder is malformed, too
-    small, or more than 5 % of its clips are unusable and `accept_unusable` is not given.
+    `deep` reads every recording again instead of trusting sizes and times. `columns` are the roles of the metadata's
+    columns where they do not show. `allow_outside` also reads recordings outside the folders. SpeechError if the folder
+    is malformed, too small, or more than 5 % of its clips are unusable and `accept_unusable` is not given.
     """
-    layout = read_layout(data, val_data)
+    layout, recordings = _found(data, val_data, columns, allow_outside)
     folders = (data,) if val_data is None else (data, val_data)
-    recordings = find_recordings(layout, folders)
     stamp = recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
     store = cache_folder() / "features" / _digest([os.path.realpath(folder) for folder in folders])[:16]
     prepared = None if deep else _still_good(store, stamp)
@@ -82,12 +93,35 @@ def build_dataset(
                 features = update_features(store, recordings, deep=deep, progress=progress)
                 clips, exclusions = _usable(recordings, features)
                 _refuse_if_unusable(data, len(clips), exclusions, accept_unusable)
+                notes = _notes(recordings, clips)
                 clips, in_eval = _apart_from_eval(clips, features)
                 split_of = _split(val_data or data, clips, split_seed)
                 speech = _assemble(store, clips, split_of, features, [*exclusions, *in_eval], stamp)
-                prepared = _keep(store, speech, features)
+                prepared = _keep(store, replace(speech, columns=layout.columns, notes=notes), features)
     _refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
     return prepared
+
+
+def stamp_of(
+    data: Path,
+    val_data: Path | None = None,
+    *,
+    split_seed: int = 0,
+    columns: Sequence[str] | None = None,
+    allow_outside: bool = False,
+) -> str:
+    """What Dataset.stamp would be if the folder were prepared now: it differs where anything has changed."""
+    layout, recordings = _found(data, val_data, columns, allow_outside)
+    return recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
+
+
+def _found(
+    data: Path, val_data: Path | None, columns: Sequence[str] | None, allow_outside: bool
+) -> tuple[Layout, Recordings]:
+    names = FileNames()
+    layout = read_layout(data, val_data, columns=columns, allow_outside=allow_outside, names=names)
+    folders = (data,) if val_data is None else (data, val_data)
+    return layout, find_recordings(layout, folders, allow_outside=allow_outside, names=names)
 
 
 def _digest(value: object) -> str:
@@ -159,30 +193,86 @@ def _usable(recordings: Recordings, features: Features) -> tuple[list[_Clip], li
     heard = seconds[features.records["frames"] > 0]
     median = float(np.median(heard)) if len(heard) else 0.0
     longest = max(ALWAYS_SHORT_ENOUGH, TIMES_THE_MEDIAN * median)
+    turkic = is_turkic(row.text for row in recordings.rows)
     for at, (row, path) in enumerate(zip(recordings.rows, recordings.paths, strict=True)):
         problem = features.problems.get(at)
-        text = normalise(row.text)
+        text = normalise(row.text, turkic=turkic)
         if problem:
             exclusions.append(Exclusion(row.id, problem.reason, f"{path}: {problem.detail}"))
         elif seconds[at] > longest:
             detail = f"{path}: {seconds[at]:.1f} s where half of the clips are under {median:.1f} s"
-            exclusions.append(Exclusion(row.id, "too_long", detail))
+            exclusions.append(Exclusion(row.id, "far_longer", detail))
         elif not has_letters(text):
-            exclusions.append(Exclusion(row.id, "no_text", f"{path}: its text is {row.text!r}"))
+            exclusions.append(Exclusion(row.id, "no_text", f"{path}: its text is {row.text[:80]!r}"))
+        elif len(text) > CHARACTERS_ALWAYS_SAID + MOST_CHARACTERS_PER_SECOND * seconds[at]:
+            detail = f"{path}: {len(text):,} characters in {seconds[at]:.1f} s, beginning {text[:40]!r}"
+            exclusions.append(Exclusion(row.id, "too_much_text", detail))
         else:
             clips.append(_Clip(at, row, path, text))
     return clips, exclusions
 
 
+def _notes(recordings: Recordings, clips: list[_Clip]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What was read otherwise than it stands there: recordings from elsewhere, characters that are not spoken."""
+    notes = []
+    if recordings.outside:
+        notes.append(("recordings outside the data folder, read because of --allow-outside", recordings.outside))
+    counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for clip in clips:
+        for character, count in dropped(clip.row.text).items():
+            counts[character] += count
+            first.setdefault(character, clip.row.id)
+    if counts:
+        named = tuple(
+            f"{character} U+{ord(character):04X} ({count:,} times, first in {first[character]})"
+            for character, count in counts.most_common()
+        )
+        notes.append(("characters that are not spoken and were left out of the texts", named))
+    return tuple(notes)
+
+
+def suspicious_rate(speech: Dataset) -> str:
+    """What is wrong with the characters a second of a data set; empty if they can be speech."""
+    least, most = USUAL_CHARACTERS_PER_SECOND
+    figures = speech.figures.seconds
+    slow = float(np.median([spoken_length(text) for text in speech.texts] / figures))
+    fast = float(np.median([len(text) for text in speech.texts] / figures))
+    if least <= slow and fast <= most:
+        return ""
+    rate, bound = (slow, f"under {least:g}") if slow < least else (fast, f"over {most:g}")
+    examples = ", ".join(f"{speech.ids[at]} {speech.texts[at][:40]!r}" for at in range(min(2, len(speech))))
+    return (
+        f"half of the texts have {bound} characters a second ({rate:.1f}), which is no speech: "
+        f"are the texts in another column (--columns id,speaker,text)? They begin with {examples}"
+    )
+
+
+_ADVICE = {
+    "too_long": "split them at pauses into clips of 2 to 15 s, each with its own text (examples/data_recipes.md)",
+    "outside_folder": "copy the recordings into the folder, or read them where they are with --allow-outside",
+    "too_much_text": "mend their transcripts",
+    "missing": "name the recordings as they are, or name the columns with --columns id,speaker,text",
+}
+
+
 def _refuse_if_unusable(data: Path, usable: int, exclusions: Iterable[Exclusion], accept_unusable: bool) -> None:
+    exclusions = list(exclusions)
     unusable = [exclusion for exclusion in exclusions if exclusion.reason in UNUSABLE_REASONS]
     listed = usable + len(unusable)
+    too_much = [exclusion for exclusion in exclusions if exclusion.reason == "too_much_text"]
+    if not usable or (len(too_much) > TOO_MUCH_TEXT_SHARE * (usable + len(too_much)) and not accept_unusable):
+        unusable += too_much
+        listed += len(too_much)
     if usable and (accept_unusable or len(unusable) <= UNUSABLE_SHARE * listed):
         return
     counts = Counter(exclusion.reason for exclusion in unusable)
     reasons = ", ".join(f"{count} {REASONS[reason]}" for reason, count in counts.most_common())
     first = f"{unusable[0].id} ({unusable[0].detail})" if unusable else "none"
     advice = "mend or remove them, or go on without them with --accept-unusable" if usable else "mend them"
+    for reason, words in _ADVICE.items():
+        if 2 * counts[reason] > len(unusable):
+            advice = f"{words}, or go on without them with --accept-unusable" if usable else words
     share = f"{len(unusable)} of {listed} clips ({100 * len(unusable) / max(1, listed):.1f} %)"
     raise SpeechError(f"{data}: {share} cannot be used: {reasons}; first {first}: {advice}")
 
@@ -235,7 +325,7 @@ def _assemble(
     split = np.array([split_of[clip.text] for clip in clips], np.uint8)
     speakers = tuple(sorted({clip.row.speaker for clip in clips}))
     number = {name: index for index, name in enumerate(speakers)}
-    vocabulary = Vocabulary.of(clip.text for clip in clips)
+    vocabulary = Vocabulary.of((clip.text for clip in clips), turkic=is_turkic(clip.row.text for clip in clips))
     tokens = [vocabulary.encode(clip.text) for clip in clips]
     token_count = np.array([len(of_clip) for of_clip in tokens], np.int32)
     identity = [

@@ -27,6 +27,8 @@ class ClipFigures:
     """Largest sample of the file; full scale is 1."""
     clipped_share: npt.NDArray[np.float32]
     """Share of the file's samples at full scale."""
+    offset: npt.NDArray[np.float32]
+    """The constant offset that the file's samples have, of full scale; a large one was taken out."""
     silence_before: npt.NDArray[np.float32]
     silence_after: npt.NDArray[np.float32]
     """Seconds more than 40 dB below the clip's loudest frame at its ends."""
@@ -72,6 +74,10 @@ class Dataset:
     figures: ClipFigures
     stamp: str
     """Names, sizes and times of everything it was made from: what tells the next start that nothing changed."""
+    columns: tuple[str, ...] = ()
+    """What each column of the metadata was taken for, a line per file."""
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What a person should know of how it was read: what it is, and where it was found."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,9 +134,17 @@ class Dataset:
             folder=folder,
             mel=mel,
             speakers=tuple(value["speakers"]),
-            vocabulary=Vocabulary(tuple(value["vocabulary"])),
+            vocabulary=Vocabulary(tuple(value["vocabulary"]), value.get("turkic", False)),
+            columns=tuple(value.get("columns", ())),
+            notes=tuple((what, tuple(files)) for what, files in value.get("notes", ())),
             exclusions=tuple(Exclusion(*exclusion) for exclusion in value["exclusions"]),
-            figures=ClipFigures(**{name: arrays[f"figures/{name}"] for name in ClipFigures.__dataclass_fields__}),
+            figures=ClipFigures(
+                # Older data sets did not note the offset.
+                **{
+                    name: arrays.get(f"figures/{name}", np.zeros(count, np.float32))
+                    for name in ClipFigures.__dataclass_fields__
+                }
+            ),
         )
 
     def save(self, mel_file: str) -> None:
@@ -138,7 +152,8 @@ class Dataset:
         value: dict[str, Any] = {name: getattr(self, name) for name in _VALUES}
         value |= {"mel_file": mel_file, "mel_frames": len(self.mel)}
         value |= {"clips": len(self), "speakers": self.speakers}
-        value |= {"vocabulary": self.vocabulary.symbols, "exclusions": self.exclusions}
+        value |= {"vocabulary": self.vocabulary.symbols, "turkic": self.vocabulary.turkic}
+        value |= {"exclusions": self.exclusions, "columns": self.columns, "notes": self.notes}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {name: pack_strings(getattr(self, name)) for name in _STRINGS}
         arrays |= {f"figures/{name}": array for name, array in vars(self.figures).items()}

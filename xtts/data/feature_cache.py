@@ -204,6 +204,7 @@ def _describe(record: Any, recording: Recording, mel: FloatArray) -> None:
     record["sample_rate"], record["channels"] = recording.sample_rate, recording.channels
     record["seconds"] = len(recording.samples) / SAMPLE_RATE
     record["peak"], record["clipped_share"] = recording.peak, recording.clipped_share
+    record["offset"] = recording.offset
     record["silence_before"], record["silence_after"], record["level_db"] = before, after, level
     record["mel_sum"], record["mel_squares"] = exact.sum(), np.square(exact).sum()
     record["mel_absolute"] = np.abs(exact).sum()

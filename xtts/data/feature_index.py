@@ -13,7 +13,7 @@ from xtts.audio.mel import FLOOR, HOP, MELS, N_FFT, SAMPLE_RATE, TOP_HZ, FloatAr
 from xtts.audio.waveform import Unusable
 from xtts.data.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
 
-SETTINGS = ("ln-mel 1", SAMPLE_RATE, N_FFT, HOP, MELS, TOP_HZ, FLOOR)
+SETTINGS = ("ln-mel 2", SAMPLE_RATE, N_FFT, HOP, MELS, TOP_HZ, FLOOR)
 """What features depend on beside the recordings; raise the number when the front end or the checks change."""
 
 FRAME_BYTES = MELS * 4
@@ -31,6 +31,7 @@ RECORD = np.dtype(
         ("seconds", np.float64),
         ("peak", np.float32),
         ("clipped_share", np.float32),
+        ("offset", np.float32),
         ("silence_before", np.float32),
         ("silence_after", np.float32),
         ("level_db", np.float32),

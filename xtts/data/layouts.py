@@ -1,19 +1,37 @@
-"""Reads the folder layouts that speech comes in: LJSpeech, MyXTTS and Coqui."""
+"""Reads the folder layouts that speech comes in: LJSpeech, MyXTTS, Coqui, and file lists of other trainers."""
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
+from xtts.data.columns import (
+    FEWEST_ROWS,
+    ID,
+    NORMALISED,
+    SPEAKER,
+    TEXT,
+    Columns,
+    columns_as_given,
+    columns_by_content,
+    columns_of_header,
+    header_of,
+    looks_like_header,
+)
 from xtts.data.exclusion import Exclusion
+from xtts.data.file_names import SUFFIX, FileNames, common_folders
+from xtts.data.metadata_file import Line, parse_lines, read_bytes
 from xtts.errors import SpeechError
 
 ALL, TRAIN_PART, EVAL_PART = "all", "train", "eval"
 _ONE_SPEAKER = "speaker"
 _SPEAKER_IN_ID = re.compile(r"(LJ)\d{3}-\d{4}|([ps]\d{1,3})_\d{3}")
-_COQUI_HEADER = ("audio_file", "text")
+_CONTROLS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+"""Characters that turn the direction of what follows: they would hide what an id is."""
 
 
 class Row(NamedTuple):
@@ -25,6 +43,10 @@ class Row(NamedTuple):
     base: str
     stem: str
     part: str
+    folder: str = ""
+    """The folder of the metadata file, where the recording is looked for too."""
+    in_front: str = ""
+    """A folder that the names of all recordings begin with and that may not be here."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,8 @@ class Layout:
     rows: tuple[Row, ...]
     exclusions: tuple[Exclusion, ...]
     digest: str
+    columns: tuple[str, ...] = ()
+    """What each column of each metadata file was taken for, a line per file."""
 
     @property
     def has_eval_part(self) -> bool:
@@ -57,28 +81,43 @@ class _Line(NamedTuple):
         return f"{self.file}:{self.number}"
 
 
-def read_layout(data: Path, val_data: Path | None = None) -> Layout:
-    """The clips of a folder, or of a train and an eval folder; SpeechError with file and line if malformed."""
-    digest = hashlib.sha256()
+def read_layout(
+    data: Path,
+    val_data: Path | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    allow_outside: bool = False,
+    names: FileNames | None = None,
+) -> Layout:
+    """The clips of a folder, or of a train and an eval folder; SpeechError with file and line if malformed.
+
+    `columns` are the roles of the columns where their names and contents do not show them.
+    """
+    digest = hashlib.sha256(repr((columns, allow_outside)).encode())
     lines: list[_Line] = []
     exclusions: list[Exclusion] = []
+    said: list[str] = []
+    names = names or FileNames()
     try:
         files = _find_metadata(data, val_data)
     except (OSError, ValueError) as error:
         folders = data if val_data is None else f"{data} or {val_data}"
         raise SpeechError(f"{folders}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    larger: Columns | None = None
     for metadata in files:
-        content = _read(metadata.file)
+        content = read_bytes(metadata.file)
         digest.update(f"{metadata}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
-        for line in _parse(metadata, _text_lines(metadata.file, content)):
-            problem = _escape(line.row)
+        parsed, larger = _parse(metadata, parse_lines(metadata.file, content), columns, larger, names)
+        said.append(f"{metadata.file.name}: {larger.said}" if len(files) > 1 else larger.said)
+        for line in parsed:
+            problem = "" if allow_outside else _escape(line.row)
             if problem:
                 exclusions.append(Exclusion(line.row.id, "outside_folder", f"{line.where}: {problem}"))
             else:
                 lines.append(line)
     rows = _one_row_per_id(lines, exclusions)
-    return Layout(tuple(sorted(rows)), tuple(exclusions), digest.hexdigest())
+    return Layout(tuple(sorted(rows)), tuple(exclusions), digest.hexdigest(), tuple(said))
 
 
 def _find_metadata(data: Path, val_data: Path | None) -> list[_Metadata]:
@@ -96,7 +135,7 @@ def _find_metadata(data: Path, val_data: Path | None) -> list[_Metadata]:
     if data.resolve() == val_data.resolve():
         raise SpeechError(f"{val_data}: is the training folder too, and has no metadata_eval.csv: leave --val-data out")
     if held_out.is_file():
-        raise SpeechError(f"{held_out}: a second eval set beside {val_data}: leave --val-data out or remove the file")
+        raise SpeechError(f"{held_out}: a second eval set next to {val_data}: leave --val-data out or remove the file")
     return [
         _Metadata(_first_file(data, "metadata_train.csv", "metadata.csv"), TRAIN_PART, ""),
         # The two folders may use the same ids for different recordings.
@@ -118,103 +157,145 @@ def _first_file(folder: Path, *names: str) -> Path:
     raise SpeechError(f"{folder}: holds no {' or '.join(names)} with lines of id|text")
 
 
-def _read(file: Path) -> bytes:
+def _parse(
+    metadata: _Metadata,
+    lines: list[Line],
+    given: Sequence[str] | None,
+    larger: Columns | None,
+    names: FileNames,
+) -> tuple[list[_Line], Columns]:
+    """Rows of a metadata file and what its columns are; `larger` are those of the file before it."""
+    first = lines[0]
+    where = f"{metadata.file}:{first.number}"
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise SpeechError(f"{file}: cannot be read: {error.strerror}") from error
+        header = header_of(first.fields)
+    except SpeechError as error:
+        if given is None:
+            raise SpeechError(f"{where}: {error}") from error
+        header = {}
+    count = len(first.fields)
+    if given is not None and len(given) != count:
+        raise SpeechError(f"{where}: {_columns(count)}, but --columns names {len(given)}: {','.join(given)}")
+    if header is not None and len(lines) == 1:
+        raise SpeechError(f"{where}: only a header: it wants a line for each clip")
+    if header is None and given is None and (count == 1 or (count > 3 and len(lines) < FEWEST_ROWS)):
+        raise SpeechError(f"{where}: {_columns(count)}, not id|text or id|raw|normalised{_separated_by(first.fields)}")
+    for line in lines:
+        if len(line.fields) != count:
+            place = "where the lines before have" if header is None else "where the header has"
+            raise SpeechError(f"{metadata.file}:{line.number}: {_columns(len(line.fields))} {place} {count}")
+    if header and given is None:
+        columns = columns_of_header(first.fields, header)
+    else:
+        columns = _columns_of(metadata, lines, given, larger, names, has_header=header is not None)
+    clips = lines[1:] if columns.has_header else lines
+    is_coqui = columns.has_header and header is not None
+    return list(_rows(metadata, clips, columns, names, in_wavs=not is_coqui)), columns
 
 
-def _text_lines(file: Path, content: bytes) -> list[tuple[int, str]]:
-    """Numbered lines that hold something."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SpeechError(f"{file}:{line}: not UTF-8: save the file as UTF-8") from error
-    # Only a newline ends a line here: str.splitlines would also cut at rarer characters inside a text.
-    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1)]
-    lines = [(number, line) for number, line in lines if line and not line.isspace()]
-    if not lines:
-        raise SpeechError(f"{file}: empty: it wants a line of id|text for each clip")
-    return lines
+def _columns_of(
+    metadata: _Metadata,
+    lines: list[Line],
+    given: Sequence[str] | None,
+    larger: Columns | None,
+    names: FileNames,
+    *,
+    has_header: bool,
+) -> Columns:
+    folder = str(metadata.file.parent.absolute())
+
+    def is_recording(value: str) -> bool:
+        return bool(value) and names.find(_places(metadata), folder, value) is not None
+
+    clips = [line.fields for line in lines[1:]]
+    if not has_header and len(clips) > 1:
+        has_header = looks_like_header(lines[0].fields, clips, is_recording)
+    if given is not None:
+        return columns_as_given(tuple(given), has_header)
+    rows = clips if has_header else [line.fields for line in lines]
+    if larger is not None and len(larger.roles) == len(rows[0]) and len(rows) < FEWEST_ROWS:
+        found = larger
+    else:
+        try:
+            found = columns_by_content(rows, is_recording)
+        except SpeechError as error:
+            raise SpeechError(f"{metadata.file}:{lines[0].number}: {error}") from error
+    if has_header:
+        first = "|".join(field.strip() for field in lines[0].fields)
+        return Columns(found.roles, f"{found.said} (the first line is a header: {first})", has_header=True)
+    return found
 
 
-def _parse(metadata: _Metadata, lines: list[tuple[int, str]]) -> Iterator[_Line]:
-    header = [name.strip() for name in lines[0][1].split("|")]
-    parsed = _coqui(metadata, header, lines[1:]) if "audio_file" in header else _ljspeech(metadata, lines)
-    for line in parsed:
-        name = line.row.stem
-        if not name:
-            raise SpeechError(f"{line.where}: the clip has no id")
-        if not line.row.id.isprintable():
-            raise SpeechError(f"{line.where}: an unprintable character in the id {name!a}")
-        yield line
+def _separated_by(fields: Sequence[str]) -> str:
+    """What the fields of a line without '|' seem to be separated by."""
+    line = fields[0]
+    if len(fields) > 1:
+        return ": name the columns with --columns, for instance id,speaker,text,-"
+    if "\r" in line:
+        return ": its lines end in CR alone: save it with LF line ends"
+    for separator, name in (("\t", "tabs"), (",", "commas"), (";", "semicolons")):
+        if separator in line:
+            return f": its columns seem to be separated by {name}: '|' is wanted (a spreadsheet exports it so)"
+    return ": '|' is wanted between the columns"
 
 
-def _ljspeech(metadata: _Metadata, lines: list[tuple[int, str]]) -> Iterator[_Line]:
-    """`id|text` or `id|raw|normalised`, the recordings in wavs/ (or wavs_train/ and wavs_eval/)."""
-    base = _recordings_folder(metadata)
-    columns = lines[0][1].count("|") + 1
-    if columns not in (2, 3):
-        raise SpeechError(f"{metadata.file}:{lines[0][0]}: {_columns(columns)}, not id|text or id|raw|normalised")
-    for number, line in lines:
-        fields = line.split("|")
-        if len(fields) != columns:
-            place = f"{metadata.file}:{number}"
-            raise SpeechError(f"{place}: {_columns(len(fields))} where the lines before have {columns}")
-        name = fields[0].strip()
-        text = fields[-1] if fields[-1].strip() else fields[1]
-        row = Row(metadata.id_prefix + name, text, _speaker_of(name), base, name, metadata.part)
-        yield _Line(row, metadata.file, number)
+def _rows(
+    metadata: _Metadata, lines: list[Line], columns: Columns, names: FileNames, *, in_wavs: bool
+) -> Iterator[_Line]:
+    """A row per clip; recordings named by an id lie in wavs/, those named by a path are relative to the folder."""
+    folder = str(metadata.file.parent.absolute())
+    places = _places(metadata)
+    id_at, text_at = columns.roles.index(ID), columns.roles.index(TEXT)
+    normalised_at, speaker_at = columns.at(NORMALISED), columns.at(SPEAKER)
+    stems = [line.fields[id_at].strip() for line in lines]
+    in_front = common_folders(stems)
+    if in_wavs and len(places) == 1 and not any(names.find(places, folder, stem) for stem in stems[:50] if stem):
+        raise SpeechError(f"{folder}: no folder wavs with the recordings next to {metadata.file.name}")
+    base = places[0] if in_wavs else folder
+    for line, given in zip(lines, stems, strict=True):
+        where = f"{metadata.file}:{line.number}"
+        stem = _inside(given, folder)
+        if not stem or not SUFFIX.sub("", PurePosixPath(stem).name):
+            raise SpeechError(f"{where}: the clip has no id")
+        if any(_is_unprintable(character) for character in stem):
+            raise SpeechError(f"{where}: an unprintable character in the id {stem!a}")
+        text = line.fields[text_at]
+        if normalised_at is not None and line.fields[normalised_at].strip():
+            text = line.fields[normalised_at]
+        named = line.fields[speaker_at].strip() if speaker_at is not None else ""
+        speaker = named or _speaker_of(PurePosixPath(stem.replace("\\", "/")).name)
+        id = metadata.id_prefix + SUFFIX.sub("", stem)
+        yield _Line(Row(id, text, speaker, base, stem, metadata.part, folder, in_front), metadata.file, line.number)
 
 
-def _coqui(metadata: _Metadata, header: list[str], lines: list[tuple[int, str]]) -> Iterator[_Line]:
-    """A header with audio_file, text and perhaps speaker_name; recordings are relative to the folder itself."""
-    for name in _COQUI_HEADER:
-        if header.count(name) != 1:
-            raise SpeechError(f"{metadata.file}:1: the header {'|'.join(header)!r} wants one column {name}")
-    if not lines:
-        raise SpeechError(f"{metadata.file}: only a header: it wants a line for each clip")
-    audio_at, text_at = header.index("audio_file"), header.index("text")
-    speaker_at = header.index("speaker_name") if "speaker_name" in header else None
-    base = str(metadata.file.parent.absolute())
-    for number, line in lines:
-        fields = line.split("|")
-        if len(fields) != len(header):
-            place = f"{metadata.file}:{number}"
-            raise SpeechError(f"{place}: {_columns(len(fields))} where the header has {len(header)}")
-        stem = _unquoted(fields[audio_at]).removeprefix("./")
-        id = metadata.id_prefix + re.sub(r"\.(wav|flac)$", "", stem, flags=re.IGNORECASE)
-        named = _unquoted(fields[speaker_at]) if speaker_at is not None else ""
-        speaker = named or _speaker_of(PurePosixPath(stem).name)
-        row = Row(id, _unquoted(fields[text_at]), speaker, base, stem, metadata.part)
-        yield _Line(row, metadata.file, number)
+def _is_unprintable(character: str) -> bool:
+    return character in _CONTROLS or unicodedata.category(character) in ("Cc", "Cs")
+
+
+def _inside(stem: str, folder: str) -> str:
+    """A recording's name, relative to the data folder where it is an absolute path inside it."""
+    stem = re.sub(r"^(\./)+", "", stem)
+    if stem.startswith("/") and ".." not in stem:
+        for root in {folder, os.path.realpath(folder)}:
+            if stem.startswith(root.rstrip("/") + "/"):
+                return stem[len(root.rstrip("/")) + 1 :]
+    return stem
 
 
 def _columns(count: int) -> str:
     return f"{count} column{'s' if count > 1 else ''}"
 
 
-def _unquoted(field: str) -> str:
-    """A field without the quotes that pandas puts around one that holds a quote."""
-    field = field.strip()
-    if len(field) >= 2 and field[0] == field[-1] == '"':
-        return field[1:-1].replace('""', '"')
-    return field
-
-
-def _recordings_folder(metadata: _Metadata) -> str:
+def _places(metadata: _Metadata) -> tuple[str, ...]:
+    """Folders that may hold the recordings: those for them that are there, and the metadata's own."""
     folder = metadata.file.parent.absolute()
-    for name in (f"wavs_{metadata.part}", "wavs"):
-        if (folder / name).is_dir():
-            return str(folder / name)
-    raise SpeechError(f"{folder}: no folder wavs with the recordings beside {metadata.file.name}")
+    named = [str(folder / name) for name in (f"wavs_{metadata.part}", "wavs") if (folder / name).is_dir()]
+    return (*named, str(folder))
 
 
 def _speaker_of(name: str) -> str:
     """Speaker by the id's form: LJ016-0244 is LJ, p248_065_mic1 is p248; all others are one speaker."""
-    found = _SPEAKER_IN_ID.match(name.rpartition("/")[2])
+    found = _SPEAKER_IN_ID.match(name)
     return (found[1] or found[2]) if found else _ONE_SPEAKER
 
 

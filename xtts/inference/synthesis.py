@@ -112,6 +112,7 @@ class Speaker:
         about = {
             "shape": asdict(self.shape),
             "vocabulary": list(self.vocabulary.symbols),
+            "turkic": self.vocabulary.turkic,
             "voices": list(self.voices.names),
             "mel_mean": self.mel_mean,
             "mel_sd": self.mel_sd,
@@ -125,7 +126,10 @@ class Speaker:
         try:
             about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
             tensors = load_file(folder / _WEIGHTS)
-            shape, vocabulary = ModelConfig(**about["shape"]), Vocabulary(tuple(about["vocabulary"]))
+            shape, vocabulary = (
+                ModelConfig(**about["shape"]),
+                Vocabulary(tuple(about["vocabulary"]), bool(about.get("turkic", False))),
+            )
             model = Xtts(shape, len(vocabulary), MELS, PATCH_FRAMES)
             model.to(tensors["model.decoder.out.bias"].dtype).load_state_dict(_under(tensors, "model."))
             names = tuple(about["voices"])

@@ -34,7 +34,7 @@ def spoil(data):
         "clip003": "not_audio",
         "clip004": "silent",
         "clip005": "too_short",
-        "clip006": "too_long",
+        "clip006": "far_longer",
         "clip007": "too_long",
         "clip008": "not_finite",
         "clip009": "out_of_range",

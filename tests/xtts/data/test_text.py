@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtts.data.text import Vocabulary, has_letters, normalise
+from xtts.data.text import Vocabulary, dropped, has_letters, is_turkic, normalise
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,15 @@ from xtts.data.text import Vocabulary, has_letters, normalise
         ("tea ☕ for 2 😀", "tea for 2"),
         ("STRASSE straße", "strasse straße"),
         ("چه صبح زیبایی؟", "چه صبح زیبایی؟"),
+        ("5 % of 3 € & 7°", "5 % of 3 € & 7°"),
+        ("۵٪", "5%"),
+        ("Işık IŞIL İzmir İstanbul", "ışık ışıl izmir istanbul"),
+        (
+            "Istanbul is İzmir's neighbour in many long English sentences",
+            "istanbul is izmir's neighbour in many long english sentences",
+        ),
+        ("ﬁne Ｆｕｌｌ　１２", "fine full 12"),
+        ("你好。𠮷野家、", "你好.𠮷野家,"),
     ],
 )
 def test_a_text_has_one_spelling(given_text, wanted):
@@ -72,13 +81,16 @@ def test_a_text_of_unknown_characters_is_one_silence():
     assert Vocabulary.of(["ab"]).encode("xyz") == [0, 0]
 
 
-@given(st.text())
-def test_a_vocabulary_survives_json(text):
-    vocabulary = Vocabulary.of([normalise(text)])
-    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+def test_what_is_not_spoken_is_counted():
+    assert dropped("(wow)\u200d ~ok~ 😀 5 %\n") == {"(": 1, ")": 1, "~": 2, "😀": 1}
 
 
-@pytest.mark.parametrize("text", ["[]", '["a"]', '[" ", "a", "a"]', '{"a": 1}', "[1]", "nonsense"])
-def test_what_is_no_vocabulary_is_refused(text):
-    with pytest.raises(ValueError):  # noqa: PT011 - json's own error is a ValueError as well
-        Vocabulary.from_json(text)
+def test_the_capitals_of_a_turkish_set_are_turkish_in_every_text_of_it():
+    assert is_turkic(["Irmak", "kapı açıldı", "yandı"])
+    assert not is_turkic(["I met Kılıç"] + ["an English sentence of some length"] * 20)
+    vocabulary = Vocabulary.of(["ırmak"], turkic=True)
+    assert vocabulary.encode("IRMAK") == vocabulary.encode("ırmak")
+
+
+def test_characters_that_a_vocabulary_lacks_are_named():
+    assert Vocabulary.of(["ab c"]).unknown("abx c~ xQ") == "xq~"

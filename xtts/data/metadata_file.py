@@ -1,0 +1,127 @@
+"""Reads a metadata file into numbered lines of fields, unquoted where the file is quoted as csv does it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from xtts.errors import SpeechError
+
+DELIMITER = "|"
+_JOINED_LINES = 20
+"""A quoted field may hold line ends; one that is not closed within so many lines was never meant to be one."""
+_QUOTED_SHARE = 0.9
+_WELL_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+class Line(NamedTuple):
+    """One clip's fields and the line of the file on which they begin."""
+
+    number: int
+    fields: tuple[str, ...]
+
+
+def read_bytes(file: Path) -> bytes:
+    """The content of a metadata file; SpeechError if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SpeechError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def parse_lines(file: Path, content: bytes) -> list[Line]:
+    """All lines that hold something, split at '|'; SpeechError if there are none or the text is not UTF-8."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise SpeechError(f"{file}:{number}: not UTF-8: save the file as UTF-8") from error
+    # Only a newline ends a line here: str.splitlines would also cut at rarer characters inside a text.
+    numbered = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1)]
+    numbered = [(number, line) for number, line in numbered if line and not line.isspace()]
+    if not numbered:
+        raise SpeechError(f"{file}: empty: it wants a line of id|text for each clip")
+    if "\0" in numbered[0][1]:
+        raise SpeechError(f"{file}:{numbered[0][0]}: unprintable NUL characters: save the file as UTF-8, not UTF-16")
+    plain = [Line(number, tuple(line.split(DELIMITER))) for number, line in numbered]
+    if '"' not in text:
+        return plain
+    quoted = _quoted_lines(numbered, len(plain[0].fields))
+    # Coqui's header is written by csv writers.
+    header = [field.strip().strip('"').lower() for field in plain[0].fields]
+    if "audio_file" not in header and not _is_quoted([line.fields for line in quoted]):
+        return plain
+    return [Line(line.number, tuple(_unquoted(field) for field in line.fields)) for line in quoted]
+
+
+def _quoted_lines(numbered: Sequence[tuple[int, str]], columns: int) -> list[Line]:
+    """The lines as csv reads them, quotes still around fields; a field with a lone quote stays as it is."""
+    found: list[Line] = []
+    at = 0
+    while at < len(numbered):
+        number, line = numbered[at]
+        at += 1
+        fields = _split(line)
+        if fields is None or len(fields) < columns:
+            joined = line
+            for further in range(at, min(at + _JOINED_LINES, len(numbered))):
+                # A line with all its columns is a clip of its own.
+                if numbered[further][1].count(DELIMITER) >= columns - 1:
+                    break
+                joined += "\n" + numbered[further][1]
+                together = _split(joined)
+                if together is not None and len(together) == columns:
+                    fields, at = together, further + 1
+                    break
+        found.append(Line(number, tuple(line.split(DELIMITER)) if fields is None else tuple(fields)))
+    return found
+
+
+def _split(line: str) -> list[str] | None:
+    """Fields of a line in which no delimiter inside quotes counts; None if a quoted field is not closed."""
+    fields: list[str] = []
+    at = 0
+    while True:
+        start = at
+        while start < len(line) and line[start] == " ":
+            start += 1
+        quoted = _WELL_QUOTED.match(line, start) if line[start : start + 1] == '"' else None
+        end = quoted.end() if quoted else -1
+        while quoted and end < len(line) and line[end] == " ":
+            end += 1
+        if quoted is None or (end < len(line) and line[end] != DELIMITER):
+            end = line.find(DELIMITER, at)
+            end = len(line) if end < 0 else end
+            if line[start : start + 1] == '"' and quoted is None:
+                return None
+        fields.append(line[at:end])
+        if end >= len(line):
+            return fields
+        at = end + 1
+
+
+def _is_quoted(lines: Sequence[tuple[str, ...]]) -> bool:
+    """Whether quotes around fields are the file's, not the texts': csv doubles quotes inside or quotes all fields."""
+    well = ill = telling = 0
+    by_column: dict[int, int] = {}
+    for fields in lines:
+        for column, field in enumerate(fields):
+            stripped = field.strip()
+            if not stripped.startswith('"'):
+                continue
+            if not _WELL_QUOTED.fullmatch(stripped):
+                ill += 1
+                continue
+            well += 1
+            by_column[column] = by_column.get(column, 0) + 1
+            inner = stripped[1:-1]
+            telling += '""' in inner or DELIMITER in inner or "\n" in inner
+    whole_column = any(count >= _QUOTED_SHARE * len(lines) for count in by_column.values())
+    return well > ill and (whole_column or 2 * telling > ill)
+
+
+def _unquoted(field: str) -> str:
+    stripped = field.strip()
+    if _WELL_QUOTED.fullmatch(stripped):
+        return " ".join(stripped[1:-1].replace('""', '"').split("\n"))
+    return field
