@@ -148,11 +148,11 @@ def run_side(side: str, task: Task, slots: int) -> Cost:
 
 def show(sweep: Sweep, costs: dict[str, Cost], work: EpochWork, rates: list[float], alone: float, free: float) -> None:
     """The breakdown, the sides, the targets."""
-    events, slots = sweep.run.events, sweep.run.plan.concurrent
+    events, slots = sweep.run.events, sweep.run.resources.concurrent
     trials, epochs = len(sweep.run.records), sweep.epochs
     parts = breakdown(events, begun=sweep.begun, ended=sweep.best, slots=slots, features=sweep.features)
     rate = statistics.median(rates)
-    print(f"\nours: {trials} trials, {epochs} trial-epochs, {sweep.run.plan}")
+    print(f"\nours: {trials} trials, {epochs} trial-epochs, {sweep.run.resources}")
     for part, seconds in parts.items():
         print(f"  {part:<38}{seconds:8.2f} s {100 * seconds / sweep.wall:6.1f} %")
     print(f"  {'command to best_config.yaml':<38}{sweep.wall:8.2f} s (sum {sum(parts.values()):.2f});", end=" ")
@@ -200,7 +200,7 @@ def targets(
         (
             "records, checkpoints, W&B, s an epoch on a slot",
             (parts["checkpoints"] + parts["records, W&B and Ray between epochs"])
-            * sweep.run.plan.concurrent
+            * sweep.run.resources.concurrent
             / max(1, epochs),
             "< 0.15 (3 % of 5 s)",
         ),

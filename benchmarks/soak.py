@@ -77,7 +77,7 @@ class Samples:
             Sample(len(progress.records), reports, time.monotonic(), time.process_time(), self.files, resident())
         )
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Say it: it is unexpected."""
         print(line, flush=True)
 

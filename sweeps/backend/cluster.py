@@ -57,9 +57,9 @@ class Cluster:
             self._looked = time.monotonic()
         return [node for node in self._nodes if node.cpus > 0 and self._here in (None, node.address)]
 
-    def capacity(self, plan: Resources) -> int:
+    def capacity(self, resources: Resources) -> int:
         """How many of the plan's trials the nodes hold now; one at least, for which a new node may be started."""
-        return max(room(self.nodes(), plan.cpus_per_trial, plan.gpus_per_trial), 1)
+        return max(room(self.nodes(), resources.cpus_per_trial, resources.gpus_per_trial), 1)
 
     @property
     def trial_resources(self) -> dict[str, float]:

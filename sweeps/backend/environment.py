@@ -29,15 +29,19 @@ class Environment:
         """Where workers keep checkpoints, as `checkpoint_store_at` takes it."""
         return str(folder.checkpoints.resolve()) if self.stored is None else self.stored.checkpoints
 
-    def data(self, request: SweepConfig) -> str | dict[str, str]:
+    def data(self, config: SweepConfig) -> str | dict[str, str]:
         """What workers are told of the data: its handle, or where their node can fetch it."""
-        if self.cluster is None or self.stored is None or request.data_stored is None:
-            return request.data
-        return {"storage": self.stored.storage.uri, "name": request.data_stored, "data": request.data}
+        if self.cluster is None or self.stored is None or config.data_stored is None:
+            return config.data
+        return {"storage": self.stored.storage.uri, "name": config.data_stored, "data": config.data}
 
-    def concurrent(self, plan: Resources) -> int:
+    def concurrent(self, resources: Resources) -> int:
         """How many trials may run now."""
-        return self.cluster.capacity(plan) if self.cluster is not None and plan.follows_nodes else plan.concurrent
+        return (
+            self.cluster.capacity(resources)
+            if self.cluster is not None and resources.follows_nodes
+            else resources.concurrent
+        )
 
     @property
     def trial_resources(self) -> dict[str, float]:
@@ -46,14 +50,14 @@ class Environment:
 
 
 @contextmanager
-def environment_of(request: SweepConfig, log: Callable[[str], None]) -> Iterator[Environment]:
+def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[Environment]:
     """Join the cluster and open the storage that were asked for, and see that they fit each other; RequestError says
     what does not. `told` hears of outages."""
-    stored = None if request.storage is None else remote_run(request.storage, request.name, log)
-    if request.address is None:
+    stored = None if config.storage is None else remote_run(config.storage, config.name, log)
+    if config.address is None:
         yield Environment(stored=stored)
         return
-    with joined(request.address, request.trainer) as cluster:
+    with joined(config.address, config.trainer) as cluster:
         if stored is None:
             cluster.stay_on_this_node()
         else:
@@ -61,56 +65,56 @@ def environment_of(request: SweepConfig, log: Callable[[str], None]) -> Iterator
         yield Environment(cluster, stored)
 
 
-def plan_at(place: Environment, request: SweepConfig) -> Resources:
+def plan_at(place: Environment, config: SweepConfig) -> Resources:
     """How the sweep will use this machine, or the cluster's nodes."""
     if place.cluster is None:
         return plan_resources(
             this_machine(),
-            request.trials,
-            concurrent=request.concurrent,
-            cpus_per_trial=request.cpus_per_trial,
-            gpus_per_trial=request.gpus_per_trial,
+            config.trials,
+            concurrent=config.concurrent,
+            cpus_per_trial=config.cpus_per_trial,
+            gpus_per_trial=config.gpus_per_trial,
         )
     return plan_cluster_resources(
         place.cluster.nodes(),
-        request.trials,
-        concurrent=request.concurrent,
-        cpus_per_trial=request.cpus_per_trial,
-        gpus_per_trial=request.gpus_per_trial,
+        config.trials,
+        concurrent=config.concurrent,
+        cpus_per_trial=config.cpus_per_trial,
+        gpus_per_trial=config.gpus_per_trial,
     )
 
 
-def plan_again(place: Environment, plan: Resources, request: SweepConfig) -> Resources:
+def plan_again(place: Environment, resources: Resources, config: SweepConfig) -> Resources:
     """The stored plan on today's machines: threads and shares stay, because curves depend on them; how many trials run
     side by side follows what is there."""
     if place.cluster is None:
-        if plan.follows_nodes is None:
-            return plan
-        here = plan_resources(this_machine(), request.trials)
-        return replace(here, threads=plan.threads, concurrent=min(here.concurrent, plan.concurrent))
-    as_given = plan.follows_nodes is False
+        if resources.follows_nodes is None:
+            return resources
+        here = plan_resources(this_machine(), config.trials)
+        return replace(here, threads=resources.threads, concurrent=min(here.concurrent, resources.concurrent))
+    as_given = resources.follows_nodes is False
     return plan_cluster_resources(
         place.cluster.nodes(),
-        request.trials,
-        concurrent=plan.concurrent if as_given else None,
-        cpus_per_trial=plan.cpus_per_trial,
-        gpus_per_trial=plan.gpus_per_trial,
+        config.trials,
+        concurrent=resources.concurrent if as_given else None,
+        cpus_per_trial=resources.cpus_per_trial,
+        gpus_per_trial=resources.gpus_per_trial,
     )
 
 
-def with_stored_data(place: Environment, request: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+def with_stored_data(place: Environment, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
     """The request with its data in the storage, once for all sweeps and nodes; fetched on a machine that has it not."""
     if place.stored is None:
-        return request
+        return config
     storage = place.stored.storage
     try:
-        folder = trainer.data_folder(request.data)
+        folder = trainer.data_folder(config.data)
         if folder is not None:
-            return replace(request, data_stored=store_folder(storage, folder))
-        if request.data_stored is None:
-            return request
-        there = folder_on_this_node(storage, request.data_stored)
-        return replace(request, data=trainer.data_in(request.data, there))
+            return replace(config, data_stored=store_folder(storage, folder))
+        if config.data_stored is None:
+            return config
+        there = folder_on_this_node(storage, config.data_stored)
+        return replace(config, data=trainer.data_in(config.data, there))
     except OSError as error:
         raise SweepFailed(f"{storage.uri}: the data cannot be kept there or fetched: {error}") from error
 

@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 @contextmanager
 def ray_session(
-    plan: Resources,
+    resources: Resources,
     meanwhile: Callable[[], None] | None = None,
     patient: Callable[[], bool] = lambda: True,
     modules: Sequence[str] = (),
@@ -58,10 +58,10 @@ def ray_session(
     values = {
         **ENVIRONMENT,
         **LOOPBACK_ONLY,
-        "OMP_NUM_THREADS": str(plan.threads),
+        "OMP_NUM_THREADS": str(resources.threads),
         "PYTHONPATH": python_path(),
         "RAY_preload_python_modules": ",".join(modules),
-        "TUNE_MAX_PENDING_TRIALS_PG": str(plan.concurrent),
+        "TUNE_MAX_PENDING_TRIALS_PG": str(resources.concurrent),
     }
     with with_environment(values):
         import ray
@@ -82,8 +82,8 @@ def ray_session(
                 _started(
                     again=lambda: patient() and _cleared(folder),
                     address="local",
-                    num_cpus=max(plan.cores, plan.concurrent),
-                    num_gpus=plan.gpus,
+                    num_cpus=max(resources.cores, resources.concurrent),
+                    num_gpus=resources.gpus,
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,

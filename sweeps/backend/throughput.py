@@ -37,38 +37,43 @@ READY, RATE = "ready", "rate "
 
 
 def measured_resources(
-    plan: Resources, request: SweepConfig, trainer: type[Trainer], store: Path, *, start: bool
+    resources: Resources, config: SweepConfig, trainer: type[Trainer], store: Path, *, start: bool
 ) -> Resources:
     """The plan with the layout that is quickest here, or as it is where somebody said how, there is nothing to choose
     or it cannot be measured. `store` keeps what was measured; nothing is started unless `start`."""
-    asked = request.concurrent is not None or request.cpus_per_trial is not None or request.address is not None
-    layouts = layouts_of(plan)
-    if asked or plan.gpus_per_trial or len(layouts) < 2 or trainer.updates_per_second is Trainer.updates_per_second:
-        return plan
-    key = _key(request, layouts)
+    asked = config.concurrent is not None or config.cpus_per_trial is not None or config.address is not None
+    layouts = layouts_of(resources)
+    if (
+        asked
+        or resources.gpus_per_trial
+        or len(layouts) < 2
+        or trainer.updates_per_second is Trainer.updates_per_second
+    ):
+        return resources
+    key = _key(config, layouts)
     rates = _known(store, key)
     if rates is None and start:
-        rates = measure(request.trainer, request.shared_params, request.data, layouts)
+        rates = measure(config.trainer, config.shared_params, config.data, layouts)
         if rates is not None:
             _keep(store, key, rates)
-    return plan if rates is None else with_layout(plan, rates)
+    return resources if rates is None else with_layout(resources, rates)
 
 
-def layouts_of(plan: Resources) -> list[tuple[int, int]]:
+def layouts_of(resources: Resources) -> list[tuple[int, int]]:
     """(trials at a time, threads of each): as planned, and with half and a quarter as many trials."""
-    counts = [plan.concurrent >> halvings for halvings in range(MOST_LAYOUTS)]
-    return [(count, plan.cores // count) for count in counts if count]
+    counts = [resources.concurrent >> halvings for halvings in range(MOST_LAYOUTS)]
+    return [(count, resources.cores // count) for count in counts if count]
 
 
-def with_layout(plan: Resources, rates: Mapping[str, float]) -> Resources:
+def with_layout(resources: Resources, rates: Mapping[str, float]) -> Resources:
     """The plan with the fewest trials at a time that come near the largest of the rates, by 'trials x threads'."""
     near = [name for name, rate in rates.items() if rate >= NEAR * max(rates.values())]
     concurrent, threads = min(tuple(int(part) for part in name.split("x")) for name in near)
     return replace(
-        plan,
+        resources,
         concurrent=concurrent,
         threads=threads,
-        cpus_per_trial=min(float(threads), plan.cores / concurrent),
+        cpus_per_trial=min(float(threads), resources.cores / concurrent),
         updates_per_second=dict(rates),
     )
 
@@ -144,14 +149,14 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
     return pipe
 
 
-def _key(request: SweepConfig, layouts: Sequence[tuple[int, int]]) -> str:
+def _key(config: SweepConfig, layouts: Sequence[tuple[int, int]]) -> str:
     """All that the rates depend on, as far as it is known without measuring."""
     try:
         torch = version("torch")
     except PackageNotFoundError:
         torch = ""
-    params = json.dumps(request.shared_params, sort_keys=True, default=str)
-    parts = [request.trainer, params, request.data, repr(layouts), _processor(), torch]
+    params = json.dumps(config.shared_params, sort_keys=True, default=str)
+    parts = [config.trainer, params, config.data, repr(layouts), _processor(), torch]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 

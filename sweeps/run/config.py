@@ -85,35 +85,35 @@ class SweepConfig:
         return [*ratios, *self.space.hyperparameters]
 
 
-def sweep_yaml(request: SweepConfig, plan: Resources) -> dict[str, object]:
+def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
     """The content of sweep.yaml."""
-    rungs = Rungs(request.budget.epochs, request.budget.first_rung, ETA)
+    rungs = Rungs(config.budget.epochs, config.budget.first_rung, ETA)
     return {
-        "name": request.name,
-        "command": request.command,
+        "name": config.name,
+        "command": config.command,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "space": {"name": request.space.name, **request.space.source},
-        "limits": request.limits.as_dict(),
-        "allow_unsafe": request.allow_unsafe,
-        "trainer": request.trainer,
-        "data": request.data,
-        "data_summary": dict(request.data_summary),
-        **({"storage": request.storage, "data_stored": request.data_stored} if request.storage else {}),
-        "params": request.shared_params,
-        "objective": {"metric": METRIC, "mode": request.objective_mode},
-        "trials": request.trials,
-        "epochs": request.budget.epochs,
-        "budget_seconds": request.budget.seconds,
-        "seed": request.seed,
-        "confirm_seeds": request.confirm_seeds,
-        "rivals": request.rivals,
+        "space": {"name": config.space.name, **config.space.source},
+        "limits": config.limits.as_dict(),
+        "allow_unsafe": config.allow_unsafe,
+        "trainer": config.trainer,
+        "data": config.data,
+        "data_summary": dict(config.data_summary),
+        **({"storage": config.storage, "data_stored": config.data_stored} if config.storage else {}),
+        "params": config.shared_params,
+        "objective": {"metric": METRIC, "mode": config.objective_mode},
+        "trials": config.trials,
+        "epochs": config.budget.epochs,
+        "budget_seconds": config.budget.seconds,
+        "seed": config.seed,
+        "confirm_seeds": config.confirm_seeds,
+        "rivals": config.rivals,
         "search": {
             "order": ["default", "sobol", "model"],
-            "sobol": request.sobol_cohort,
+            "sobol": config.sobol_cohort,
             "model": "gaussian process over rungs and ends",
         },
         "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
-        "plan": plan.as_dict(),
+        "plan": resources.as_dict(),
         "versions": _versions(),
         "git_commit": git_commit(),
     }
@@ -123,7 +123,7 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
     """The request and the plan that sweep.yaml holds; RequestError names what is missing or wrong."""
     try:
         content = cast(Mapping[str, Any], given)
-        request = SweepConfig(
+        config = SweepConfig(
             name=str(content["name"]),
             output=output,
             space=space_from_mapping(content["space"], where),
@@ -142,7 +142,7 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
             storage=content.get("storage"),
             data_stored=content.get("data_stored"),
         )
-        return request, resources_from_mapping(content["plan"])
+        return config, resources_from_mapping(content["plan"])
     except KeyError as error:
         raise RequestError(f"{where}: has no {error.args[0]}; it was not written by a sweep") from error
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
@@ -155,16 +155,16 @@ def _mode(given: object) -> str:
     return str(given)
 
 
-def raised(request: SweepConfig, trials: int | None, budget_seconds: float | None) -> SweepConfig:
+def raised(config: SweepConfig, trials: int | None, budget_seconds: float | None) -> SweepConfig:
     """The request with more trials or more time, for a resume."""
-    if trials is not None and request.space.controls and trials != request.trials:
-        raise RequestError(f"--trials {trials}: space {request.space.name} runs its own list of {request.trials}")
+    if trials is not None and config.space.controls and trials != config.trials:
+        raise RequestError(f"--trials {trials}: space {config.space.name} runs its own list of {config.trials}")
     budget = replace(
-        request.budget,
-        trials=request.budget.trials if trials is None else trials,
-        seconds=request.budget.seconds if budget_seconds is None else budget_seconds,
+        config.budget,
+        trials=config.budget.trials if trials is None else trials,
+        seconds=config.budget.seconds if budget_seconds is None else budget_seconds,
     )
-    return replace(request, budget=budget)
+    return replace(config, budget=budget)
 
 
 def git_commit() -> str | None:

@@ -125,7 +125,7 @@ class Display(Protocol):
         """Something may have changed."""
         ...
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Say one line beside the table."""
         ...
 
@@ -140,7 +140,7 @@ class QuietDisplay:
     def update(self, progress: Progress) -> None:
         """Nothing."""
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -167,12 +167,12 @@ class LineDisplay:
                 speed = progress.speed(record) if record.role == "trial" else ""
                 objective += f"  speed {speed}" if speed else ""
                 why = f" ({record.stop_reason})" if record.status not in ("finished", "stopped") else ""
-                self.note(
+                self.log(
                     f"{_name(record)}  {shown}  epoch {record.epochs}/{progress.budget.epochs}  {objective}  "
                     f"{record.status}{why}  [{progress.heading}]"
                 )
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print one line."""
         print(line, flush=True)
 
@@ -208,7 +208,7 @@ class LiveDisplay:
             self._live.start()
         self._live.update(table, refresh=True)
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print one line above the table."""
         if self._live is None:
             print(line, flush=True)

@@ -24,8 +24,8 @@ class Run:
     """A run, whether it has ended or not."""
 
     folder: RunFolder
-    request: SweepConfig
-    plan: Resources
+    config: SweepConfig
+    resources: Resources
     events: Sequence[Event]
     records: Sequence[TrialRecord]
 
@@ -85,9 +85,9 @@ def read_run(path: Path) -> Run:
     folder = RunFolder(path)
     if not folder.exists:
         raise RequestError(f"{path}: holds no run (there is no sweep.yaml)")
-    request, plan = sweep_config_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
+    config, resources = sweep_config_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
     events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
-    return Run(folder, request, plan, events, records_from_events(events))
+    return Run(folder, config, resources, events, records_from_events(events))
 
 
 def searched(records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -142,10 +142,10 @@ def run_row(run: Run) -> dict[str, object]:
     return {
         "run": run.folder.name,
         "folder": str(run.folder.path),
-        "space": run.request.space.name,
+        "space": run.config.space.name,
         "trials": len(search),
         "ended": sum(record.status is not None for record in search),
-        "of": run.request.trials,
+        "of": run.config.trials,
         "seconds": round(run.seconds, 1),
         "best": None if best is None else _trial(best),
     }

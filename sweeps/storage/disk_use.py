@@ -36,13 +36,15 @@ class DiskUse:
         )
 
 
-def disk_estimate(request: SweepConfig, plan: Resources, state_bytes: int | None) -> DiskUse:
+def disk_estimate(config: SweepConfig, resources: Resources, state_bytes: int | None) -> DiskUse:
     """The most that the sweep's folder may hold at any moment, from the size of one checkpoint."""
-    confirming = CANDIDATES * SELECTION_SEEDS + 2 * request.confirm_seeds if request.confirm_seeds else 0
-    trials = request.trials + confirming
-    kept = min(request.trials, KEPT) + BESIDE
-    checkpoints = None if state_bytes is None else (WHILE_RUNNING * min(plan.concurrent, trials) + kept) * state_bytes
-    return DiskUse(checkpoints, REPLACED * trials * (TRIAL_BYTES + REPORT_BYTES * request.budget.epochs))
+    confirming = CANDIDATES * SELECTION_SEEDS + 2 * config.confirm_seeds if config.confirm_seeds else 0
+    trials = config.trials + confirming
+    kept = min(config.trials, KEPT) + BESIDE
+    checkpoints = (
+        None if state_bytes is None else (WHILE_RUNNING * min(resources.concurrent, trials) + kept) * state_bytes
+    )
+    return DiskUse(checkpoints, REPLACED * trials * (TRIAL_BYTES + REPORT_BYTES * config.budget.epochs))
 
 
 def _size(count: int) -> str:

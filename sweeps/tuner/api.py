@@ -42,71 +42,71 @@ __all__ = [
 ]
 
 
-def plan_for(request: SweepConfig) -> Resources:
+def plan_for(config: SweepConfig) -> Resources:
     """How the sweep would use this machine."""
-    return plan_at(Environment(), request)
+    return plan_at(Environment(), config)
 
 
-def check(request: SweepConfig) -> type[Trainer]:
+def check(config: SweepConfig) -> type[Trainer]:
     """The trainer's class, after everything that can be wrong with a request was looked at."""
     check_limits(
-        request.space, {**request.space.fixed, **request.set_params}, request.limits, allow_unsafe=request.allow_unsafe
+        config.space, {**config.space.fixed, **config.set_params}, config.limits, allow_unsafe=config.allow_unsafe
     )
-    searched = [name for name in request.set_params if name in request.columns]
+    searched = [name for name in config.set_params if name in config.columns]
     if searched:
-        raise RequestError(f"--set {searched[0]}: space {request.space.name} searches it already")
+        raise RequestError(f"--set {searched[0]}: space {config.space.name} searches it already")
     most = PLANNED_LOOKS[-1].seeds
-    if not 0 <= request.confirm_seeds <= most:
+    if not 0 <= config.confirm_seeds <= most:
         raise RequestError(
-            f"--confirm-seeds {request.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
+            f"--confirm-seeds {config.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
         )
-    if not 0 <= request.seed <= LARGEST_SEED:
-        raise RequestError(f"--seed {request.seed}: 0 to {LARGEST_SEED}")
-    trainer = load_trainer(request.trainer)
-    if request.rivals and not trainer.rivals():
-        raise RequestError(f"--rivals: trainer {request.trainer} names no methods that need no sweep")
+    if not 0 <= config.seed <= LARGEST_SEED:
+        raise RequestError(f"--seed {config.seed}: 0 to {LARGEST_SEED}")
+    trainer = load_trainer(config.trainer)
+    if config.rivals and not trainer.rivals():
+        raise RequestError(f"--rivals: trainer {config.trainer} names no methods that need no sweep")
     known = trainer.default_params()
     if known is not None:
-        where = dict.fromkeys(request.space.hyperparameters, f"space {request.space.name}")
-        where |= dict.fromkeys(request.space.fixed, f"space {request.space.name}, set")
-        where |= dict.fromkeys(request.set_params, "--set")
+        where = dict.fromkeys(config.space.hyperparameters, f"space {config.space.name}")
+        where |= dict.fromkeys(config.space.fixed, f"space {config.space.name}, set")
+        where |= dict.fromkeys(config.set_params, "--set")
         problems = unknown_params(where, known)
         if problems:
             raise RequestError("; ".join(problems))
     return trainer
 
 
-def unused(place: Environment, request: SweepConfig) -> RunFolder:
+def unused(place: Environment, config: SweepConfig) -> RunFolder:
     """The folder that the run would get; RequestError where it, or the storage, holds a run of that name."""
     if place.stored is not None and place.stored.exists:
         raise RequestError(
-            f"--name {request.name}: {place.stored.storage.uri} holds a run of that name already; "
+            f"--name {config.name}: {place.stored.storage.uri} holds a run of that name already; "
             "resume it, or choose another name"
         )
-    return unused_folder(request.output, request.name)
+    return unused_folder(config.output, config.name)
 
 
 def run(
-    request: SweepConfig,
+    config: SweepConfig,
     *,
     place: Environment | None = None,
-    plan: Resources | None = None,
+    resources: Resources | None = None,
     **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
     anything is written; SweepFailed where no result could be produced."""
-    trainer = check(request)
-    request = replace(request, objective_mode=trainer.objective_mode)
+    trainer = check(config)
+    config = replace(config, objective_mode=trainer.objective_mode)
     surroundings = Callbacks(**outside)
-    note = surroundings.display.note
-    with environment_of(request, note) if place is None else contextlib.nullcontext(place) as place:
-        plan = plan_at(place, request) if plan is None else plan
-        unused(place, request)
-        folder = new_run(request.output, request.name)
+    note = surroundings.display.log
+    with environment_of(config, note) if place is None else contextlib.nullcontext(place) as place:
+        resources = plan_at(place, config) if resources is None else resources
+        unused(place, config)
+        folder = new_run(config.output, config.name)
         with folder.locked():
-            request = with_stored_data(place, request, trainer)
-            write_sweep_yaml(folder, sweep_yaml(request, plan))
-            return Session(folder, request, plan, trainer, surroundings, place=place).run("sweep_started")
+            config = with_stored_data(place, config, trainer)
+            write_sweep_yaml(folder, sweep_yaml(config, resources))
+            return Session(folder, config, resources, trainer, surroundings, place=place).run("sweep_started")
 
 
 def resume(
@@ -124,20 +124,22 @@ def resume(
     """
     fetched_first(path, storage)
     found = read_run(path)
-    request, folder = raised(found.request, trials, budget_seconds), found.folder
-    request = replace(request, address=address, storage=storage_of(found.request, storage))
-    if request.trials < len(searched(found.records)):
-        raise RequestError(f"--trials {request.trials}: {folder.name} has {len(searched(found.records))} already")
-    spent = request.budget.exhausted(trials=0, seconds=found.seconds)
+    config, folder = raised(found.config, trials, budget_seconds), found.folder
+    config = replace(config, address=address, storage=storage_of(found.config, storage))
+    if config.trials < len(searched(found.records)):
+        raise RequestError(f"--trials {config.trials}: {folder.name} has {len(searched(found.records))} already")
+    spent = config.budget.exhausted(trials=0, seconds=found.seconds)
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
-    trainer = check(request)
+    trainer = check(config)
     surroundings = Callbacks(**outside)
-    with environment_of(request, surroundings.display.note) as place, folder.locked():
-        request = _moved_in(place, found, request, trainer)
-        changed = {"trials": request.trials, "budget_seconds": request.budget.seconds}
-        plan = _go_on_with(folder, found, request, place, changed)
-        return Session(folder, request, plan, trainer, surroundings, found.seconds, place=place).run("sweep_resumed")
+    with environment_of(config, surroundings.display.log) as place, folder.locked():
+        config = _moved_in(place, found, config, trainer)
+        changed = {"trials": config.trials, "budget_seconds": config.budget.seconds}
+        resources = _go_on_with(folder, found, config, place, changed)
+        return Session(folder, config, resources, trainer, surroundings, found.seconds, place=place).run(
+            "sweep_resumed"
+        )
 
 
 def confirm(
@@ -158,58 +160,58 @@ def confirm(
     """
     fetched_first(path, storage)
     found = read_run(path)
-    request, folder = found.request, found.folder
+    config, folder = found.config, found.folder
     wanted = seeds_to_confirm(folder.name, found.verdict, seeds)
-    if request.space.controls:
+    if config.space.controls:
         raise RequestError(f"{folder.name}: there is nothing to confirm: it holds only controls")
-    if confirmation_of(found.records, request.seed, wanted, judged_params={}) is None:
+    if confirmation_of(found.records, config.seed, wanted, judged_params={}) is None:
         raise RequestError(
             f"{folder.name}: there is nothing to confirm: it has no default, or no other config to compare"
         )
-    request = replace(
-        request,
-        confirm_seeds=max(wanted, request.confirm_seeds),
-        rivals=request.rivals or with_rivals,
+    config = replace(
+        config,
+        confirm_seeds=max(wanted, config.confirm_seeds),
+        rivals=config.rivals or with_rivals,
         address=address,
-        storage=storage_of(request, storage),
+        storage=storage_of(config, storage),
     )
-    trainer = check(request)
+    trainer = check(config)
     surroundings = Callbacks(**outside)
-    with environment_of(request, surroundings.display.note) as place, folder.locked():
-        request = _moved_in(place, found, request, trainer)
-        changed = {"confirm_seeds": request.confirm_seeds, "rivals": request.rivals}
-        plan = _go_on_with(folder, found, request, place, changed)
+    with environment_of(config, surroundings.display.log) as place, folder.locked():
+        config = _moved_in(place, found, config, trainer)
+        changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals}
+        resources = _go_on_with(folder, found, config, place, changed)
         limit = None if budget_seconds is None else found.seconds + budget_seconds
-        timed = replace(request, budget=replace(request.budget, seconds=limit))
-        session = Session(folder, timed, plan, trainer, surroundings, found.seconds, searching=False, place=place)
+        timed = replace(config, budget=replace(config.budget, seconds=limit))
+        session = Session(folder, timed, resources, trainer, surroundings, found.seconds, searching=False, place=place)
         return session.run("sweep_resumed")
 
 
-def storage_of(request: SweepConfig, given: str | None) -> str | None:
+def storage_of(config: SweepConfig, given: str | None) -> str | None:
     """The storage that a run goes on with: the given one, or the one it has."""
-    return request.storage if given is None else storage_uri(given)
+    return config.storage if given is None else storage_uri(given)
 
 
-def _moved_in(place: Environment, found: Run, request: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+def _moved_in(place: Environment, found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
     """A run that goes on with a storage it did not have brings its checkpoints there, and its data."""
     if place.stored is None:
-        return request
+        return config
     if not place.stored.exists:
         place.stored.put_checkpoints(found.folder)
-    return with_stored_data(place, request, trainer)
+    return with_stored_data(place, config, trainer)
 
 
 def _go_on_with(
-    folder: RunFolder, found: Run, request: SweepConfig, place: Environment, changed: Mapping[str, object]
+    folder: RunFolder, found: Run, config: SweepConfig, place: Environment, changed: Mapping[str, object]
 ) -> Resources:
     """Today's plan; what was changed goes into sweep.yaml."""
-    plan = plan_again(place, found.plan, request)
-    if request != found.request or plan != found.plan:
-        moved: dict[str, object] = {"data": request.data, "plan": plan.as_dict()}
-        if request.storage is not None:
-            moved |= {"storage": request.storage, "data_stored": request.data_stored}
+    resources = plan_again(place, found.resources, config)
+    if config != found.config or resources != found.resources:
+        moved: dict[str, object] = {"data": config.data, "plan": resources.as_dict()}
+        if config.storage is not None:
+            moved |= {"storage": config.storage, "data_stored": config.data_stored}
         write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed, **moved})
-    return plan
+    return resources
 
 
 def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int:

@@ -17,8 +17,8 @@ from sweeps.trials.record import Event, TrialRecord
 class ConfirmationPhase:
     """What a request asks to have confirmed; `searching` says whether the search goes on beside it."""
 
-    def __init__(self, request: SweepConfig, trainer: type[Trainer], *, searching: bool) -> None:
-        self._request = request
+    def __init__(self, config: SweepConfig, trainer: type[Trainer], *, searching: bool) -> None:
+        self._config = config
         self._trainer = trainer
         self._searching = searching
         self._candidates: Sequence[str] | None = None
@@ -30,15 +30,15 @@ class ConfirmationPhase:
     @property
     def rivals(self) -> Mapping[str, Mapping[str, object]]:
         """Methods that need no sweep, to be trained beside it."""
-        wanted = self._request.rivals and not self._request.space.controls
+        wanted = self._config.rivals and not self._config.space.controls
         return self._trainer.rivals() if wanted else {}
 
     def confirmation(self, records: Sequence[TrialRecord]) -> Confirmation | None:
         """Of what the records hold now; None where there is nothing to confirm."""
         return confirmation_of(
             records,
-            self._request.seed,
-            self._request.confirm_seeds,
+            self._config.seed,
+            self._config.confirm_seeds,
             judged_params=self._trainer.confirmation_params(),
             candidates=self._candidates,
             rivals=self.rivals,
@@ -47,14 +47,14 @@ class ConfirmationPhase:
     def runs(self, records: Sequence[TrialRecord]) -> int:
         """How many runs will come beside the search's trials, as far as that can be told while the search goes on."""
         rival_trials = len(self.rivals) if self._searching else 0
-        if self._request.space.controls or not self._request.confirm_seeds:
+        if self._config.space.controls or not self._config.confirm_seeds:
             return rival_trials
-        trials = self._request.trials
+        trials = self._config.trials
         if not self._searching or len(searched(records)) >= trials:
             confirmation = self.confirmation(records)
             return (0 if confirmation is None else confirmation.runs) + rival_trials
         candidates = min(CANDIDATES, trials - 1)
-        judged = (candidates > 0) * (2 + len(self.rivals)) * self._request.confirm_seeds
+        judged = (candidates > 0) * (2 + len(self.rivals)) * self._config.confirm_seeds
         return candidates * (candidates > 1) * SELECTION_SEEDS + judged + rival_trials
 
     def end(self, journal: Journal, events: Sequence[Event], ended: str) -> None:

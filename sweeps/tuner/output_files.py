@@ -39,63 +39,63 @@ def _between(path: Path) -> _Between:
 
 
 def progress_of(
-    request: SweepConfig, plan: Resources, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
+    config: SweepConfig, resources: Resources, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
 ) -> Progress:
     """Where a run stands; `confirm_runs` are to be expected after the search."""
-    budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
-    return Progress(tuple(records), tuple(request.columns), budget, seconds, plan.concurrent, confirm_runs)
+    budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
+    return Progress(tuple(records), tuple(config.columns), budget, seconds, resources.concurrent, confirm_runs)
 
 
-def correlation_of(request: SweepConfig, records: Sequence[TrialRecord]) -> RungCorrelation:
+def correlation_of(config: SweepConfig, records: Sequence[TrialRecord]) -> RungCorrelation:
     """How well the first rung foretold the end."""
-    return rung_correlation(searched(records), request.budget.first_rung)
+    return rung_correlation(searched(records), config.budget.first_rung)
 
 
 def write_running_files(
-    folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
+    folder: RunFolder, config: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """trials.csv, best_config.yaml, verdict.json and report.html, as often as there is something new; SweepFailed where
     one fails. The page of very many trials comes later."""
     kept = _between(folder.path)
-    _write_tables(folder, request, records, kept.lines)
+    _write_tables(folder, config, records, kept.lines)
     if len(records) > LATE_PAGE:
         kept.page.make(lambda: report(folder))
     else:
         report(folder)
 
 
-def _write_tables(folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], known: KnownLines) -> None:
-    write_trials_csv(folder.trials_csv, records, request.columns, known)
+def _write_tables(folder: RunFolder, config: SweepConfig, records: Sequence[TrialRecord], known: KnownLines) -> None:
+    write_trials_csv(folder.trials_csv, records, config.columns, known)
     judged = judgement(records)
     best = recommended(records, judged)
     if best is not None:
         provenance: dict[str, object] = {
-            "run": request.name,
-            "space": request.space.name,
+            "run": config.name,
+            "space": config.space.name,
             "trials": len(searched(records)),
         }
         if judged is None:
-            write_best_config(folder.best_config, best, request.shared_params, provenance)
+            write_best_config(folder.best_config, best, config.shared_params, provenance)
         else:
             provenance["confirmation"] = _confirmation(judged)
-            write_best_config(folder.best_config, best, request.shared_params, provenance, verdict=judged.verdict.word)
+            write_best_config(folder.best_config, best, config.shared_params, provenance, verdict=judged.verdict.word)
             write_verdict(folder.verdict, judged)
 
 
 def write_end_files(
-    folder: RunFolder, request: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
+    folder: RunFolder, config: SweepConfig, records: Sequence[TrialRecord], report: Report = write_report
 ) -> None:
     """All files that are made from the records; SweepFailed where they cannot be written."""
     kept = _between(folder.path)
     kept.page.wait()
-    _write_tables(folder, request, records, kept.lines)
+    _write_tables(folder, config, records, kept.lines)
     report(folder)
-    write_optuna_db(folder.optuna_db, request.name, request.space, records, request.objective_mode)
+    write_optuna_db(folder.optuna_db, config.name, config.space, records, config.objective_mode)
 
 
 def rewrite_files(run: Run, report: Report = write_report) -> None:
     """Make all files of a run again from its journal."""
-    write_end_files(run.folder, run.request, run.records, report)
+    write_end_files(run.folder, run.config, run.records, report)
 
 
 def _confirmation(judged: Comparison) -> dict[str, object]:

@@ -45,8 +45,8 @@ class Session:
     def __init__(
         self,
         folder: RunFolder,
-        request: SweepConfig,
-        plan: Resources,
+        config: SweepConfig,
+        resources: Resources,
         trainer: type[Trainer],
         surroundings: Callbacks,
         seconds_before: float = 0.0,
@@ -57,9 +57,9 @@ class Session:
         self._folder = folder
         self._place = place or Environment()
         self._checkpoint_store = checkpoint_store_at(self._place.checkpoints(folder))
-        self._request = request
-        self._budget = Budget(request.trials, request.budget.epochs, request.budget.seconds)
-        self._plan = plan
+        self._config = config
+        self._budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
+        self._resources = resources
         self._trainer = trainer
         self._outside = surroundings
         self._display = surroundings.display
@@ -69,7 +69,7 @@ class Session:
         self._next_files = 0.0
         self._interruption = SignalHandler(at_once=self._display.close)
         self._searching = searching
-        self._confirming = ConfirmationPhase(request, trainer, searching=searching)
+        self._confirming = ConfirmationPhase(config, trainer, searching=searching)
 
     @property
     def _seconds(self) -> float:
@@ -86,22 +86,22 @@ class Session:
         """Search until nothing is left to try, time runs out or somebody interrupts; SweepFailed without a result."""
         with (
             contextlib.closing(self._outside.recording(self._folder)) as self._recording,
-            mirrored(self._place.stored, self._folder, self._was_interrupted, self._display.note) as mirror,
+            mirrored(self._place.stored, self._folder, self._was_interrupted, self._display.log) as mirror,
             Journal(self._folder.trials_jsonl, mirror) as journal,
             self._interruption.caught(),
         ):
             self._journal = journal
             self._checkpoint_store.forget_half_written()
             if journal.torn:
-                self._display.note(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
+                self._display.log(f"{self._folder.trials_jsonl.name}: its last line was torn and is removed")
             needed = disk_estimate(
-                self._request, self._plan, self._trainer.checkpoint_bytes(self._request.shared_params)
+                self._config, self._resources, self._trainer.checkpoint_bytes(self._config.shared_params)
             )
             if self._folder.free_bytes() < needed.total + NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
-                self._display.note(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
+                self._display.log(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
             self._confirming.begin(read_events(self._folder.trials_jsonl))
-            journal.append(first_event, None, trials=self._request.trials, epochs=self._budget.epochs)
+            journal.append(first_event, None, trials=self._config.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
                 ended, reason = self._search()
@@ -160,15 +160,15 @@ class Session:
         from sweeps.backend.session import ray_session
         from sweeps.search.acquisition import preload
 
-        meanwhile = None if self._request.space.controls else preload
-        a_worker_each = self._plan.cpus_per_trial <= 1.0
+        meanwhile = None if self._config.space.controls else preload
+        a_worker_each = self._resources.cpus_per_trial <= 1.0
         modules = (
             ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
             if a_worker_each
             else ()
         )
         try:
-            with ray_session(self._plan, meanwhile, lambda: not self._was_interrupted(), modules):
+            with ray_session(self._resources, meanwhile, lambda: not self._was_interrupted(), modules):
                 self._interruption.catch()  # once more: Ray has put its own handlers in their place
                 return self._tune() if self._interrupted is None else ("interrupted", self._interrupted)
         except SweepFailed:
@@ -218,7 +218,7 @@ class Session:
         from sweeps.backend.search_algorithm import SearchAlgorithm
         from sweeps.backend.trainable import TrialTrainable
 
-        request, journal = self._request, self._journal
+        config, journal = self._config, self._journal
         rungs = Rungs(self._budget.epochs, self._budget.first_rung, ETA)
         rungs.restore(journal.records)
         scheduler = RungScheduler(
@@ -241,21 +241,21 @@ class Session:
         )
         searcher = SearchAlgorithm(
             journal,
-            Sampler(request.space, request.acting_limits, seed=request.seed, cohort=request.sobol_cohort),
-            limits=request.limits,
-            fixed=request.shared_params,
-            controls=request.space.controls,
-            seed=request.seed,
+            Sampler(config.space, config.acting_limits, seed=config.seed, cohort=config.sobol_cohort),
+            limits=config.limits,
+            fixed=config.shared_params,
+            controls=config.space.controls,
+            seed=config.seed,
             trials=self._budget.trials,
-            mode=request.objective_mode,
-            concurrent=lambda: self._place.concurrent(self._plan),
+            mode=config.objective_mode,
+            concurrent=lambda: self._place.concurrent(self._resources),
             describe=self._describe,
             handed_out=recorder.expect,
             on_error=recorder.fail,
             searching=self._searching,
             has_room=self._has_room,
             rivals=self._confirming.rivals,
-            confirmation=self._confirming.confirmation if request.confirm_seeds else None,
+            confirmation=self._confirming.confirmation if config.confirm_seeds else None,
         )
         try:
             with quick_tune(on_this_machine=self._place.cluster is None):
@@ -291,13 +291,17 @@ class Session:
         if not self._searching:
             return "finished", "all confirmation runs are done"
         done = len(searched(journal.records))
-        if done < request.trials and not self._has_room():
-            return "finished", f"{done} of {request.trials} trials are done; the time left was kept to confirm the best"
+        if done < config.trials and not self._has_room():
+            return "finished", f"{done} of {config.trials} trials are done; the time left was kept to confirm the best"
         return "finished", f"all {done} trials are done"
 
     @property
     def _trial_resources(self) -> dict[str, float]:
-        asked = {"CPU": self._plan.cpus_per_trial, "GPU": self._plan.gpus_per_trial, **self._place.trial_resources}
+        asked = {
+            "CPU": self._resources.cpus_per_trial,
+            "GPU": self._resources.gpus_per_trial,
+            **self._place.trial_resources,
+        }
         return {name: amount for name, amount in asked.items() if amount}
 
     def _has_room(self) -> bool:
@@ -308,17 +312,17 @@ class Session:
             seconds_left=None if seconds is None else seconds - self._seconds,
             epochs=self._budget.epochs,
             confirm_runs=self._confirming.runs(records),
-            concurrent=self._place.concurrent(self._plan),
+            concurrent=self._place.concurrent(self._resources),
         )
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:
         return {
             "trial_id": record.trial_id,
-            "params": {**self._request.shared_params, **record.params},
+            "params": {**self._config.shared_params, **record.params},
             "seed": record.seed,
-            "trainer": self._request.trainer,
-            "data": self._place.data(self._request),
-            "threads": self._plan.threads,
+            "trainer": self._config.trainer,
+            "data": self._place.data(self._config),
+            "threads": self._resources.threads,
             "checkpoints": self._place.checkpoints(self._folder),
             "known_epochs": record.epochs,
             "judged_at": self._budget.epochs if record.origin == CONFIRMATION else None,
@@ -338,7 +342,7 @@ class Session:
 
     def _progress(self) -> Progress:
         records = self._journal.records
-        return progress_of(self._request, self._plan, records, self._seconds, self._confirming.runs(records))
+        return progress_of(self._config, self._resources, records, self._seconds, self._confirming.runs(records))
 
     def _changed(self) -> None:
         self._display.update(self._progress())
@@ -349,7 +353,7 @@ class Session:
             self._next_files = time.monotonic() + max(1.0, 20 * cost)
 
     def _write_files(self) -> None:
-        write_running_files(self._folder, self._request, self._journal.records, self._page)
+        write_running_files(self._folder, self._config, self._journal.records, self._page)
 
     def _page(self, folder: RunFolder) -> None:
         """Write report.html; what goes wrong with it ends no sweep, because it can be made again from the records."""
@@ -359,7 +363,7 @@ class Session:
             raise
         except Exception as error:
             if not self._page_failed:
-                self._display.note(f"{folder.report.name} could not be written: {error}")
+                self._display.log(f"{folder.report.name} could not be written: {error}")
             self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
@@ -370,7 +374,7 @@ class Session:
         try:
             found = list(self._outside.diagnosis(self._folder))
         except Exception as error:
-            self._display.note(f"{self._folder.name}: no findings could be made: {error}")
+            self._display.log(f"{self._folder.name}: no findings could be made: {error}")
             return
         note_findings(self._journal, read_events(self._folder.trials_jsonl), found)
 
@@ -379,9 +383,9 @@ class Session:
         judged = judgement(records)
         proven = recommended(records, judged)
         if ended == "interrupted" and len(records) > FEW_TRIALS:
-            write_running_files(self._folder, self._request, records, self._page)
+            write_running_files(self._folder, self._config, records, self._page)
         else:
-            write_end_files(self._folder, self._request, records, self._page)
+            write_end_files(self._folder, self._config, records, self._page)
         notes: list[str | None] = []
         if ended != "interrupted":
             self._check_for_a_result(records, reason)
@@ -389,7 +393,7 @@ class Session:
                 params = self._describe(proven)["params"]
                 runs = () if judged is None else judged.proven_runs
                 compared = self._beside(records, proven)
-                data = self._request.data
+                data = self._config.data
                 notes.append(
                     export_best(
                         self._folder, self._checkpoint_store, proven, self._trainer, params, data, runs, compared
@@ -415,10 +419,10 @@ class Session:
             ended,
             reason,
             self._seconds,
-            correlation_of(self._request, records),
+            correlation_of(self._config, records),
             tuple(note for note in notes if note),
             judgement(records),
-            self._request.address,
+            self._config.address,
         )
 
     def _beside(self, records: Sequence[TrialRecord], proven: TrialRecord) -> Beside | None:

@@ -118,9 +118,9 @@ def _adopt(run: Run, folder: Path, destination: Destination) -> dict[str, str]:
         "group": run.folder.name,
         "sweep_id": destination.sweep_id,
         "workspace": destination.workspace,
-        "config": sweep_config(run.request),
+        "config": sweep_config(run.config),
         "run_ids": [destination.run_id(record.trial_id) for record in records],
-        "parameters": {name: name in _logarithmic(run.request.space) for name in run.request.columns},
+        "parameters": {name: name in _logarithmic(run.config.space) for name in run.config.columns},
         "metrics": sorted({name for record in records for name in history_row(record.last_report)}),
     }
     found = ChildProcess(MODULE, task, folder, online=True).end({}, ADOPTION_SECONDS)

@@ -112,7 +112,7 @@ def test_the_page_of_a_run_on_speech_holds_all_of_it(tmp_path: Path, lang: str) 
 
 def test_another_trainers_run_has_coordinates_and_no_story(tmp_path: Path) -> None:
     run = speech_run(tmp_path)
-    plain = dataclasses.replace(run, request=dataclasses.replace(run.request, data_summary={}))
+    plain = dataclasses.replace(run, config=dataclasses.replace(run.config, data_summary={}))
     extras = report_extras(plain)
     assert extras.coordinates
     assert (extras.tables, extras.loss_bands, extras.findings) == ((), (), ())

@@ -30,16 +30,16 @@ def run(options: argparse.Namespace) -> int:
 
     run = found_run(options)
     best, found = exportable(run, options.unproven)
-    data, verdict = run.request.data_summary, run.verdict
-    params, searched = {**run.request.shared_params, **best.params}, frozenset(best.params)
-    built_in = run.request.trainer == TRAINER
+    data, verdict = run.config.data_summary, run.verdict
+    params, searched = {**run.config.shared_params, **best.params}, frozenset(best.params)
+    built_in = run.config.trainer == TRAINER
     tuned: TunedParams = TunedParams(params, searched=searched)
     if built_in:
         tuned = TunedConfig(
             params,
             mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
             mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
-            model=str(run.request.shared_params.get("model", "tiny")),
+            model=str(run.config.shared_params.get("model", "tiny")),
             searched=searched,
         )
     provenance = Provenance(
@@ -48,13 +48,13 @@ def run(options: argparse.Namespace) -> int:
         verdict=verdict.word if verdict else "unconfirmed",
         seeds=tuple(pair.seed for pair in verdict.pairs) if verdict else (best.seed,),
         interval=verdict.interval if verdict else None,
-        data=str(data.get("source", run.request.data)),
+        data=str(data.get("source", run.config.data)),
         data_fingerprint=str(data.get("fingerprint", "")),
         date=time.strftime("%Y-%m-%d"),
         version=_version(),
         run=run.folder.name,
         is_default=best.origin == "default",
-        measure=None if built_in else f"as {run.request.trainer} defines it",
+        measure=None if built_in else f"as {run.config.trainer} defines it",
     )
     template = Path(options.template) if options.template else None
     for line in export_config(
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         provenance,
         Path(options.file),
         template=template,
-        keys={} if built_in else load_trainer(run.request.trainer).export_keys(),
+        keys={} if built_in else load_trainer(run.config.trainer).export_keys(),
         force=options.force,
         unproven=options.unproven,
     ):

@@ -64,28 +64,28 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.tuner import api as sweep
     from xtts.data.cache_folder import cache_folder
 
-    request = _request(options)
-    trainer = sweep.check(request)
+    config = _config(options)
+    trainer = sweep.check(config)
     say = printer(options.json)
-    with sweep.environment_of(request, say) as place:
-        plan = sweep.plan_at(place, request)
-        folder = sweep.unused(place, request)
+    with sweep.environment_of(config, say) as place:
+        resources = sweep.plan_at(place, config)
+        folder = sweep.unused(place, config)
         recording = recording_for(options)
         prepared = prepare(trainer, options)
-        request = replace(request, data=prepared.data, data_summary=prepared.summary)
-        plan = measured_resources(plan, request, trainer, cache_folder() / "plans", start=not options.dry_run)
-        for line in [*prepared.lines(), f"plan         {plan}", f"run          {folder.path}"]:
+        config = replace(config, data=prepared.data, data_summary=prepared.summary)
+        resources = measured_resources(resources, config, trainer, cache_folder() / "plans", start=not options.dry_run)
+        for line in [*prepared.lines(), f"plan         {resources}", f"run          {folder.path}"]:
             say(line)
         if options.dry_run:
             from sweeps.storage.disk_use import disk_estimate
 
-            say(f"disk         {disk_estimate(request, plan, trainer.checkpoint_bytes(request.shared_params))}")
-            return _dry_run(options, request, plan, say)
-        result = sweep.run(request, place=place, plan=plan, **surroundings(options, recording))
+            say(f"disk         {disk_estimate(config, resources, trainer.checkpoint_bytes(config.shared_params))}")
+            return _dry_run(options, config, resources, say)
+        result = sweep.run(config, place=place, resources=resources, **surroundings(options, recording))
     return close(result, options.json, options.lang)
 
 
-def _request(options: argparse.Namespace) -> SweepConfig:
+def _config(options: argparse.Namespace) -> SweepConfig:
     """What was asked for, checked as far as that goes without data."""
     from sweeps.common.budget import Budget, parse_duration
     from sweeps.run.config import SweepConfig
@@ -122,9 +122,9 @@ def _request(options: argparse.Namespace) -> SweepConfig:
     )
 
 
-def _dry_run(options: argparse.Namespace, request: SweepConfig, plan: Resources, say: Callable[[str], None]) -> int:
-    say(f"trials       {request.trials} of at most {request.budget.epochs} epochs; first the default config")
+def _dry_run(options: argparse.Namespace, config: SweepConfig, resources: Resources, say: Callable[[str], None]) -> int:
+    say(f"trials       {config.trials} of at most {config.budget.epochs} epochs; first the default config")
     say("dry run: nothing was started")
     if options.json:
-        print(json.dumps({"trials": request.trials, "plan": plan.as_dict(), "data": request.data_summary}))
+        print(json.dumps({"trials": config.trials, "plan": resources.as_dict(), "data": config.data_summary}))
     return 0

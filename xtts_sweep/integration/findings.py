@@ -19,7 +19,7 @@ def sweep_findings(run: Run) -> tuple[Finding, ...]:
     """What holds for the sweep as a whole, worst first."""
     bounds = {
         parameter.name: (float(parameter.min), float(parameter.max))
-        for parameter in run.request.space.searched
+        for parameter in run.config.space.searched
         if parameter.min is not None and parameter.max is not None
     }
     trials = [
@@ -56,7 +56,7 @@ def _found(trial_id: str | None, finding: Finding) -> Found:
 
 
 def _on_speech(run: Run) -> bool:
-    return "mel_sd" in run.request.data_summary
+    return "mel_sd" in run.config.data_summary
 
 
 def finding_notes(run: Run, lang: str) -> tuple[FindingNote, ...]:
@@ -83,4 +83,4 @@ def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: s
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:
     """Everything that a trial's trainer was given."""
-    return {**run.request.shared_params, **record.params}
+    return {**run.config.shared_params, **record.params}

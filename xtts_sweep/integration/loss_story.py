@@ -36,7 +36,7 @@ def story_tables(run: Run, lang: str) -> tuple[ExtraTable, ...]:
     ended = [r for r in run.records if r.reports and r.status is not None and r.role != "confirm"]
     if not ended:
         return ()
-    log = run.request.space.controls  # a run of the story itself shows all of it
+    log = run.config.space.controls  # a run of the story itself shows all of it
     tables = [replace(table, folded=not log) for table in (_bands_table(run, ended, words), _signs_table(ended, words))]
     if log:
         tables.insert(0, _story_table(run, ended, words))
@@ -65,7 +65,7 @@ def _story_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraT
 
 def _bands_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
     shown = {record.trial_id: _name(record) for record in ended}
-    if not run.request.space.controls:
+    if not run.config.space.controls:
         named = {"default": default_record(run.records), "best": run.best}
         shown = {record.trial_id: f"{record.trial_id} {words(key)}" for key, record in named.items() if record}
     rows = [

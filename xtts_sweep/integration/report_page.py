@@ -23,7 +23,7 @@ def write_page(folder: RunFolder, lang: str = "en") -> Path:
 
 def report_extras(run: Run, lang: str = "en") -> ReportExtras:
     """Findings, story, health and samples of a run on speech; for another trainer's hardly more than coordinates."""
-    data = run.request.data_summary
+    data = run.config.data_summary
     coordinates = tuple(Coordinate(*ratio) for ratio in RATIOS)
     if "mel_sd" not in data:
         return ReportExtras(coordinates=coordinates)

@@ -21,7 +21,7 @@ class Heard(QuietDisplay):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def note(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Keep it."""
         self.notes.append(line)
 

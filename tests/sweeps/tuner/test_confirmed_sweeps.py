@@ -111,7 +111,7 @@ def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_pat
     assert more.verdict is not None
     assert len(more.verdict.pairs) == 4
     assert more.records[: len(result.records)] == result.records
-    assert read_run(folder.path).request.confirm_seeds == 4
+    assert read_run(folder.path).config.confirm_seeds == 4
 
 
 def test_an_interrupted_confirmation_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_rivals_that_a_search_did_not_ask_for_are_judged_when_the_confirmation_a
     assert not any(record.role == "rival" for record in first.records)
     result = confirm(first.folder.path, with_rivals=True)
     assert [record.origin for record in result.records if record.role == "rival"] == ["confirmation"] * 3
-    assert read_run(first.folder.path).request.rivals
+    assert read_run(first.folder.path).config.rivals
 
 
 def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path:
     assert study.best_value == result.best.objective
 
     again = read_run(folder.path)
-    assert again.request.data_summary == {"clips": 3}
+    assert again.config.data_summary == {"clips": 3}
     assert again.best == result.best
 
 
@@ -292,7 +292,7 @@ def test_a_finished_sweep_takes_more_trials_and_runs_none_again(tmp_path: Path) 
     more = resume(first.folder.path, trials=5)
     assert more.records[:3] == first.records
     assert len({record.identity for record in more.records}) == 5
-    assert read_run(first.folder.path).request.trials == 5
+    assert read_run(first.folder.path).config.trials == 5
     with pytest.raises(RequestError, match="--trials 4: toy has 5 already"):
         resume(first.folder.path, trials=4)
 
