@@ -98,7 +98,7 @@ class Sweep:
         )
         self._searcher = SearchAlgorithm(
             journal,
-            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials)),
+            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials, len(space.searched))),
             limits=NO_LIMITS,
             fixed={},
             controls=False,

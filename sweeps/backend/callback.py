@@ -262,4 +262,6 @@ def divergence(report: Event) -> str:
     diverged = report.get("diverged")
     if isinstance(diverged, dict):
         return f"{diverged.get('term')} is {diverged.get('value')} at step {diverged.get('step')}"
-    return f"the objective is not finite in epoch {report.get('epoch')}"
+    value = report.get("objective")
+    problem = "not finite" if value is None or not math.isfinite(float(str(value))) else f"{value:g}"
+    return f"the objective is {problem} in epoch {report.get('epoch')}"

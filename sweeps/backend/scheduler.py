@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from sweeps.search.asha import Decision, Rungs
+from sweeps.trials.objective import objective_of
 from sweeps.trials.record import TrialRecord
 
 
@@ -54,7 +54,7 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop at a rung, at the full length, or because the objective is not finite."""
         trial_id, value, epoch = trial.config["trial_id"], result["objective"], result["epoch"]
-        if not math.isfinite(value):
+        if objective_of(result) is None:
             self.endings[trial_id] = Ending("diverged", "the objective is not finite")
             return str(TrialScheduler.STOP)
         record = self._record(trial_id)

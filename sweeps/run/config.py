@@ -76,7 +76,7 @@ class SweepConfig:
     @property
     def sobol_cohort(self) -> int:
         """How many Sobol configs come before the model; fixed when the run starts."""
-        return cohort_size(self.budget.trials) if self.cohort is None else self.cohort
+        return cohort_size(self.budget.trials, len(self.space.searched)) if self.cohort is None else self.cohort
 
     @property
     def columns(self) -> list[str]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ NEAR_CANDIDATES = 40  # around each good point, at each distance
 NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
 REFINEMENTS = (0.08, 0.03, 0.01)
 KEPT = 10
+FEWEST_FOR_A_MIDDLE = 3
 
 
 def preload() -> None:
@@ -62,43 +64,95 @@ def suggest(
         return None
     from sweeps.search.gaussian_process import fit
 
-    known = observations(space, informative(records, curves))
+    known = observations(space, records, informative(records, curves))
     fitted = fit(known)
     running = points_of(space, [record for record in records if record.status is None])
     ends = known.points[known.levels == 0]
-    chance = np.random.default_rng([seed, number])
+    believing, there = fitted.believing(running), np.vstack([ends, running])
     tried = {record.identity for record in records}
-    for units in best_candidates(space, limits, fitted.believing(running), np.vstack([ends, running]), chance):
+    listed = space.grid(limits)
+    if listed is not None:
+        left = [config for config in listed if config.identity not in tried]
+        return _most_promising_of(space, left, believing, there)
+    chance = np.random.default_rng([seed, number])
+    for units in best_candidates(space, limits, believing, there, chance):
         config = space.at(units.tolist(), limits)
         if config.identity not in tried:
             return config
     return None
 
 
-def observations(space: Space, records: Sequence[TrialRecord]) -> Observations:
-    """What the process is told, as costs: ends, and values at the rungs.
+def _most_promising_of(
+    space: Space, configs: Sequence[Configuration], fitted: GaussianProcess, known: np.ndarray
+) -> Configuration | None:
+    """The config with the largest expected improvement, of a space that can be listed; None where none is left."""
+    if not configs:
+        return None
+    units = np.array(
+        [[parameter.unit(config.params[parameter.name]) for parameter in space.searched] for config in configs]
+    )
+    best = float(fitted.ends(known)[0].min())
+    promise = log_expected_improvement(*fitted.ends(encoded(space, units.astype(float))), best)
+    return configs[int(np.argmax(promise))]
+
+
+def observations(space: Space, records: Sequence[TrialRecord], fitted_to: Sequence[TrialRecord] = ()) -> Observations:
+    """What the process is fitted to, as costs: ends, and values at the rungs, of `fitted_to` or of all records.
 
     A rung's value is the mean of the epochs in the last third before it, which noise moves less than the best of them.
+    Each level's values are winsorised, because after one that blew up all others would look alike.
     """
-    from sweeps.search.gaussian_process import END, Observations
+    from sweeps.search.gaussian_process import Observations
 
-    ends = curve_ends(records)
-    worst = max(ends.values(), default=0.0)
-    ends |= {record.trial_id: worst for record in records if record.status == "diverged"}
-    rungs = _rung_epochs(records)
+    chosen = fitted_to or records
+    design = [record for record in records if record.origin != "model"]
+    rungs, ends = _rung_epochs(chosen), curve_ends(chosen)
+    ends |= dict.fromkeys(
+        (record.trial_id for record in chosen if record.status == "diverged"), max(ends.values(), default=0.0)
+    )
+    middles = _middles([_by_level(record, rungs, ends) for record in design])
     points, levels, values = [], [], []
-    for record in records:
+    for record in chosen:
         point = _point(space, record)
-        if point is None:
-            continue
-        log = {END: ends[record.trial_id]} if record.trial_id in ends else {}
-        if record.status not in ("diverged", "failed"):
-            log |= _rung_values(record, rungs)
-        for level, value in log.items():
+        for level, value in _by_level(record, rungs, ends).items() if point is not None else ():
             points.append(point)
             levels.append(level)
             values.append(value)
-    return Observations(np.array(points), np.array(levels, dtype=np.int64), np.array(values))
+    known = Observations(np.array(points), np.array(levels, dtype=np.int64), np.array(values))
+    return replace(known, values=_winsorised(known, middles))
+
+
+def _by_level(record: TrialRecord, rungs: Sequence[int], ends: Mapping[str, float]) -> dict[int, float]:
+    """A trial's end (level 0) and its values at the rungs; of another full-length trial its last value."""
+    found = {}
+    if record.trial_id in ends:
+        found[0] = ends[record.trial_id]
+    elif record.status == "finished" and record.costs:
+        found[0] = record.costs[max(record.costs)]
+    if record.status not in ("diverged", "failed"):
+        found |= _rung_values(record, rungs)
+    return found
+
+
+def _middles(design: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """The median of each level over the first design, which covers the space; most of the model's trials are good ones,
+    and under their median everything else would look alike."""
+    by_level: dict[int, list[float]] = {}
+    for values in design:
+        for level, value in values.items():
+            by_level.setdefault(level, []).append(value)
+    return {level: float(np.median(values)) for level, values in by_level.items() if len(values) >= FEWEST_FOR_A_MIDDLE}
+
+
+def _winsorised(known: Observations, middles: Mapping[int, float]) -> np.ndarray:
+    """The values with those of each level at most twice as far above its middle as the best one is below it."""
+    values = known.values.copy()
+    for level in range(known.rungs + 1):
+        here = known.levels == level
+        if here.any():
+            middle = middles.get(level, float(np.median(values[here])))
+            values[here] = np.minimum(values[here], middle + 2 * max(middle - values[here].min(), 0.0))
+    return values
 
 
 def _rung_epochs(records: Sequence[TrialRecord]) -> list[int]:

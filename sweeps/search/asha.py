@@ -5,7 +5,8 @@ Hyperparameter Tuning (2020). Their cutoff, the best 1/eta of those before, stop
 the end as where it says all, and hardly anybody once a model suggests only good configs. Here the full-length trials
 draw it: over them the order at the rung must agree with the order at the end, and a trial stops where the line from
 rung to end, with the spread of the trials around it, leaves hardly a chance of a new best. Until enough trials have run
-to the end, nobody stops.
+to the end, nobody stops. Where only stopped trials are left the line cannot correct itself, so the best of four that
+would be stopped in a row continues.
 
 A decision follows from the records in the journal alone, so a resumed sweep decides the same.
 """
@@ -24,6 +25,7 @@ from sweeps.trials.record import TrialRecord
 FEWEST_FOR_A_CORRELATION = 4
 FEWEST_CORRELATION = 0.5
 SLIGHT_CHANCE = 0.1  # of a new best, with which a trial may be stopped
+STOPS_IN_A_ROW = 3  # after which a trial that is better than these continues, so that the line sees new ends
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Rungs:
         self._curves.take_in(records)
         cutoff = hopeless_beyond(self._curves, rung)
         worse = cutoff is not None and cost > cutoff
-        return Decision(rung, cost, cutoff, stop=worse and not protected)
+        stop = worse and not protected and not _best_of_four_stops(records, trial_id, rung, cost)
+        return Decision(rung, cost, cutoff, stop=stop)
 
     def due(self, trial_id: str, epoch: int, cost: float) -> int | None:
         """The rung at which there is something to decide on a trial now."""
@@ -124,6 +127,22 @@ def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
     spread = math.sqrt(float(off @ off) / (count - 2) * (1 + 1 / count))
     margin = float(t.ppf(1 - SLIGHT_CHANCE, count - 2)) * spread
     return float(at_rung.mean() + (at_end.min() + margin - at_end.mean()) / slope)
+
+
+def _best_of_four_stops(records: Sequence[TrialRecord], trial_id: str, rung: int, cost: float) -> bool:
+    """Whether the last three decisions at the rung were stops, each of a trial that was worse there."""
+    decided = [
+        (record.sign * float(str(event["value"])), event)
+        for record in records
+        if record.trial_id != trial_id
+        for event in record.rungs
+        if event.get("epoch") == rung and event.get("value") is not None
+    ]
+    decided.sort(key=lambda entry: float(str(entry[1].get("time", 0.0))))
+    last = decided[-STOPS_IN_A_ROW:]
+    return len(last) == STOPS_IN_A_ROW and all(
+        event.get("decision") == "stop" and cost < value for value, event in last
+    )
 
 
 def _rungs_and_ends(curves: FullLengthCurves, rung: int) -> tuple[np.ndarray, np.ndarray]:

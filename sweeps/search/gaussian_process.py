@@ -192,15 +192,24 @@ def _prior(scales: Scales) -> tuple[float, np.ndarray]:
         [scales.length, [scales.amplitude, scales.noise], scales.slope, scales.own, scales.rung_noise]
     )
     rungs, ones = np.ones(len(scales.slope)), np.ones(len(scales.length))
-    centre = np.concatenate([ones * math.log(0.5), [0.0, -5.0], rungs * 0.8, rungs * -1.0, rungs * -1.5])
+    centre = np.concatenate(
+        [ones * math.log(0.5 * _wider(len(ones))), [0.0, -5.0], rungs * 0.8, rungs * -1.0, rungs * -1.5]
+    )
     spread = np.concatenate([ones * 0.8, [1.0, 1.5], rungs * 0.7, rungs * 1.0, rungs * 1.2])
     off = (flat - centre) / spread
     return 0.5 * float(off @ off), off / spread
 
 
+def _wider(dimensions: int) -> float:
+    """How much longer the length scales are expected to be than in three dimensions, where points are nearer."""
+    return math.sqrt(max(dimensions / 3, 1.0))
+
+
 def _start_and_bounds(dimensions: int, rungs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     lengths = [1.0] * dimensions
-    ends = np.array([[math.log(0.4), math.log(0.05), math.log(5.0)]]).T * lengths
+    ends = np.array([[math.log(0.4), math.log(0.05), math.log(5.0)]]).T + math.log(_wider(dimensions)) * np.array(
+        lengths
+    )
     shared = np.array([[0.0, -3.0, 3.0], [-4.0, -6.9, 0.0]]).T
     per_rung = np.array([[0.8, -3.0, 3.0], [-1.0, -5.0, 1.5], [-1.5, -6.9, 1.0]]).T
     start, low, high = np.hstack([ends, shared, np.repeat(per_rung, rungs, axis=1)])

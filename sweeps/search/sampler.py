@@ -14,12 +14,19 @@ from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord
 
 LARGEST_COHORT = 4
+MANY_DIMENSIONS = 7
+LARGEST_COHORT_IN_MANY_DIMENSIONS = 9
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
 
 
-def cohort_size(trials: int) -> int:
-    """How many Sobol configs come before the model: about half of the trials, at most 4 (more only delay the model)."""
-    return max(min((trials - 1) // 2, LARGEST_COHORT), 0)
+def cohort_size(trials: int, dimensions: int = 1) -> int:
+    """How many Sobol configs come before the model: at most about half of the trials.
+
+    Up to 6 dimensions at most 4, because more only delay the model; from 7 on at most 9, because it learns little there
+    from 4 (benchmarks/search_efficiency.py, level heavy7).
+    """
+    most = LARGEST_COHORT if dimensions < MANY_DIMENSIONS else LARGEST_COHORT_IN_MANY_DIMENSIONS
+    return max(min((trials - 1) // 2, most), 0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class Sampler:
         if config is not None:
             return Proposal(config, "model")
         tried = {record.identity for record in records} | {config.identity for config in self._cohort}
+        grid = self._space.grid(self._limits)
+        if grid is not None:
+            left = [config for config in grid if config.identity not in tried]
+            chance = np.random.default_rng([self._seed, number])
+            return Proposal(left[int(chance.integers(len(left)))], "sobol") if left else None
         fresh = (config for config in self._new_configs() if config.identity not in tried)
         later = next(fresh, None)
         return None if later is None else Proposal(later, "sobol")

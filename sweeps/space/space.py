@@ -21,6 +21,7 @@ from sweeps.space.limits import NO_LIMITS, Limits
 from sweeps.space.parameter import Number, Parameter, Value, parameter_from_mapping
 from sweeps.space.ratios import Ratios
 
+SMALL_SPACE = 1000  # configs, up to which a space is listed instead of drawn from
 SPACES_FOLDER = Path(str(files("search_spaces")))
 
 
@@ -103,7 +104,7 @@ class Space:
                 values[parameter.name] = cast(float, parameter.at(unit))
         return self.ratios.feasible(values, limits)
 
-    def grid(self, limits: Limits, most: int) -> list[Configuration] | None:
+    def grid(self, limits: Limits, most: int = SMALL_SPACE) -> list[Configuration] | None:
         """All configs, in order, where the space holds at most `most` of them."""
         values = [parameter.grid(most) for parameter in self.searched]
         listed = [known for known in values if known is not None]

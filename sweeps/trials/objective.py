@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 METRIC = "objective"
 MODES = ("min", "max")
+HUGE = 1e100  # from here on a value says only that training blew up, and its square may be infinite
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ def sign_of(mode: str) -> float:
 
 
 def objective_of(report: Mapping[str, object]) -> float | None:
-    """The objective of a report, or None where it is missing or not finite."""
+    """The objective of a report, or None where it is missing, not finite or huge."""
     value = report.get(METRIC)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < HUGE:
         return float(value)
     return None

@@ -182,3 +182,25 @@ def test_with_many_slots_the_model_is_fitted_to_the_best_and_the_newest_ends() -
     assert {record.trial_id for record in best[:30]} <= kept
     assert {record.trial_id for record in records[170:200]} <= kept
     assert len(kept) <= 5 * FITTED_AT_MOST // 4
+
+
+def test_after_a_value_that_blew_up_the_good_configs_still_differ() -> None:
+    records = [with_rung(n, n / 10, [0.9, 0.8, 0.7, 0.5, 0.4 + n / 100]) for n in range(1, 8)]
+    blown_up = with_rung(8, 0.85, [0.9, 1e9, 1e12, 1e90, 1e99])
+    known = observations(LINE, [*records, blown_up])
+    ends = known.values[known.levels == END]
+    assert ends[:7].tolist() == pytest.approx([0.4 + n / 100 for n in range(1, 8)])
+    assert ends[7] < 0.6
+    assert known.values.max() < 2
+    found = suggest(LINE, NO_LIMITS, [*records, blown_up], seed=1, number=9)
+    assert found is not None
+    assert float(str(found.params["a"])) < 0.3
+
+
+def test_values_of_any_size_give_a_suggestion() -> None:
+    for size in (1e99, 1e154, 1e300):
+        records = [with_rung(n, n / 10, [size, size, size / 2, size / 3, size / n]) for n in range(1, 8)]
+        records += [with_rung(n + 10, n / 10, [0.9, 0.8, 0.7, 0.5, 0.4 + n / 100]) for n in range(1, 6)]
+        known = observations(LINE, records)
+        mean, deviation = fit(known).ends(np.linspace(0, 1, 9)[:, None])
+        assert np.isfinite(log_expected_improvement(mean, deviation, float(known.values.min()))).all()

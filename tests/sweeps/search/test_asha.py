@@ -126,3 +126,21 @@ def test_the_correlation_is_spearmans_also_with_ties() -> None:
     curves = [[chance.randrange(4) / 4 + 1, chance.randrange(4) / 4] for _ in range(15)]
     records = [trial(number, curve) for number, curve in enumerate(curves, 1)]
     assert rung_correlation(records, 1).value == pytest.approx(spearmanr(*zip(*curves, strict=True)).statistic)
+
+
+def test_the_best_of_four_that_would_be_stopped_in_a_row_continues() -> None:
+    known, rungs = foretelling(), Rungs(9, 3)
+    stops = []
+    for number, value in enumerate([0.9, 0.95, 0.85, 0.88, 0.8, 0.9, 0.9, 0.95], 10):
+        decision = rungs.reach(f"t{number:04d}", 3, value, known)
+        assert decision is not None
+        stops.append(decision.stop)
+        event = {"event": "rung", "epoch": 3, "value": value, "time": float(number)}
+        event |= {"trial_id": f"t{number:04d}", "decision": "stop" if decision.stop else "go"}
+        known += records_from_events([*trial_events(number, [0.99, 0.98, value], "stopped"), event])
+    assert stops == [True, True, True, True, False, True, True, True]
+
+
+def test_a_huge_value_is_no_objective() -> None:
+    blown_up = trial(9, [0.9, 0.8, 1e154, -1e154])
+    assert (blown_up.objective, blown_up.best_epoch) == (0.8, 2)

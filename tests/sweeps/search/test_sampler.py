@@ -89,6 +89,24 @@ def test_controls_are_proposed_in_their_order_and_then_no_more() -> None:
 
 def test_the_cohort_is_about_half_of_the_trials_up_to_a_cap() -> None:
     assert {trials: cohort_size(trials) for trials in (1, 2, 4, 16, 100)} == {1: 0, 2: 0, 4: 1, 16: 4, 100: 4}
+    assert {trials: cohort_size(trials, 7) for trials in (4, 16, 19, 100)} == {4: 1, 16: 7, 19: 9, 100: 9}
+
+
+@pytest.mark.parametrize("count", [5, 12, 25])
+def test_a_small_space_is_tried_to_the_last_config_and_none_twice(count: int) -> None:
+    values = list(range(count))
+    space = space_from_mapping(
+        {"parameters": {"a": {"values": values, "default": 2}, "b": {"min": 1, "max": 2, "default": 1}}}, "here"
+    )
+    sampler = Sampler(space, NO_LIMITS, seed=1, cohort=4)
+    records: list[TrialRecord] = []
+    while (proposal := sampler.propose(len(records) + 1, records)) is not None:
+        a, b = (int(str(proposal.config.params[name])) for name in ("a", "b"))
+        end = 0.5 + (a - count // 2) ** 2 + b
+        records.append(trial(len(records) + 1, [end], params=proposal.config.params))
+    assert len({record.identity for record in records}) == len(records) == 2 * count
+    best = min(range(2 * count), key=lambda n: records[n].objective or 0.0)
+    assert best < max(count, 8)  # the model goes to the good ones first
 
 
 def test_the_model_keeps_away_from_where_trials_diverged() -> None:
