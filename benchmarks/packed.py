@@ -147,13 +147,12 @@ def kernel_share(trainer: Training) -> float:
     """The time in which kernels of this process ran, over that of some training steps."""
     batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
     noise = torch.Generator("cuda").manual_seed(0)
-    record = torch.zeros(4, device="cuda")
     activities = [torch.profiler.ProfilerActivity.CUDA]
     torch.cuda.synchronize()
     begun = time.perf_counter()
     with torch.profiler.profile(activities=activities) as profiled:
         for items in islice(cycle(batches), PROFILED_STEPS):
-            trainer._step(items, noise, record)
+            trainer._step(items, noise)
         torch.cuda.synchronize()
         seconds = time.perf_counter() - begun
     return sum(one.self_device_time_total for one in profiled.key_averages()) / 1e6 / seconds

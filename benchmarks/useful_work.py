@@ -102,9 +102,9 @@ def _least(work: Callable[[], object], repeats: int) -> float:
 
 
 def _steps(trainer: Training, batches: Sequence[list[Item]]) -> None:
-    record, noise = torch.zeros(4), torch.Generator().manual_seed(0)
+    noise = torch.Generator().manual_seed(0)
     for items in batches:
-        trainer._step(items, noise, record)
+        trainer._step(items, noise)
 
 
 def matrix_rate(size: int = 2048, repeats: int = 5) -> float:

@@ -25,6 +25,8 @@ class TrialContext:
     threads: int = 1
     gpus: Sequence[str] = ()
     """CUDA devices of this trial, as CUDA_VISIBLE_DEVICES names them"""
+    gpu_share: float = 1.0
+    """Share of its GPU's memory that this trial may use; below 1 where several trials share one"""
     folder: Path | None = None
     """A folder of this trial alone, for files that a person may look at; it survives a resume"""
     attempt: int = 1

@@ -35,6 +35,10 @@ class XttsTrainer:
 
         self.training = Training(params, data, seed)
 
+    def start(self, context: Any) -> None:
+        """Called before the first epoch; of the context only the share of the GPU matters here."""
+        self.training.share_gpu(context.gpu_share)
+
     def train_epoch(self) -> Mapping[str, object]:
         """One more epoch over the training split, then all metrics of the split it is evaluated on."""
         return self.training.train_epoch()

@@ -134,6 +134,7 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
             epochs=config["epochs"],
             threads=config["threads"],
             gpus=tuple(map(str, ray.get_gpu_ids())),
+            gpu_share=min(1.0, float(ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0))),
             folder=folder,
             attempt=config["attempt"],
         )

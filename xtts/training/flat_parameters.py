@@ -39,3 +39,9 @@ class FlatParameters:
             gradient.mul_((clip_norm / (norm + 1e-6)).clamp(max=1.0))
         self.flat.grad = gradient
         return norm
+
+    def drop_gradients(self) -> None:
+        """Forget what a backward pass left, after one that did not get to its end."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        self.flat.grad = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import cycle
@@ -16,6 +17,7 @@ from torch import Tensor
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
+from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import Evaluation, Evaluator
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
@@ -25,6 +27,7 @@ from xtts.training.adamw import AdamW
 from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
 from xtts.training.malloc import keep_memory_mapped
+from xtts.training.memory import fitting_budget
 from xtts.training.settings import Settings
 from xtts.training.weighting import weighting_named
 
@@ -70,7 +73,8 @@ class Training:
             data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
         )
         self._train = self._batches.speech.indices(TRAIN)
-        self._budget = settings.batch_frames or _frame_budget(settings.model, self._batches, self._train)
+        self._budget = settings.batch_frames or self._fitting_budget()
+        self._halved = False
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
         self.parameters = FlatParameters(self.model)
         self._optimiser = AdamW(
@@ -100,6 +104,11 @@ class Training:
         """The data as padded batches."""
         return self._batches
 
+    def share_gpu(self, share: float) -> None:
+        """Keep to this share of the GPU's memory, where other trials use the rest; for a trial that has not begun."""
+        if self._device.type == "cuda" and self._epoch == 0 and not self.settings.batch_frames:
+            self._budget = self._fitting_budget(share)
+
     def train_epoch(self) -> Mapping[str, object]:
         """One more epoch over the training split, then all figures of the split it is evaluated on."""
         self._epoch += 1
@@ -107,20 +116,28 @@ class Training:
         clock = Clock(self._device)
         early = self._early_evaluations(len(batches))
         self._seconds_data = self._seconds_validation = 0.0
-        record = torch.zeros(len(batches), len(_STEP_COLUMNS), device=self._device, dtype=torch.float32)
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
         frames, waiting = self._frames, []
-        for index, items in enumerate(batches):
-            self._step(items, noise, record[index])
+        record: list[Tensor] = []
+        short_of_memory: dict[str, object] | None = None
+        pending = deque(batches)
+        while pending:
+            items = pending.popleft()
+            row = self._step_or_halve(items, noise)
+            if row is None:
+                pending = deque(half for whole in [items, *pending] for half in _halves(whole))
+                short_of_memory = {"step": self._updates + 1, "batch_frames": self._budget}
+                continue
+            record.append(row)
             self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
-            if index + 1 in early:
+            if len(record) in early:
                 clock.pause()
                 begun = time.perf_counter()
                 waiting.append((self._updates, self._frames, clock.mark(), self._evaluator.objective(self.model)))
                 self._seconds_validation += time.perf_counter() - begun
                 clock.resume()
         clock.pause()
-        steps = record.double().cpu().numpy()
+        steps = torch.stack(record).double().cpu().numpy()
         marks = clock.seconds()
         before, self._seconds = self._seconds, self._seconds + marks[-1]
         fault = self._first_fault(steps)
@@ -130,10 +147,13 @@ class Training:
             "seconds": self._seconds,
             "seconds_data": self._seconds_data,
             "audio_seconds": _seconds_of(self._frames),
-            "frames_per_batch": (self._frames - frames) / len(batches),
+            "batch_frames": self._budget,
+            "frames_per_batch": (self._frames - frames) / len(steps),
             "padding_fraction": self._batches.padding(batches),
             **self._training_figures(steps),
         }
+        if short_of_memory is not None:
+            metrics["out_of_memory"] = short_of_memory
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
         begun = time.perf_counter()
@@ -155,10 +175,9 @@ class Training:
         """Train for at least so long on one batch after the other, and say how fast: the model is no trial's then."""
         batches = self._batches.epoch(self._train, self.seed, 1, self._budget)
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, 1, "noise"))
-        record = torch.zeros(len(_STEP_COLUMNS), device=self._device, dtype=torch.float32)
         begun, before = time.perf_counter(), self._updates
         for items in cycle(batches):
-            self._step(items, noise, record)
+            self._step(items, noise)
             if time.perf_counter() - begun >= seconds:
                 break
         return (self._updates - before) / (time.perf_counter() - begun)
@@ -173,6 +192,8 @@ class Training:
             "updates": self._updates,
             "frames": self._frames,
             "seconds": self._seconds,
+            "batch_frames": self._budget,
+            "halved": self._halved,
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
@@ -182,8 +203,38 @@ class Training:
         self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+        # Checkpoints of version 0.1.0 do not hold these two.
+        self._budget = int(state.get("batch_frames", self._budget))  # type: ignore[call-overload]
+        self._halved = bool(state.get("halved", False))
 
-    def _step(self, items: list[Item], generator: torch.Generator, record: Tensor) -> None:
+    def _fitting_budget(self, share: float = 1.0) -> int:
+        """The frame budget of model and data; on a GPU halved until it fits into the memory that is free now."""
+        wanted = _frame_budget(self.settings.model, self._batches, self._train)
+        if self._device.type != "cuda":
+            return wanted
+        free, total = torch.cuda.mem_get_info(self._device)
+        return fitting_budget(wanted, self.settings.model, min(free, int(share * total)))
+
+    def _step_or_halve(self, items: list[Item], generator: torch.Generator) -> Tensor | None:
+        """One step; None where the GPU's memory did not suffice: no update was made, and the budget is now half."""
+        try:
+            return self._step(items, generator)
+        except torch.OutOfMemoryError as error:
+            # The traceback holds what the step had allocated: memory is released after this block.
+            reason = str(error).partition(".")[0]
+        self.parameters.drop_gradients()
+        torch.cuda.empty_cache()
+        if self._halved or len(items) == 1:
+            raise SpeechError(
+                f"out of GPU memory at step {self._updates + 1} with {self._budget} frames a batch ({reason}); choose"
+                " --set batch_frames=N, a smaller --model or a larger --gpus-per-trial"
+            )
+        self._halved = True
+        self._budget //= 2
+        return None
+
+    def _step(self, items: list[Item], generator: torch.Generator) -> Tensor:
+        """One optimiser step; its row of _STEP_COLUMNS, left on the device."""
         settings = self.settings
         begun = time.perf_counter()
         batch = self._batches.collate(items).to(self._device, self._dtype)
@@ -200,7 +251,7 @@ class Training:
         norm = self.parameters.collect_gradients(settings.gradient_clip_norm)
         self._optimiser.step(rate)
         self._updates += 1
-        record.copy_(torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]))
+        return torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]).float()
 
     def _noise(self, batch: Batch, generator: torch.Generator) -> Noise:
         size = (batch.mel.shape[0], batch.mel.shape[1] // PATCH_FRAMES)
@@ -297,6 +348,12 @@ def _frame_budget(model: str, batches: SpeechBatches, train: NDArray[np.int64]) 
     """
     frames = int(batches.speech.frames[train].sum())
     return min(_FRAME_BUDGETS[model], max(_FEWEST_FRAMES, frames // _UPDATES_AN_EPOCH))
+
+
+def _halves(items: list[Item]) -> list[list[Item]]:
+    """A batch as two of half its clips; one clip stays one batch."""
+    middle = (len(items) + 1) // 2
+    return [half for half in (items[:middle], items[middle:]) if half]
 
 
 def _device(name: str) -> torch.device:
