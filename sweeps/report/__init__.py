@@ -21,7 +21,7 @@ from sweeps.report.extras import (
 )
 from sweeps.report.page import page
 from sweeps.report.picture import png
-from sweeps.report.words import Words
+from sweeps.report.text import Words
 from sweeps.run.folder import RunFolder
 
 Report = Callable[[RunFolder], object]

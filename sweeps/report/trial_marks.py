@@ -1,16 +1,19 @@
-"""How each trial is shown wherever it is drawn: its class, and the line that names its config."""
+"""How trials and their figures are shown everywhere: a trial's class, its line of text, numbers with units."""
 
 from __future__ import annotations
+
+from markupsafe import Markup
 
 from sweeps.common.budget import duration
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.confirm.speed_up import SpeedUp
+from sweeps.report.charts.svg import shape
 from sweeps.report.data import RunData
-from sweeps.report.html import Child, Html, tag
-from sweeps.report.words import Words
+from sweeps.report.text import Words
 from sweeps.trials.record import TrialRecord
 
 HUES = 8
+STATUSES = ("finished", "stopped", "diverged", "failed", "budget", "running")
 
 
 def kind(data: RunData, record: TrialRecord) -> str:
@@ -31,10 +34,10 @@ def front_last(data: RunData, records: list[TrialRecord]) -> list[TrialRecord]:
     return sorted(records, key=lambda record: order.get(kind(data, record), 3))
 
 
-def group(data: RunData, words: Words, record: TrialRecord, *children: Child, extra: str = "") -> Html:
-    """What is drawn of one trial, named by its first child."""
-    classes = f"trial {kind(data, record)} {extra}".strip()
-    return tag("g", tag("title", summary(data, words, record)), *children, class_=classes, data_trial=record.trial_id)
+def group(data: RunData, words: Words, record: TrialRecord, *children: object) -> Markup:
+    """What a chart draws of one trial, named by its first child."""
+    title = shape("title", summary(data, words, record))
+    return shape("g", title, children, class_=f"trial {kind(data, record)}", data_trial=record.trial_id)
 
 
 def summary(data: RunData, words: Words, record: TrialRecord) -> str:

@@ -1,1 +1,1 @@
-"""Charts as SVG, drawn here so that the page needs no library and no network."""
+"""Charts as SVG, so that the page needs no library and no network: `svg` holds what they are drawn with."""

@@ -1,21 +1,61 @@
-"""Finalist and default on the test split, a row for each seed."""
+"""The confirmation as pictures: the verdict's interval, and finalist and default seed by seed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.learning_curve import learning_curve
-from sweeps.report.charts.plot import Plot, Scale, figure, mark, scale, simple_table
+from sweeps.confirm.verdict import Verdict
+from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, scale, shape, tick_label, together
 from sweeps.report.data import RunData
-from sweeps.report.html import Html, tag
+from sweeps.report.table import simple_table
+from sweeps.report.text import Words
 from sweeps.report.trial_marks import group
-from sweeps.report.words import Words
 from sweeps.trials.record import TrialRecord
 
+WIDTH, HEIGHT = 300.0, 66.0
 ROW = 30.0
+
+
+def interval_picture(verdict: Verdict, words: Words) -> Markup | None:
+    """Difference and interval in per cent of the default's objective; None where they are not known or not finite."""
+    if verdict.difference_percent is None or verdict.interval_percent is None:
+        return None
+    low, high = verdict.interval_percent
+    if not all(map(math.isfinite, (low, high, verdict.difference_percent))):
+        return None
+    margin = verdict.margin_percent
+    seeds = _seed_differences(verdict)
+    reach = 1.15 * max(abs(low), abs(high), 2 * margin, *map(abs, seeds))
+    x = Scale(-reach, reach, 8.0, WIDTH - 8.0)
+    shown = {"difference": f"{verdict.difference_percent:+.1f}", "low": f"{low:+.1f}", "high": f"{high:+.1f}"}
+    ticks = [tick for tick in x.ticks(5) if 16 < x(tick) < WIDTH - 16]
+    return shape(
+        "svg",
+        shape("rect", x=x(-margin), y=6, width=x(margin) - x(-margin), height=32, class_="margin"),
+        path("M", x(0.0), "4V40", class_="axis"),
+        path("M", x(low), "22H", x(high), "M", x(low), "17v10M", x(high), "17v10", class_="line best"),
+        shape("circle", cx=x(verdict.difference_percent), cy=22, r="4.5", class_="dot best"),
+        (shape("circle", cx=x(seed), cy=34, r="2.5", class_="seed") for seed in seeds),
+        (label(f"{tick_label(tick)} %", x(tick), 50, "middle") for tick in ticks),
+        label(words.label(words("lower_is_better")), 8, 63, class_="guide"),
+        viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}",
+        role="img",
+        direction="ltr",
+        class_="interval-picture",
+        aria_label=words("interval_picture", **shown, margin=f"{margin:g}"),
+    )
+
+
+def _seed_differences(verdict: Verdict) -> list[float]:
+    """The finalist's difference on each judged seed that both ended, in per cent of the default's objective there."""
+    judged = verdict.pairs[: verdict.look.seeds if verdict.look else 0]
+    found = [100 * (pair.finalist / pair.default - 1) for pair in judged if pair.default]
+    return [one for one in found if math.isfinite(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +72,15 @@ class Pair:
         return _end(self.finalist), _end(self.default)
 
     @property
-    def percent(self) -> float:
-        """The finalist's difference in per cent of the default's; NaN where either is missing."""
+    def row(self) -> list[str]:
+        """Seed, default, finalist and difference for the table."""
         finalist, default = self.ends
-        return 100 * (finalist / default - 1) if default else math.nan
+        percent = 100 * (finalist / default - 1) if default else math.nan
+        shown = [f"{end:.4f}" if math.isfinite(end) else "–" for end in (default, finalist)]
+        return [str(self.seed), *shown, f"{percent:+.1f} %" if math.isfinite(percent) else "–"]
 
 
-def pairs_chart(data: RunData, words: Words) -> Html | None:
+def pairs_chart(data: RunData, words: Words) -> Chart | None:
     """None where no judged run has ended yet."""
     trial_id, ours, theirs = judged_runs(data.records)
     pairs = [Pair(seed, ours.get(seed), theirs.get(seed)) for seed in dict.fromkeys([*theirs, *ours])]
@@ -48,64 +90,40 @@ def pairs_chart(data: RunData, words: Words) -> Html | None:
     plot = Plot(width=460, height=70 + ROW * len(pairs), left=60)
     x = scale(ends, *plot.across, pad=0.08)
     finalist = words("finalist_is", trial=trial_id or "")
-    return figure(
-        words,
+    (left, right), floor = plot.across, plot.up[0]
+    axes = (
+        plot.x_axis(x, words.label(words("objective_on_test")), x.ticks(5)),
+        path("M", left, floor, "H", right, class_="axis"),
+        label(words.label(words("seed")), left - 8, floor + 15, "end", "name"),
+    )
+    rows = (_row(data, words, pair, x, left, plot.top + (place + 0.5) * ROW) for place, pair in enumerate(pairs))
+    head = [words("seed"), words("kind_default"), finalist, words("difference")]
+    return Chart(
         "pairs",
         words("chart_pairs"),
         words("chart_pairs_caption"),
         plot,
-        _axes(words, plot, x),
-        (_row(data, words, plot, pair, x, place) for place, pair in enumerate(pairs)),
+        together([axes, rows]),
         legend=[("mark-best", finalist), ("mark-default", words("kind_default"))],
-        table=_table(words, pairs, finalist),
+        table=simple_table(words("chart_pairs"), head, [pair.row for pair in pairs]),
     )
 
 
-def _row(data: RunData, words: Words, plot: Plot, pair: Pair, x: Scale, place: int) -> Html:
-    up = plot.top + (place + 0.5) * ROW
+def _row(data: RunData, words: Words, pair: Pair, x: Scale, left: float, up: float) -> Markup:
     finalist, default = pair.ends
     both = math.isfinite(finalist) and math.isfinite(default)
     drawn = [(pair.default, default, "default"), (pair.finalist, finalist, "best")]
-    return tag(
+    return shape(
         "g",
-        tag("text", str(pair.seed), x=plot.left - 8, y=up + 4, text_anchor="end"),
-        tag("path", d=f"M{x(default):.1f} {up:.1f}H{x(finalist):.1f}", class_="line interval") if both else None,
+        label(pair.seed, left - 8, up + 4, "end"),
+        path("M", x(default), up, "H", x(finalist), class_="line interval") if both else None,
         (
-            group(data, words, record, tag("circle", cx=x(end), cy=up, r="7", class_="target"), mark(kind, x(end), up))
-            for record, end, kind in drawn
-            if record is not None and math.isfinite(end)
+            group(data, words, one, shape("circle", cx=x(end), cy=up, r="7", class_="target"), mark(kind, x(end), up))
+            for one, end, kind in drawn
+            if one is not None and math.isfinite(end)
         ),
-    )
-
-
-def _axes(words: Words, plot: Plot, x: Scale) -> Html:
-    (left, right), (floor, ceiling) = plot.across, plot.up
-    ticks = x.ticks(5)
-    name = words.label(words("objective_on_test"))
-    return tag(
-        "g",
-        (tag("path", d=f"M{x(tick):.1f} {floor}V{ceiling}", class_="grid") for tick in ticks),
-        (tag("text", f"{tick:.4g}", x=x(tick), y=floor + 15, text_anchor="middle") for tick in ticks),
-        tag("path", d=f"M{left} {floor}H{right}", class_="axis"),
-        tag("text", name, x=(left + right) / 2, y=plot.height - 6, text_anchor="middle", class_="name"),
-        tag("text", words.label(words("seed")), x=left - 8, y=floor + 15, text_anchor="end", class_="name"),
-    )
-
-
-def _table(words: Words, pairs: Sequence[Pair], finalist: str) -> Html:
-    rows = [[str(pair.seed), *map(_shown, reversed(pair.ends)), _percent(pair.percent)] for pair in pairs]
-    return simple_table(
-        words("chart_pairs"), [words("seed"), words("kind_default"), finalist, words("difference")], rows
     )
 
 
 def _end(record: TrialRecord | None) -> float:
     return learning_curve(record).end if record is not None and record.status == "finished" else math.nan
-
-
-def _shown(end: float) -> str:
-    return f"{end:.4f}" if math.isfinite(end) else "–"
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.1f} %" if math.isfinite(value) else "–"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.report.charts.plot import Plot, Scale, figure, points, scale, tick_label
+from markupsafe import Markup
+
 from sweeps.report.charts.slices import SHADES, objective_range, shades
+from sweeps.report.charts.svg import Chart, Plot, Scale, label, path, points, scale, shape, tick_label, together
 from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
-from sweeps.report.html import Html, join, tag
+from sweeps.report.text import Words
 from sweeps.report.trial_marks import front_last, group, kind, value_text
-from sweeps.report.words import Words
 from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=900, height=380, left=70, right=70, top=44, bottom=16)
@@ -36,7 +37,7 @@ class Column:
         return None if found is None or (self.scale.log and found <= 0) else self.scale(found)
 
 
-def parallel_chart(data: RunData, words: Words) -> Html | None:
+def parallel_chart(data: RunData, words: Words) -> Chart | None:
     """All configs of the search; None with fewer than two parameters that differ or fewer than three trials."""
     drawn = [record for record in data.records if record.role in ("trial", "control") and record.objective is not None]
     names = [name for name in data.request.columns if len({value_text(_value(r, name)) for r in drawn}) > 1]
@@ -45,20 +46,20 @@ def parallel_chart(data: RunData, words: Words) -> Html | None:
     columns = _columns(data, words, names, drawn)
     shade = shades(data)
     worst_first = sorted(drawn, key=lambda record: record.rank, reverse=True)
-    return figure(
-        words,
+    lines = (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))
+    axes = (_axis(column, place) for place, column in enumerate(columns))
+    return Chart(
         "parallel",
         words("chart_parallel"),
         words("chart_parallel_caption"),
         PLOT,
-        tag("g", (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))),
-        (_axis(column, place) for place, column in enumerate(columns)),
+        together([shape("g", lines), axes]),
         legend=[
             ("shade-0", words("shade_best")),
             (f"shade-{SHADES - 1}", words("shade_worst")),
             ("default", words("kind_default")),
         ],
-        controls=_ranges(words, columns),
+        ranges=[(column.name, place) for place, column in enumerate(columns) if column.scale is not None],
         wide=True,
     )
 
@@ -83,44 +84,11 @@ def _column(data: RunData, name: str, x: float, drawn: Sequence[TrialRecord]) ->
     return Column(name, x, None, {word: floor - (place + 0.5) * step for place, word in enumerate(distinct)})
 
 
-def _ranges(words: Words, columns: Sequence[Column]) -> Html:
-    """The ends of each axis's range as numbers, for keyboards and screen readers; dragging along an axis sets them."""
-    return tag(
-        "fieldset",
-        tag("legend", words("brush")),
-        (
-            tag(
-                "span",
-                f"{column.name} ",
-                _end(words("brush_low", name=column.name), place, "low"),
-                f" {words('brush_to')} ",
-                _end(words("brush_high", name=column.name), place, "high"),
-            )
-            for place, column in enumerate(columns)
-            if column.scale is not None
-        ),
-        class_="ranges needs-script",
-    )
-
-
-def _end(label: str, axis: int, end: str) -> Html:
-    return tag(
-        "input",
-        type="number",
-        step="any",
-        form="filters",
-        aria_label=label,
-        data_axis=axis,
-        data_end=end,
-        autocomplete="off",
-    )
-
-
-def _brush(column: Column, place: int) -> Html | None:
+def _brush(column: Column, place: int) -> Markup | None:
     if column.scale is None:
         return None
     floor, ceiling = PLOT.up
-    area = tag(
+    area = shape(
         "rect",
         x=column.x - 14,
         y=ceiling - 6,
@@ -134,29 +102,29 @@ def _brush(column: Column, place: int) -> Html | None:
         data_stop=column.scale.stop,
         data_log="1" if column.scale.log else None,
     )
-    chosen = tag("rect", x=column.x - 7, y=ceiling, width=14, height=0, class_="brush", data_axis=place, hidden=True)
-    return join(chosen, area)
+    chosen = shape("rect", x=column.x - 7, y=ceiling, width=14, height=0, class_="brush", data_axis=place, hidden=True)
+    return together([chosen, area])
 
 
-def _axis(column: Column, place: int) -> Html:
+def _axis(column: Column, place: int) -> Markup:
     floor, ceiling = PLOT.up
     name = column.name if len(column.name) <= LONGEST_NAME else f"{column.name[: LONGEST_NAME - 1]}…"
     if column.scale is not None:
         ticks = [(tick_label(tick), column.scale(tick)) for tick in column.scale.ticks(7)]
     else:
         ticks = list(column.places.items())
-    return tag(
+    return shape(
         "g",
-        tag("path", d=f"M{column.x:.1f} {ceiling}V{floor}", class_="axis"),
-        tag("text", name, x=column.x, y=ceiling - 16, text_anchor="middle", class_="name"),
-        (tag("text", text, x=column.x + 6, y=up + 4, class_="over") for text, up in ticks),
+        path("M", column.x, ceiling, "V", floor, class_="axis"),
+        label(name, column.x, ceiling - 16, "middle", "name"),
+        (label(text, column.x + 6, up + 4, class_="over") for text, up in ticks),
         _brush(column, place),
     )
 
 
 def _trial(
     data: RunData, words: Words, record: TrialRecord, columns: Sequence[Column], shade: dict[str, str]
-) -> Html | None:
+) -> Markup | None:
     values = [*(_value(record, column.name) for column in columns[:-1]), record.objective]
     placed = [(column.x, column.position(value)) for column, value in zip(columns, values, strict=True)]
     known = [(x, max(y, PLOT.up[1])) for x, y in placed if y is not None]
@@ -164,7 +132,7 @@ def _trial(
         return None
     looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"
     log = "|".join("" if (found := number(value)) is None else f"{found:.8g}" for value in values)
-    return group(data, words, record, tag("polyline", points=points(known), class_=looks, data_values=log))
+    return group(data, words, record, shape("polyline", points=points(known), class_=looks, data_values=log))
 
 
 def _value(record: TrialRecord, name: str) -> object:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.report.charts.plot import Plot, Scale, figure, mark, points, scale, simple_table
+from markupsafe import Markup
+
+from sweeps.report.charts.svg import Chart, Plot, Scale, mark, points, scale, shape, together
 from sweeps.report.coordinates import Axis, safe_region
 from sweeps.report.data import RunData
-from sweeps.report.html import Html, tag
-from sweeps.report.trial_marks import figure as shown_objective
-from sweeps.report.trial_marks import front_last, group, kind
-from sweeps.report.words import Words
+from sweeps.report.table import Table, simple_table
+from sweeps.report.text import Words
+from sweeps.report.trial_marks import figure, front_last, group, kind, status
 from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=460, height=300)
@@ -28,7 +29,7 @@ class Dot:
     y: float
 
 
-def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | None:
+def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Chart | None:
     """The objective over one coordinate; None where fewer than two trials have both."""
     dots = [
         Dot(record, value, record.objective)
@@ -40,17 +41,22 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Html | No
     x = scale([*(dot.x for dot in dots), *(axis.safe or ())], *PLOT.across, log=axis.log)
     y = scale(objective_range(data, [dot.record for dot in dots]), *PLOT.up)
     label = axis.name if not axis.formula or axis.formula == axis.name else f"{axis.name} = {axis.formula}"
-    return figure(
-        words,
+    caption = words("chart_slice_caption" if axis.safe else "chart_slice_caption_free", name=label)
+    title = words("chart_slice", name=axis.name)
+    return Chart(
         name,
-        words("chart_slice", name=axis.name),
-        words("chart_slice_caption" if axis.safe else "chart_slice_caption_free", name=label),
+        title,
+        caption,
         PLOT,
-        _safe_range(words, axis, x),
-        PLOT.axes(x, y, label, words.label(words("objective"))),
-        tag("g", (_dot(data, words, dot, x, y) for dot in _drawn(data, dots))),
+        together(
+            [
+                _safe_range(axis, x),
+                PLOT.axes(x, y, label, words.label(words("objective"))),
+                shape("g", (_dot(data, words, dot, x, y) for dot in _drawn(data, dots))),
+            ]
+        ),
         legend=_legend(data, words, dots, bool(axis.safe)),
-        table=_table(words, words("chart_slice", name=axis.name), [axis.name], [(d.record, (d.x,)) for d in dots]),
+        table=_table(words, title, [axis.name], [(dot.record, (dot.x,)) for dot in dots]),
     )
 
 
@@ -71,7 +77,7 @@ def shown_range(costs: Sequence[float]) -> list[float]:
     return [one for one in ordered if one <= least + 3 * (usual - least)] if usual > least else ordered
 
 
-def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html | None:
+def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Chart | None:
     """All configs in the plane of two coordinates, shaded by objective; None where fewer than three have both."""
     dots = []
     for record in _searched(data):
@@ -84,25 +90,21 @@ def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Html
     x = scale([*(dot.x for dot in dots), *(corner[0] for corner in region)], *PLOT.across, log=x_axis.log)
     y = scale([*(dot.y for dot in dots), *(corner[1] for corner in region)], *PLOT.up, log=y_axis.log)
     shade = shades(data)
-    inside = tag("polygon", points=points((x(a), y(b)) for a, b in region), class_="safe") if region else None
-    both = {"x": x_axis.name, "y": y_axis.name}
-    return figure(
-        words,
+    inside = shape("polygon", points=points((x(a), y(b)) for a, b in region), class_="safe") if region else None
+    drawn = (_dot(data, words, dot, x, y, shade.get(dot.record.trial_id, "none")) for dot in _drawn(data, dots))
+    title = words("chart_plane", x=x_axis.name, y=y_axis.name)
+    return Chart(
         "plane",
-        words("chart_plane", **both),
+        title,
         words("chart_plane_caption"),
         PLOT,
-        inside,
-        PLOT.axes(x, y, x_axis.name, y_axis.name),
-        tag("g", (_dot(data, words, dot, x, y, shade.get(dot.record.trial_id, "none")) for dot in _drawn(data, dots))),
+        together([inside, PLOT.axes(x, y, x_axis.name, y_axis.name), shape("g", drawn)]),
         legend=[
             ("dot shade-0", words("shade_best")),
             (f"dot shade-{SHADES - 1}", words("shade_worst")),
             *_legend(data, words, dots, bool(region)),
         ],
-        table=_table(
-            words, words("chart_plane", **both), [x_axis.name, y_axis.name], [(d.record, (d.x, d.y)) for d in dots]
-        ),
+        table=_table(words, title, [x_axis.name, y_axis.name], [(dot.record, (dot.x, dot.y)) for dot in dots]),
     )
 
 
@@ -123,11 +125,11 @@ def _drawn(data: RunData, dots: Sequence[Dot]) -> list[Dot]:
     return [by_id[record.trial_id] for record in front_last(data, [dot.record for dot in dots])]
 
 
-def _dot(data: RunData, words: Words, dot: Dot, x: Scale, y: Scale, shade: str | None = None) -> Html:
+def _dot(data: RunData, words: Words, dot: Dot, x: Scale, y: Scale, shade: str | None = None) -> Markup:
     across, up = x(dot.x), max(y(dot.y), PLOT.up[1])
     whole = "whole" if dot.record.status == "finished" else "partial"
     looks = f"dot {whole}" + ("" if shade is None else f" shade-{shade}")
-    drawn = [tag("circle", cx=across, cy=up, r="5", class_=looks)]
+    drawn = [shape("circle", cx=across, cy=up, r="5", class_=looks)]
     if dot.record.status in ("diverged", "failed"):
         drawn = [mark(dot.record.status, across, up)]
     shown = kind(data, dot.record)
@@ -136,12 +138,12 @@ def _dot(data: RunData, words: Words, dot: Dot, x: Scale, y: Scale, shade: str |
     return group(data, words, dot.record, drawn)
 
 
-def _safe_range(words: Words, axis: Axis, x: Scale) -> Html | None:
+def _safe_range(axis: Axis, x: Scale) -> Markup | None:
     if axis.safe is None:
         return None
     floor, ceiling = PLOT.up
     left, right = x(axis.safe[0]), x(axis.safe[1])
-    return tag("rect", x=left, y=ceiling, width=right - left, height=floor - ceiling, class_="safe")
+    return shape("rect", x=left, y=ceiling, width=right - left, height=floor - ceiling, class_="safe")
 
 
 def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> list[tuple[str, str]]:
@@ -156,7 +158,7 @@ def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> lis
 
 def _table(
     words: Words, caption: str, names: Sequence[str], rows: Sequence[tuple[TrialRecord, tuple[float, ...]]]
-) -> Html:
+) -> Table:
     return simple_table(
         caption,
         [words("trial"), *names, words("objective"), words("status")],
@@ -164,8 +166,8 @@ def _table(
             [
                 record.trial_id,
                 *(f"{value:.4g}" for value in values),
-                shown_objective(record.objective),
-                words.known(f"status_{record.status or 'running'}", record.status or "running"),
+                figure(record.objective),
+                status(words, record),
             ]
             for record, values in rows
         ],

@@ -20,13 +20,13 @@ from sweeps.common.errors import RequestError
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict import Verdict, judge
 from sweeps.report import ExtraTable, FindingNote, LossBand, ReportExtras, Sample, SampleText, write_report
+from sweeps.report.charts.svg import shape
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
 from sweeps.report.data import gather
-from sweeps.report.html import Html, sentence, tag
 from sweeps.report.importance import comparison, importances, rank_correlation
 from sweeps.report.picture import png
-from sweeps.report.words import Words
+from sweeps.report.text import Words, cell, marked, own, sentence
 from sweeps.run.best_config import write_best_config
 from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
@@ -315,11 +315,14 @@ def test_whatever_comes_from_outside_stays_text(tmp_path: Path, lang: str) -> No
     assert "\x00" not in text
 
 
-def test_plain_text_is_escaped_and_markup_is_not() -> None:
-    assert (
-        tag("p", "<b>", Html("<i></i>"), [1, None, 2.5], title='"&')
-        == '<p title="&quot;&amp;">&lt;b&gt;<i></i>12.5</p>'
-    )
+def test_plain_text_in_a_chart_is_escaped_and_shapes_are_not() -> None:
+    drawn = shape("g", "<b>", shape("path"), [1, None, 2.5], title='"&', hidden=True, x=None)
+    assert drawn == '<g title="&#34;&amp;" hidden>&lt;b&gt;<path></path>12.5</g>'
+
+
+def test_texts_from_outside_are_escaped_in_every_kind_of_markup() -> None:
+    for made in (marked, sentence, own, cell):
+        assert "<i" not in str(made("<i>`<i>`"))
 
 
 def test_damaged_results_beside_the_records_leave_a_page(tmp_path: Path) -> None:
@@ -549,5 +552,5 @@ def test_where_the_default_is_kept_the_searchs_best_stands_beside_it(tmp_path: P
 def test_a_table_that_is_folded_is_one_that_a_click_opens(tmp_path: Path) -> None:
     table = ExtraTable("Signs", ("trial", "sign"), (("t0001", "yes"),), "What they mean.", folded=True)
     page = read(write_run(tmp_path), ReportExtras(tables=(table,), loss_bands=(LossBand("early", 15, 30, 0, 0.25),)))
-    assert "Signs Signstrial sign t0001 yes What they mean." in page.text("learning")
+    assert "Signs Signs trial sign t0001 yes What they mean." in page.text("learning")
     assert "range the story promises" in page.text("loss-by-epoch")

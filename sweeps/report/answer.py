@@ -1,0 +1,222 @@
+"""The first screen: which config, is it better, how sure, how much faster, at what cost, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from sweeps.common.program import command as command_line
+from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.verdict import Verdict
+from sweeps.report.charts.pairs import interval_picture
+from sweeps.report.data import Chosen, RunData
+from sweeps.report.text import Words, marked, own
+from sweeps.report.trial_marks import clock, figure, hours, shown_speed, value_text
+
+DEFAULT_OUTPUT = "runs"
+Line = tuple[object, str]
+"""A paragraph and its class"""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Values to take next to those that they are compared with."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An answer: a table or a picture, paragraphs, and a command."""
+
+    name: str
+    lines: Sequence[Line] = ()
+    config: Config | None = None
+    picture: Markup | None = None
+    command: str | None = None
+
+
+def cards(data: RunData, words: Words) -> list[Card]:
+    """The six answers."""
+    return [part(data, words) for part in (_which, _better, _sure, _faster, _spent, _next)]
+
+
+def headline(data: RunData, words: Words) -> str:
+    """The whole answer in one sentence."""
+    if data.request.space.controls:
+        return words("headline_controls", trials=len(data.records))
+    if data.chosen is None:
+        return words("headline_running_none" if data.state.running else "headline_none")
+    if data.verdict is not None and data.verdict.word != "unconfirmed":
+        return words("headline_" + data.verdict.word.replace(" ", "_"))
+    if data.state.word in ("interrupted", "failed"):
+        return words("headline_interrupted", ended=data.ended, trials=data.request.trials)
+    if data.state.running:
+        return words("headline_running", ended=data.ended, trials=data.request.trials)
+    return words("headline_default" if data.chosen.is_default else "headline_unconfirmed")
+
+
+def verdict_word(verdict: Verdict | None, words: Words) -> str:
+    """The verdict in a word or two."""
+    word = "unconfirmed" if verdict is None else verdict.word
+    return words("verdict_" + word.replace(" ", "_"))
+
+
+def search_difference_percent(data: RunData) -> float | None:
+    """The search's best against its default, one seed each; negative is better."""
+    best, default = data.best, data.default
+    if best is None or default is None or best is default or not best.objective or not default.objective:
+        return None
+    change = data.sign * 100 * (best.objective / default.objective - 1)
+    return change if math.isfinite(change) else None
+
+
+def next_command(data: RunData) -> str | None:
+    """The command that goes on from here; None where nothing is left to run."""
+    if data.state.word in ("interrupted", "failed") or (data.state.word == "budget" and data.chosen is None):
+        return _command(data, "resume")
+    if data.state.running or data.chosen is None or data.request.space.controls:
+        return None
+    word = "unconfirmed" if data.verdict is None else data.verdict.word
+    if word == "unconfirmed":
+        return None if data.chosen.is_default else _command(data, "confirm")
+    if word == "better":
+        return _command(data, "export", " --to native -o best.yaml")
+    return _command(data, "confirm") if word == "undecided" and data.verdict and data.verdict.next_look else None
+
+
+def _command(data: RunData, command: str, rest: str = "") -> str:
+    output = str(data.folder.path.parent)
+    where = "" if output == DEFAULT_OUTPUT else f" --output {output}"
+    return command_line(f"{command} {data.folder.name}{where}{rest}")
+
+
+def tone(data: RunData) -> str:
+    """The colour of the answer: good, settled or open."""
+    if data.verdict is not None and data.verdict.word == "better":
+        return "good"
+    if data.request.space.controls:
+        return "settled"
+    return "open" if data.verdict is None or data.verdict.word in ("undecided", "unconfirmed") else "settled"
+
+
+def _which(data: RunData, words: Words) -> Card:
+    chosen = data.chosen
+    if chosen is None:
+        return Card("which", [(words("no_control_to_take" if data.request.space.controls else "none_to_take"), "")])
+    beside, beside_name = _beside(data, words, chosen)
+    take = words("keep" if chosen.is_default else "take")
+    rows = [
+        (name, value_text(value), value_text(beside[name]) if name in beside else "")
+        for name, value in chosen.params.items()
+    ]
+    lines: list[Line] = []
+    record = chosen.record
+    if record is not None and record.objective is not None:
+        about = {"objective": figure(record.objective), "epoch": record.best_epoch}
+        lines.append((words("chosen_from", trial=record.trial_id, **about), "quiet"))
+    return Card("which", lines, Config((words("parameter"), take, beside_name), rows))
+
+
+def _beside(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping[str, object], str]:
+    """The config that the chosen one is held against, and its name: the default, or the search's best beside that."""
+    if not chosen.is_default:
+        return ({} if data.default is None else data.default.params), words("default")
+    if data.best is None or data.best is data.default:
+        return {}, ""
+    return data.best.params, words("search_best", trial=data.best.trial_id)
+
+
+def _better(data: RunData, words: Words) -> Card:
+    verdict = data.verdict
+    if data.request.space.controls:
+        return Card("better", [(words("controls_not_compared"), "")])
+    change = search_difference_percent(data)
+    if verdict is not None and verdict.difference_percent is not None and math.isfinite(verdict.difference_percent):
+        said = _change(words, verdict.difference_percent, "on_test", trial=_finalist(data))
+    elif change is not None:
+        said = _change(words, change, "in_search", trial="" if data.best is None else data.best.trial_id)
+    else:
+        both = data.best is not None and data.best is data.default
+        said = words("default_is_best" if both else "nothing_to_compare")
+    return Card("better", [(verdict_word(verdict, words), f"badge {tone(data)}"), (said, "")])
+
+
+def _change(words: Words, percent: float, where: str, trial: str) -> str:
+    amount = words("lower" if percent < 0 else "higher", percent=f"{abs(percent):.1f}")
+    return words(where, amount=amount, trial=trial)
+
+
+def _finalist(data: RunData) -> str:
+    """The trial that was judged: not always the search's first, because fresh seeds chose among its best."""
+    finalist, _, _ = judged_runs(data.records)
+    return finalist or ("" if data.best is None else data.best.trial_id)
+
+
+def _sure(data: RunData, words: Words) -> Card:
+    verdict = data.verdict
+    if verdict is None or verdict.look is None:
+        return Card("sure", [(words("controls_not_tested" if data.request.space.controls else "not_tested"), "")])
+    lines: list[Line] = []
+    if verdict.interval_percent is not None:
+        low, high = (f"{end:+.1f}" for end in verdict.interval_percent)
+        lines.append((words("interval", level=f"{100 * (1 - verdict.look.alpha):g}", low=low, high=high), ""))
+    shown = ", ".join(str(pair.seed) for pair in verdict.pairs[: verdict.look.seeds])
+    lines.append((words("seeds_judged", seeds=verdict.look.seeds, shown=shown), "quiet"))
+    return Card("sure", lines, picture=interval_picture(verdict, words))
+
+
+def _faster(data: RunData, words: Words) -> Card:
+    if data.request.space.controls:
+        return Card("faster", [(words("speed_of_controls"), "")])
+    speed = None if data.verdict is None else data.verdict.speed_up
+    if speed is not None:
+        ends = {"low": f"{speed.low:.2f}×", "high": f"{speed.high:.2f}×"}
+        if speed.value is not None and speed.seeds > 1:
+            spread = words("speed_interval", **ends, seeds=speed.seeds)
+        else:
+            spread = words("speed_bounds", censored=speed.censored, seeds=speed.seeds)
+        lines: list[Line] = [(own(f"{speed.value:.2f}×" if speed.value is not None else speed), "big"), (spread, "")]
+        lines += [(words("speed_not_shown"), "")] if speed.low <= 1 <= speed.high else []
+        return Card("faster", [*lines, (words("speed_means"), "quiet")])
+    if data.targets.undefined is not None:
+        why = Markup('{} <bdi class="quiet" lang="en">({})</bdi>').format(words("no_speed"), data.targets.undefined)
+        return Card("faster", [(why, "")])
+    if data.search_speed_up is None:
+        return Card("faster", [(words("no_speed"), "")])
+    return Card("faster", [(own(shown_speed(words, data.search_speed_up)), "big"), (words("speed_unclaimed"), "")])
+
+
+def _spent(data: RunData, words: Words) -> Card:
+    cost = data.cost
+    time = words("wall_clock", time=clock(words, cost.wall_seconds), trials=len(data.records))
+    saved: Line = (words("nothing_saved"), "quiet")
+    if cost.stopped:
+        spared, share = hours(words, cost.saved_hours, cost.device), f"{100 * cost.saved_share:.0f}"
+        saved = (words("saved", stopped=cost.stopped, trials=len(data.search), hours=spared, share=share), "")
+    return Card("spent", [(hours(words, cost.device_hours, cost.device), "big"), (time, ""), saved])
+
+
+def _next(data: RunData, words: Words) -> Card:
+    return Card("next", [(marked(words(_next_key(data), run=data.folder.name)), "")], command=next_command(data))
+
+
+def _next_key(data: RunData) -> str:
+    if data.state.word in ("interrupted", "failed"):
+        return "next_resume"
+    if data.state.running:
+        return "next_wait"
+    if data.request.space.controls:
+        return "next_controls"
+    if data.chosen is None:
+        return "next_none"
+    word = "unconfirmed" if data.verdict is None else data.verdict.word
+    if word == "unconfirmed" and data.chosen.is_default:
+        return "next_default"
+    if word == "undecided" and data.verdict is not None and data.verdict.next_look is None:
+        return "next_no_look"
+    return "next_" + word.replace(" ", "_")
