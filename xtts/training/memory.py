@@ -16,8 +16,8 @@ ACTIVATION_BYTES = {"tiny": 11_741, "small": 58_279, "base": 156_590, "xtts": 81
 _PARAMETER_COPIES = 6  # parameters, two moments, the vector of gradients, the gradients it is made from, those before
 _BACKWARD_SHARE = 1.2  # gradients of activations, which are freed as the pass proceeds
 _CONTEXT_BYTES = 1 << 30  # CUDA's context, cuBLAS's workspace, fragments, evaluation batches
-_USABLE_SHARE = 0.95
-_FEWEST_FRAMES = 250
+USABLE_SHARE = 0.95
+_FEWEST_FRAMES = 200
 _USUAL_SYMBOLS = 100
 
 
@@ -33,7 +33,7 @@ def fitting_budget(wanted: int, model: str, free_bytes: int) -> int:
     SpeechError where not even a small batch fits.
     """
     frames = wanted
-    while peak_bytes(model, frames) > _USABLE_SHARE * free_bytes:
+    while peak_bytes(model, frames) > USABLE_SHARE * free_bytes:
         frames //= 2
         if frames < min(_FEWEST_FRAMES, wanted):
             needed = peak_bytes(model, _FEWEST_FRAMES) / 1e9

@@ -14,7 +14,7 @@ from xtts.errors import SpeechError
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.training import training as training_module
-from xtts.training.memory import ACTIVATION_BYTES, fitting_budget, peak_bytes
+from xtts.training.memory import ACTIVATION_BYTES, USABLE_SHARE, fitting_budget, peak_bytes
 from xtts.training.training import Training
 
 CLIP_FRAMES, TOKENS, REFERENCE = 500, 80, 48
@@ -108,10 +108,10 @@ def test_a_trial_takes_the_batches_that_fit_the_free_memory_or_its_share(learnab
         return learnable.training(model="tiny", batch_frames=0)
 
     whole = trial()._budget
-    frames = peak_bytes("tiny", whole)
-    double.memory = (int(frames / 1.2), 2 * frames)
+    between = int((peak_bytes("tiny", whole) + peak_bytes("tiny", whole // 2)) / 2 / USABLE_SHARE)
+    double.memory = (between, 2 * between)
     assert trial()._budget == whole // 2
-    double.memory = (16 * GIB, int(2 * frames / 1.2))
+    double.memory = (2 * between, 2 * between)
     training = trial()
     assert training._budget == whole
     training.share_gpu(0.5)
