@@ -105,7 +105,7 @@ def records(scratch: Path, most: int) -> None:
         write_sweep_yaml(folder, sweep_yaml(request, sweep.plan_for(request)))
         journal.append((float(count), timed(lambda: write_journal(folder, request, count, 9))))  # noqa: B023
         files.append((float(count), timed(lambda: rewrite_files(read_run(folder.path)))))  # noqa: B023
-        page.append((float(count), timed(lambda: write_page(folder, "en"))))  # noqa: B023
+        page.append((float(count), timed(lambda: write_page(read_run(folder.path), "en"))))  # noqa: B023
     show("journal, trials of 9 epochs", journal)
     show("all files from the journal (trials.csv, optuna.db and the rest), trials", files)
     show("report.html, trials", page)

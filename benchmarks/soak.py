@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.profiling import profiled  # noqa: E402
 from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.run.config import SweepConfig  # noqa: E402
-from sweeps.run.folder import RunFolder  # noqa: E402
 from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
+from sweeps.run.run import Run  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.tuner.api import run  # noqa: E402
 from xtts_sweep.integration import write_page  # noqa: E402
@@ -84,10 +84,10 @@ class Samples:
     def close(self) -> None:
         """Nothing."""
 
-    def page(self, folder: RunFolder) -> None:
+    def page(self, run: Run) -> None:
         """Write report.html, and remember what it cost."""
         before = time.thread_time()
-        write_page(folder)
+        write_page(run)
         self.files += time.thread_time() - before
 
 

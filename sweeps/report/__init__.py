@@ -22,23 +22,21 @@ from sweeps.report.extras import (
 from sweeps.report.page import page
 from sweeps.report.picture import png
 from sweeps.report.text import Words
-from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run
 
-Report = Callable[[RunFolder], object]
+Report = Callable[[Run], object]
 """Writes the page of a run; `write_report` is one, and so is a partial of it with extras and a language."""
 
 
-def write_report(
-    folder: RunFolder, extras: ReportExtras = NO_EXTRAS, lang: str = "en", *, path: Path | None = None
-) -> Path:
-    """Replace the run's report.html (or write `path`), from what its folder holds and `extras`; returns where it is.
+def write_report(run: Run, extras: ReportExtras = NO_EXTRAS, lang: str = "en", *, path: Path | None = None) -> Path:
+    """Replace the run's report.html (or write `path`), from its records, its folder and `extras`; returns where it is.
 
-    May be called while the sweep runs. RequestError where the folder holds no run or `lang` is none that there is;
+    May be called while the sweep runs. RequestError where there is no such `lang`;
     SweepFailed where the file cannot be written.
     """
     words = Words(lang)
-    target = folder.report if path is None else path
-    write_atomically(target, page(gather(folder, extras.coordinates), extras, words, time.time()))
+    target = run.folder.report if path is None else path
+    write_atomically(target, page(gather(run, extras.coordinates), extras, words, time.time()))
     return target
 
 

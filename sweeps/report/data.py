@@ -18,14 +18,13 @@ from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
 from sweeps.report.importance import Comparison, Importance, comparison, importances
-from sweeps.run.config import SweepConfig, sweep_config_from_yaml
-from sweeps.run.folder import RunFolder, read_sweep_yaml
+from sweeps.run.config import SweepConfig
+from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Resources
+from sweeps.run.run import Run
 from sweeps.space.configuration import identity
-from sweeps.trials.journal import read_events
 from sweeps.trials.objective import sign_of
-from sweeps.trials.record import Event, TrialRecord, best_record, default_record, records_from_events
-from sweeps.trials.wall_clock import seconds_used
+from sweeps.trials.record import Event, TrialRecord, best_record, default_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +142,25 @@ class RunData:
         return {**self.request.shared_params, **record.params}
 
 
-def gather(folder: RunFolder, coordinates: Sequence[Coordinate] = ()) -> RunData:
-    """The run in `folder`, whether it has ended or not; RequestError where it holds none or its records are damaged."""
-    content = cast(Mapping[str, Any], read_sweep_yaml(folder))
-    request, plan = sweep_config_from_yaml(content, folder.path.parent, str(folder.sweep_yaml))
-    events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
-    records = tuple(records_from_events(events))
+def gather(run: Run, coordinates: Sequence[Coordinate] = ()) -> RunData:
+    """All that the page shows of a run, whether it has ended or not."""
+    folder, request, plan = run.folder, run.config, run.resources
+    records = tuple(run.records)
     default = default_record(records)
     if default is None and request.space.controls:
         wanted = request.space.default().identity
         default = next((record for record in records if record.identity == wanted), None)
     return RunData(
         folder=folder,
-        content=content,
+        content=cast(Mapping[str, Any], run.content),
         request=request,
         plan=plan,
         records=records,
-        state=_state(events),
+        state=_state(run.events),
         chosen=_chosen(folder, records, default),
         default=default,
         verdict=_verdict(folder),
-        cost=cost(records, plan, request.budget.epochs, seconds_used(events)),
+        cost=cost(records, plan, request.budget.epochs, run.seconds),
         acting=acting_axes(request, coordinates),
         searched=searched_axes(request),
     )

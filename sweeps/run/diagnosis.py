@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from sweeps.run.folder import RunFolder
+from sweeps.run.run import Run
 from sweeps.trials.journal import Journal, plain
 from sweeps.trials.record import Event
 
@@ -22,13 +22,13 @@ class Found:
     sentence_fa: str = ""
 
 
-Diagnosis = Callable[[RunFolder], Iterable[Found]]
+Diagnosis = Callable[[Run], Iterable[Found]]
 """Looks at a run that has come to an end."""
 
 
-def no_diagnosis(folder: RunFolder) -> Iterable[Found]:
+def no_diagnosis(run: Run) -> Iterable[Found]:
     """Nothing is known of the trainer."""
-    del folder
+    del run
     return ()
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sweeps.common.budget import Budget, duration
+from sweeps.run.config import SweepConfig
+from sweeps.run.resources import Resources
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.trials.record import TrialRecord, best_record, default_record
 
@@ -116,6 +118,14 @@ class Progress:
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([*lines, self.heading])
+
+
+def progress_of(
+    config: SweepConfig, resources: Resources, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
+) -> Progress:
+    """Where a run stands; `confirm_runs` are to be expected after the search."""
+    budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
+    return Progress(tuple(records), tuple(config.columns), budget, seconds, resources.concurrent, confirm_runs)
 
 
 class Display(Protocol):

@@ -1,9 +1,9 @@
-"""A run as its folder tells it, and what came out of one session with it."""
+"""A run as a value: config, resources, events and records; and the result of running it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,13 +21,15 @@ from sweeps.trials.wall_clock import seconds_used
 
 @dataclass(frozen=True)
 class Run:
-    """A run, whether it has ended or not."""
+    """A run, whether it has ended or not: what reports, summaries and loggers take."""
 
     folder: RunFolder
     config: SweepConfig
     resources: Resources
     events: Sequence[Event]
     records: Sequence[TrialRecord]
+    content: Mapping[str, object] = field(default_factory=dict)
+    """Of sweep.yaml"""
 
     @property
     def best(self) -> TrialRecord | None:
@@ -35,19 +37,19 @@ class Run:
         return best_record(self.records)
 
     @cached_property
-    def judgement(self) -> Comparison | None:
+    def comparison(self) -> Comparison | None:
         """Finalist against default; None where no seed has confirmed anything yet."""
         return judgement(self.records)
 
     @property
     def verdict(self) -> Verdict | None:
         """The word and what it rests on."""
-        return None if self.judgement is None else self.judgement.verdict
+        return None if self.comparison is None else self.comparison.verdict
 
     @property
     def recommended(self) -> TrialRecord | None:
         """The trial whose config best_config.yaml holds: the proven one, or the search's best while unconfirmed."""
-        return recommended(self.records, self.judgement)
+        return recommended(self.records, self.comparison)
 
     @property
     def seconds(self) -> float:
@@ -67,14 +69,14 @@ class SweepResult:
     seconds: float
     correlation: RungCorrelation
     notes: Sequence[str] = ()
-    judgement: Comparison | None = None
+    comparison: Comparison | None = None
     address: str | None = None
     """Of the Ray cluster that it ran on"""
 
     @property
     def verdict(self) -> Verdict | None:
         """The word and what it rests on; None where no seed has confirmed anything yet."""
-        return None if self.judgement is None else self.judgement.verdict
+        return None if self.comparison is None else self.comparison.verdict
 
 
 Hook = Callable[[SweepResult], None]
@@ -85,9 +87,10 @@ def read_run(path: Path) -> Run:
     folder = RunFolder(path)
     if not folder.exists:
         raise RequestError(f"{path}: holds no run (there is no sweep.yaml)")
-    config, resources = sweep_config_from_yaml(read_sweep_yaml(folder), path.parent, str(folder.sweep_yaml))
+    content = read_sweep_yaml(folder)
+    config, resources = sweep_config_from_yaml(content, path.parent, str(folder.sweep_yaml))
     events = read_events(folder.trials_jsonl) if folder.trials_jsonl.exists() else []
-    return Run(folder, config, resources, events, records_from_events(events))
+    return Run(folder, config, resources, events, records_from_events(events), content)
 
 
 def searched(records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -35,7 +35,7 @@ def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
 
     After a confirmation it is the proven one: the default, unless the finalist is better or `unproven` asks for it.
     """
-    best = run.judgement.finalist if unproven and run.judgement is not None else run.recommended
+    best = run.comparison.finalist if unproven and run.comparison is not None else run.recommended
     if best is None or best.best is None:
         why = "it holds only controls" if run.records else "it has no finished epoch yet"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
@@ -61,10 +61,10 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
             lines += [line(say("speed"), text) for text in _speed(best, default, lang)]
         if result.verdict is None:
             lines.append(line(say("unconfirmed"), say("one_seed")))
-    if result.judgement is not None:
-        lines.append(line(say("finalist"), _config(result.judgement.finalist)))
-        lines.append(line(say("verdict"), result.judgement.verdict.sentence(lang)))
-        lines += [line(say("measured"), _figure(figure, lang)) for figure in result.judgement.figures]
+    if result.comparison is not None:
+        lines.append(line(say("finalist"), _config(result.comparison.finalist)))
+        lines.append(line(say("verdict"), result.comparison.verdict.sentence(lang)))
+        lines += [line(say("measured"), _figure(figure, lang)) for figure in result.comparison.figures]
     rivals = (record for record in records if record.role == RIVAL and not confirms(record))
     lines += [line(say("rival"), _rival(record, lang)) for record in rivals]
     lines.append(line(say("rungs"), _correlation(result.correlation, lang)))
@@ -129,7 +129,7 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "trials": dict(Counter(record.status or "running" for record in result.records)),
         "best": None if best is None else _trial(best),
-        "verdict": None if result.judgement is None else result.judgement.to_json(),
+        "verdict": None if result.comparison is None else result.comparison.to_json(),
         "rung_correlation": result.correlation.value,
         "notes": list(result.notes),
     }

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
@@ -53,24 +51,8 @@ EXTRAS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass
-class KnownLines:
-    """The lines of one run's trials, which are made anew only where the trial or its default have changed."""
-
-    lines: dict[str, tuple[TrialRecord, TrialRecord | None, str]] = field(default_factory=dict)
-
-    def line(self, record: TrialRecord, default: TrialRecord | None, make: Callable[[], str]) -> str:
-        """The trial's line; records are never changed, but replaced."""
-        known = self.lines.get(record.trial_id)
-        if known is None or known[0] is not record or known[1] is not default:
-            known = self.lines[record.trial_id] = (record, default, make())
-        return known[2]
-
-
-def write_trials_csv(
-    path: Path, records: Sequence[TrialRecord], columns: Sequence[str], known: KnownLines | None = None
-) -> None:
-    """Replace trials.csv; `columns` are the searched names, `known` what was written of the run before."""
+def write_trials_csv(path: Path, records: Sequence[TrialRecord], columns: Sequence[str]) -> None:
+    """Replace trials.csv; `columns` are the searched names."""
     header = [
         *LEADING,
         *columns,
@@ -84,22 +66,13 @@ def write_trials_csv(
         *EXTRAS,
     ]
 
-    def line(record: TrialRecord, default: TrialRecord | None) -> str:
-        row = _row(record, columns) | _convergence(record, default)
-        return _csv_line([_cell(row.get(name, "")) for name in header])
-
-    known = KnownLines() if known is None else known
-    lines = [
-        known.line(record, default, partial(line, record, default))
-        for record, default in zip(records, _defaults(records), strict=True)
-    ]
-    write_atomically(path, "".join([_csv_line(header), *lines]))
-
-
-def _csv_line(cells: Sequence[object]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for record, default in zip(records, _defaults(records), strict=True):
+        row = _row(record, columns) | _convergence(record, default)
+        writer.writerow([_cell(row.get(name, "")) for name in header])
+    write_atomically(path, text.getvalue())
 
 
 def _row(record: TrialRecord, columns: Sequence[str]) -> dict[str, object]:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -45,10 +45,16 @@ class Journal:
         self.torn = whole < len(content)
         self._size = whole
         self._by_id: dict[str, TrialRecord] = {}
+        self._events: list[Event] = events
         for event in events:
             add_event(self._by_id, event)
         if self.torn:
             os.ftruncate(self._file, whole)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All events so far."""
+        return self._events
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -73,6 +79,7 @@ class Journal:
             os.ftruncate(self._file, self._size)
             raise write_failure(self._path, error) from error
         self._size += len(line)
+        self._events.append(given)
         add_event(self._by_id, given)
         self._written(line)
         return given

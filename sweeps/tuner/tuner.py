@@ -10,28 +10,27 @@ from typing import Any
 from sweeps.backend.environment import Environment
 from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
-from sweeps.confirm.comparison import judgement, recommended
 from sweeps.confirm.confirmation import CONFIRMATION, RIVAL, confirms
 from sweeps.confirm.confirmation import ROLE as CONFIRM
 from sweeps.run.config import ETA, SweepConfig
 from sweeps.run.diagnosis import note_findings
-from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder
-from sweeps.run.progress import Progress
+from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder, read_sweep_yaml
+from sweeps.run.progress import Progress, progress_of
 from sweeps.run.resources import Resources
-from sweeps.run.run import SweepResult, searched
-from sweeps.search.asha import Rungs
+from sweeps.run.run import Run, SweepResult, searched
+from sweeps.search.asha import Rungs, rung_correlation
 from sweeps.search.sampler import Sampler
 from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.mirror import mirrored
 from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
 from sweeps.trainer import Trainer
-from sweeps.trials.journal import Journal, read_events
+from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, best_record, default_record
 from sweeps.tuner.budget_reserve import room_for_a_trial
 from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.confirmation_phase import ConfirmationPhase
-from sweeps.tuner.output_files import correlation_of, progress_of, write_end_files, write_running_files
+from sweeps.tuner.output_files import write_optuna, write_tables
 from sweeps.tuner.signals import SignalHandler
 
 RETRIES = 1
@@ -67,6 +66,7 @@ class Session:
         self._seconds_before = seconds_before
         self._page_failed = False
         self._next_files = 0.0
+        self._known: Run | None = None
         self._interruption = SignalHandler(at_once=self._display.close)
         self._searching = searching
         self._confirming = ConfirmationPhase(config, trainer, searching=searching)
@@ -100,7 +100,7 @@ class Session:
             if self._folder.free_bytes() < needed.total + NEARLY_FULL_BYTES:
                 free = self._folder.free_bytes() / 1e6
                 self._display.log(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
-            self._confirming.begin(read_events(self._folder.trials_jsonl))
+            self._confirming.begin(self._journal.events)
             journal.append(first_event, None, trials=self._config.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
@@ -116,7 +116,7 @@ class Session:
                 for record in journal.records:
                     if record.status is None:
                         self._end(record, "budget", reason)
-            self._confirming.end(journal, read_events(self._folder.trials_jsonl), ended)
+            self._confirming.end(journal, self._journal.events, ended)
             if ended != "interrupted":
                 self._diagnose()
             journal.append("sweep_ended", None, reason=ended, detail=reason, seconds=round(self._seconds, 3))
@@ -352,18 +352,29 @@ class Session:
             cost = time.monotonic() - before
             self._next_files = time.monotonic() + max(1.0, 20 * cost)
 
-    def _write_files(self) -> None:
-        write_running_files(self._folder, self._config, self._journal.records, self._page)
+    @property
+    def _run(self) -> Run:
+        """The run as it stands; the same value until the journal has one more event."""
+        events = self._journal.events
+        if self._known is None or len(self._known.events) != len(events):
+            content = read_sweep_yaml(self._folder)
+            records = tuple(self._journal.records)
+            self._known = Run(self._folder, self._config, self._resources, tuple(events), records, content)
+        return self._known
 
-    def _page(self, folder: RunFolder) -> None:
+    def _write_files(self) -> None:
+        write_tables(self._run)
+        self._page()
+
+    def _page(self) -> None:
         """Write report.html; what goes wrong with it ends no sweep, because it can be made again from the records."""
         try:
-            self._outside.report(folder)
+            self._outside.report(self._run)
         except SweepFailed:
             raise
         except Exception as error:
             if not self._page_failed:
-                self._display.log(f"{folder.report.name} could not be written: {error}")
+                self._display.log(f"{self._folder.report.name} could not be written: {error}")
             self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
@@ -372,20 +383,18 @@ class Session:
     def _diagnose(self) -> None:
         """Write down what is found in the run; what goes wrong with that ends no sweep."""
         try:
-            found = list(self._outside.diagnosis(self._folder))
+            found = list(self._outside.diagnosis(self._run))
         except Exception as error:
             self._display.log(f"{self._folder.name}: no findings could be made: {error}")
             return
-        note_findings(self._journal, read_events(self._folder.trials_jsonl), found)
+        note_findings(self._journal, tuple(self._journal.events), found)
 
     def _result(self, ended: str, reason: str) -> SweepResult:
-        records = self._journal.records
-        judged = judgement(records)
-        proven = recommended(records, judged)
-        if ended == "interrupted" and len(records) > FEW_TRIALS:
-            write_running_files(self._folder, self._config, records, self._page)
-        else:
-            write_end_files(self._folder, self._config, records, self._page)
+        run = self._run
+        records, judged, proven = run.records, run.comparison, run.recommended
+        self._write_files()
+        if ended != "interrupted" or len(records) <= FEW_TRIALS:
+            write_optuna(run)
         notes: list[str | None] = []
         if ended != "interrupted":
             self._check_for_a_result(records, reason)
@@ -399,7 +408,7 @@ class Session:
                         self._folder, self._checkpoint_store, proven, self._trainer, params, data, runs, compared
                     )
                 )
-                self._page(self._folder)  # once more: best/ holds samples to listen to now
+                self._page()  # once more: best/ holds samples to listen to now
         notes.append(self._recording.close())
         result = self._came_out(ended, reason, notes)
         for hook in self._outside.on_end:
@@ -419,9 +428,9 @@ class Session:
             ended,
             reason,
             self._seconds,
-            correlation_of(self._config, records),
+            rung_correlation(searched(records), self._budget.first_rung),
             tuple(note for note in notes if note),
-            judgement(records),
+            self._run.comparison,
             self._config.address,
         )
 

@@ -102,7 +102,7 @@ def test_a_finding_of_many_trials_is_said_once_and_names_them(tmp_path: Path) ->
 @pytest.mark.parametrize("lang", ["en", "fa"])
 def test_the_page_of_a_run_on_speech_holds_all_of_it(tmp_path: Path, lang: str) -> None:
     run = speech_run(tmp_path)
-    page = unescape(write_page(run.folder, lang).read_text(encoding="utf-8"))
+    page = unescape(write_page(run, lang).read_text(encoding="utf-8"))
     say = Texts("story", lang)
     assert say("signs") in page
     assert say("bands_note") in page
@@ -129,7 +129,7 @@ def with_samples(folder: RunFolder, *words: str) -> None:
 def test_best_and_default_are_heard_and_seen_on_their_own_runs(tmp_path: Path) -> None:
     run = speech_run(tmp_path)
     with_samples(run.folder, "real", "said", "default")
-    found = {(one.trial_id, one.name): one for one in sounds(run.folder, tmp_path)}
+    found = {(one.trial_id, one.name): one for one in sounds(run, tmp_path)}
     assert set(found) == {
         ("t0002", "sentence 1/said"),
         ("t0002", "sentence 1/recording"),
@@ -152,7 +152,7 @@ def test_where_nothing_beat_the_default_it_is_not_called_the_best(tmp_path: Path
     with_samples(folder, "real", "said")
     (text,) = report_extras(read_run(folder.path)).samples
     assert [sample.who for sample in text.samples] == ["real", "default"]
-    assert {(one.trial_id, one.name) for one in sounds(folder, tmp_path)} == {
+    assert {(one.trial_id, one.name) for one in sounds(read_run(folder.path), tmp_path)} == {
         ("t0001", "sentence 1/said"),
         ("t0001", "sentence 1/recording"),
     }
@@ -168,5 +168,5 @@ def test_where_the_default_is_kept_the_searchs_best_is_heard_beside_it(tmp_path:
     with_samples(folder, "real", "said", "best")
     (text,) = report_extras(read_run(folder.path)).samples
     assert [sample.who for sample in text.samples] == ["real", "default", "best"]
-    owners = {one.caption.partition(":")[0]: one.trial_id for one in sounds(folder, tmp_path)}
+    owners = {one.caption.partition(":")[0]: one.trial_id for one in sounds(read_run(folder.path), tmp_path)}
     assert (owners["default"], owners["best"]) == ("t0001", "t0002")

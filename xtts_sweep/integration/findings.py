@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from messages import text
 from sweeps.report import FindingNote
 from sweeps.run.diagnosis import Found
-from sweeps.run.folder import RunFolder
-from sweeps.run.run import Run, read_run
+from sweeps.run.run import Run
 from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
 from xtts.diagnostics.curve_rules import Finding, summary, trial_findings
@@ -40,9 +39,8 @@ def closing_findings(run: Run, lang: str = "en") -> list[str]:
     return [line(label, found_text) for found_text in summary([one for one in found if one.severity != "note"], lang)]
 
 
-def diagnosis(folder: RunFolder) -> list[Found]:
+def diagnosis(run: Run) -> list[Found]:
     """All findings of a run on speech, for its journal: the sweep's, then each trial's."""
-    run = read_run(folder.path)
     if not _on_speech(run):
         return []
     found = [_found(None, one) for one in sweep_findings(run)]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from messages import text
 from sweeps.report import Coordinate, ReportExtras, write_report
-from sweeps.run.folder import RunFolder
-from sweeps.run.run import Run, read_run
+from sweeps.run.run import Run
 from xtts_sweep.integration.findings import finding_notes
 from xtts_sweep.integration.health import health_figures, health_notes
 from xtts_sweep.integration.loss_story import loss_bands, story_tables
@@ -16,9 +15,9 @@ from xtts_sweep.integration.samples import sample_texts
 RATIOS = (("mel/kl", "mel_loss_weight", "kl_loss_weight"), ("clip/mel", "gradient_clip_norm", "mel_loss_weight"))
 
 
-def write_page(folder: RunFolder, lang: str = "en") -> Path:
+def write_page(run: Run, lang: str = "en") -> Path:
     """report.html with everything that xtts can say about the run, in English or Persian (`fa`)."""
-    return write_report(folder, report_extras(read_run(folder.path), lang), lang)
+    return write_report(run, report_extras(run, lang), lang)
 
 
 def report_extras(run: Run, lang: str = "en") -> ReportExtras:

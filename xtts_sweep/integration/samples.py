@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from sweeps.report import Sample, SampleText, png
-from sweeps.run.folder import RunFolder
-from sweeps.run.run import Run, read_run
+from sweeps.run.run import Run
 from sweeps.trials.record import default_record
 from sweeps.wandb import Sample as Sound
 
@@ -27,13 +26,12 @@ def sample_texts(run: Run) -> tuple[SampleText, ...]:
     return tuple(found)
 
 
-def sounds(folder: RunFolder, pictures: Path) -> list[Sound]:
+def sounds(run: Run, pictures: Path) -> list[Sound]:
     """The same for W&B: what the best says and the recordings on the best's run, the default's on its own.
 
     Pictures of their mels are written to `pictures`. Sounds of one sentence have one name, so that W&B shows the runs'
     beside each other.
     """
-    run = read_run(folder.path)
     default = default_record(run.records)
     best = run.best if _keeps_default(run) else run.recommended
     owners = {"real": run.recommended, "default": default, "best": best}

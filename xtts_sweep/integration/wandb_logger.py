@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from sweeps.run.folder import RunFolder
+from sweeps.run.run import read_run
 from sweeps.tuner.logger import Recording
 from sweeps.wandb import Mode, Sample, publish, start_recording
 from xtts_sweep.integration.samples import sounds
@@ -33,7 +34,7 @@ def publish_run(folder: RunFolder, project: str, entity: str | None, say: Callab
 
 def _sounds(folder: RunFolder, pictures: Path) -> list[Sample]:
     try:
-        return sounds(folder, pictures)
+        return sounds(read_run(folder.path), pictures)
     except Exception:  # the record is worth more than its samples, and the sweep more than both
         return []
 

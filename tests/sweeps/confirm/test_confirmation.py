@@ -18,11 +18,12 @@ from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_o
 from sweeps.confirm.verdict import Verdict
 from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
+from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.search.asha import Rungs
 from sweeps.trials.record import TrialRecord
-from sweeps.tuner.api import check, confirm, seeds_to_confirm
-from sweeps.tuner.output_files import write_running_files
+from sweeps.tuner.api import check, confirm, plan_for, seeds_to_confirm
+from sweeps.tuner.output_files import write_tables
 from tests.sweeps.builders import toy_request, trial
 
 SPLIT = {"evaluate_on": "test"}
@@ -143,7 +144,7 @@ def test_nothing_is_judged_before_a_pair_has_ended() -> None:
 def test_the_verdict_file_holds_both_configs_and_can_be_read_back(tmp_path: Path) -> None:
     request = toy_request(tmp_path, confirm_seeds=3)
     records = carried_out([0.70, 0.71, math.nan], [0.8] * 3)
-    write_running_files(RunFolder(tmp_path), request, records, lambda folder: folder.report)
+    write_tables(Run(RunFolder(tmp_path), request, plan_for(request), (), records))
     stored = json.loads((tmp_path / "verdict.json").read_text())
     assert Verdict.from_json(stored).word == "undecided"
     assert stored["diverged"]["finalist"] == [2004]

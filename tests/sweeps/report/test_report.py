@@ -30,6 +30,7 @@ from sweeps.report.text import Words, cell, marked, own, sentence
 from sweeps.run.best_config import write_best_config
 from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
+from sweeps.run.run import read_run
 from sweeps.trials.record import Event, records_from_events
 from tests.sweeps.builders import toy_request, trial, trial_events
 from tests.sweeps.report.report_runs import RATIOS, confirmation_events, extras, tone, write_run
@@ -81,7 +82,7 @@ class Page(HTMLParser):
 
 
 def read(folder: RunFolder, given: ReportExtras | None = None, lang: str = "en") -> Page:
-    write_report(folder, given or ReportExtras(), lang)
+    write_report(read_run(folder.path), given or ReportExtras(), lang)
     page = Page(folder.report.read_text(encoding="utf-8"))
     assert page.unmatched == []
     return page
@@ -181,7 +182,7 @@ def test_controls_are_shown_but_never_recommended(tmp_path: Path) -> None:
 def test_every_trial_is_in_both_charts_with_how_it_ended(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=40)
     page = read(folder)
-    records = gather(folder).records
+    records = gather(read_run(folder.path)).records
     drawn = Counter(
         attributes["data-trial"] for name, attributes in page.elements if name == "g" and "data-trial" in attributes
     )
@@ -202,14 +203,14 @@ def test_every_trial_is_in_both_charts_with_how_it_ended(tmp_path: Path) -> None
 def test_the_tables_under_the_charts_hold_the_same_numbers(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=5)
     page = read(folder)
-    for record in gather(folder).records:
+    for record in gather(read_run(folder.path)).records:
         shown = [f"{report['objective']:.4g}" for report in record.reports]
         assert f"{record.trial_id} {' '.join(shown)}" in page.text("objective-by-epoch")
 
 
 def test_the_loss_chart_names_the_trial_that_the_loss_would_have_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=20)
-    data = gather(folder)
+    data = gather(read_run(folder.path))
     assert data.comparison is not None
     at = {record.trial_id: record.reports[2]["loss"] for record in data.records if record.epochs >= 3}
     chosen = min(at, key=lambda trial_id: float(str(at[trial_id])))
@@ -336,9 +337,9 @@ def test_damaged_results_beside_the_records_leave_a_page(tmp_path: Path) -> None
 
 def test_a_folder_without_a_run_and_an_unknown_language_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"sweep\.yaml"):
-        write_report(RunFolder(tmp_path))
+        write_report(read_run(RunFolder(tmp_path).path))
     with pytest.raises(RequestError, match="--lang 'de': expected en or fa"):
-        write_report(write_run(tmp_path), lang="de")
+        write_report(read_run(write_run(tmp_path).path), lang="de")
 
 
 def test_the_persian_page_is_right_to_left_and_holds_no_english_sentence(tmp_path: Path) -> None:
@@ -487,7 +488,7 @@ def test_the_command_and_the_fingerprint_to_repeat_it_are_there(tmp_path: Path) 
 
 def test_another_file_can_be_written_beside_the_runs_own(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
-    written = write_report(folder, lang="fa", path=tmp_path / "fa.html")
+    written = write_report(read_run(folder.path), lang="fa", path=tmp_path / "fa.html")
     assert written == tmp_path / "fa.html"
     assert not folder.report.exists()
 
@@ -497,7 +498,7 @@ def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Pat
     for number, role in ((901, "confirm"), (902, "rival")):
         events += [{**event, "seconds": 3600.0} for event in trial_events(number, [0.4, 0.3], role=role, origin=role)]
     folder = write_run(tmp_path, more_events=events)
-    data, page = gather(folder), read(folder)
+    data, page = gather(read_run(folder.path)), read(folder)
     assert {"t0901", "t0902"}.isdisjoint(data.ranks)
     assert "t0901" not in page.text("convergence")
     assert "confirmation seeds" in page.text("objective-by-epoch")
@@ -538,7 +539,7 @@ def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Pat
 def test_where_the_default_is_kept_the_searchs_best_stands_beside_it(tmp_path: Path) -> None:
     undecided = {2001: 0.50, 2002: 0.56, 2003: 0.53}
     folder = write_run(tmp_path, verdict=confirmed(undecided), more_events=confirmation_events(undecided, DEFAULT))
-    data = gather(folder)
+    data = gather(read_run(folder.path))
     assert data.best is not None
     default = data.records[0]
     write_best_config(folder.best_config, default, {}, {})

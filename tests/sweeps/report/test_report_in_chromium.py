@@ -12,6 +12,7 @@ import pytest
 from sweeps.confirm.verdict import judge
 from sweeps.report import ReportExtras, write_report
 from sweeps.run.folder import RunFolder
+from sweeps.run.run import read_run
 from tests.sweeps.report.chromium import Browser, executable
 from tests.sweeps.report.report_runs import confirmation_events, extras, write_run
 from tests.sweeps.report.test_report import BETTER, DEFAULT, hostile
@@ -36,8 +37,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with something in every part of its page."""
     run = write_run(tmp_path_factory.mktemp("runs"), trials=TRIALS, verdict=judge(BETTER, DEFAULT))
-    write_report(run, extras())
-    write_report(run, extras(persian=True), "fa", path=run.path / "fa.html")
+    write_report(read_run(run.path), extras())
+    write_report(read_run(run.path), extras(persian=True), "fa", path=run.path / "fa.html")
     return run
 
 
@@ -90,7 +91,7 @@ def test_runs_of_every_kind_open_without_a_complaint(
     browser: Browser, tmp_path: Path, given: dict[str, object]
 ) -> None:
     run = write_run(tmp_path, **given)  # type: ignore[arg-type]
-    write_report(run, ReportExtras())
+    write_report(read_run(run.path), ReportExtras())
     browser.open(url(run))
     assert browser.complaints() == []
     assert visible(browser)
@@ -302,7 +303,7 @@ def test_a_screen_reader_finds_names_for_charts_tables_and_controls(browser: Bro
 @pytest.mark.parametrize("lang", ["en", "fa"])
 def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path, lang: str) -> None:
     run, given = hostile(tmp_path)
-    write_report(run, given, lang)
+    write_report(read_run(run.path), given, lang)
     browser.open(url(run))
     assert browser.complaints() == []
     assert browser.run("window.pwned === undefined")
@@ -314,7 +315,7 @@ def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path, lang: str) 
 
 def test_a_running_page_reloads_itself_until_that_is_switched_off(browser: Browser, tmp_path: Path) -> None:
     run = write_run(tmp_path, ended=None)
-    write_report(run)
+    write_report(read_run(run.path))
     page = run.report.read_text()
     run.report.write_text(page.replace('data-seconds="30"', 'data-seconds="0.3"'))
     browser.open(url(run))
@@ -374,7 +375,7 @@ def test_a_range_is_typed_on_a_keyboard_and_has_a_name(browser: Browser, folder:
 
 def test_confirmation_and_rivals_are_drawn_and_named_under_the_pointer(browser: Browser, tmp_path: Path) -> None:
     run = write_run(tmp_path, verdict=judge(BETTER, DEFAULT), more_events=confirmation_events(BETTER, DEFAULT))
-    write_report(run, extras())
+    write_report(read_run(run.path), extras())
     browser.open(url(run))
     assert browser.complaints() == []
     place = """(() => { const svg = document.querySelector('#pairs svg'); svg.scrollIntoView({block: 'center'});

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sweeps.report import write_report
-from sweeps.run.folder import RunFolder
 from sweeps.run.progress import QuietDisplay
+from sweeps.run.run import Run
 from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request
 
@@ -29,9 +29,9 @@ class Heard(QuietDisplay):
 def test_the_page_is_rewritten_while_the_sweep_runs_and_its_failure_ends_nothing(tmp_path: Path) -> None:
     pages: list[str] = []
 
-    def report(folder: RunFolder) -> None:
-        write_report(folder)
-        pages.append(folder.report.read_text())
+    def report(run: Run) -> None:
+        write_report(run)
+        pages.append(run.folder.report.read_text())
         if len(pages) == 2:
             raise ValueError("no such finding")
 

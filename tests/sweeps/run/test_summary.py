@@ -30,7 +30,7 @@ def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepRes
         61.0,
         correlation,
     )
-    return replace(whole, judgement=judgement(records), **changes)
+    return replace(whole, comparison=judgement(records), **changes)
 
 
 @pytest.mark.parametrize("lang", ["en", "fa"])

@@ -67,7 +67,7 @@ class Interrupter(QuietDisplay):
 def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_path: Path) -> None:
     result = run(request(tmp_path, confirm_seeds=3, set_params={"best_mel": 1.0}))
     assert result.verdict is not None
-    assert result.judgement is not None
+    assert result.comparison is not None
     assert result.verdict.word == "better"
 
     selection, judged = confirm_runs(result, "selection"), confirm_runs(result, "confirmation")
@@ -91,7 +91,7 @@ def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_pat
     stored = json.loads(folder.verdict.read_text())
     best = yaml.safe_load(folder.best_config.read_text())
     assert stored["verdict"] == best["verdict"] == "better"
-    assert best["training"] == stored["finalist"]["params"] == dict(result.judgement.finalist.params)
+    assert best["training"] == stored["finalist"]["params"] == dict(result.comparison.finalist.params)
     assert best["provenance"]["confirmation"]["seeds"] == [record.seed for record in sides["default"]]
     assert any(line.startswith("verdict      better: ") for line in closing_lines(result))
     assert not any("unconfirmed" in line for line in closing_lines(result))
@@ -104,7 +104,7 @@ def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_pat
 
     again = read_run(folder.path)
     assert again.verdict == result.verdict
-    assert exportable(again)[0] == result.judgement.finalist
+    assert exportable(again)[0] == result.comparison.finalist
     with pytest.raises(RequestError, match="--confirm-seeds 3: 3 are done"):
         confirm(folder.path, seeds=3)
     more = confirm(folder.path, seeds=4)
@@ -142,8 +142,8 @@ def test_a_default_that_is_the_best_is_kept_and_still_compared_with_the_best_oth
     result = confirm(first.folder.path)
     assert result.verdict is not None
     assert result.verdict.word in ("no difference", "worse")
-    assert result.judgement is not None
-    assert result.judgement.finalist.trial_id == "t0002"
+    assert result.comparison is not None
+    assert result.comparison.finalist.trial_id == "t0002"
     assert confirm_runs(result, "selection") == []
     assert yaml.safe_load(result.folder.best_config.read_text())["training"] == dict(first.records[0].params)
     assert (result.folder.best / "toy.txt").exists()
@@ -208,7 +208,7 @@ def test_rivals_run_beside_the_search_and_are_judged_with_it(tmp_path: Path) -> 
     assert any(line.startswith("rival        r0001: clairvoyant") for line in lines)
     with result.folder.trials_csv.open() as file:
         assert [row["role"] for row in csv.DictReader(file)].count("rival") == 4
-    assert read_run(result.folder.path).judgement == result.judgement
+    assert read_run(result.folder.path).comparison == result.comparison
     assert resume(result.folder.path).records == result.records
 
 
@@ -226,15 +226,15 @@ def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict
     judged = confirm_runs(result, "confirmation")
     assert all([len(record.reports) - 1] == _places_of_figures(record) for record in judged)
     assert not any(_places_of_figures(record) for record in result.records if record not in judged)
-    assert result.judgement is not None
-    (figure,) = result.judgement.figures
-    mel = float(str(result.judgement.finalist.params["mel_loss_weight"]))
+    assert result.comparison is not None
+    (figure,) = result.comparison.figures
+    mel = float(str(result.comparison.finalist.params["mel_loss_weight"]))
     assert figure.finalist - figure.default == pytest.approx(10 / mel - 4)
     stored = json.loads(result.folder.verdict.read_text())["figures"]["crackle"]
     assert set(stored["by_seed"]) == {str(record.seed) for record in judged}
     assert any(line.startswith("measured     crackle (dB) ") for line in closing_lines(result))
-    if result.judgement.verdict.word == "better" and mel < 2.5:
-        assert any("crackle (dB) disagrees" in note.text() for note in result.judgement.verdict.notes)
+    if result.comparison.verdict.word == "better" and mel < 2.5:
+        assert any("crackle (dB) disagrees" in note.text() for note in result.comparison.verdict.notes)
 
 
 def _places_of_figures(record: TrialRecord) -> list[int]:

@@ -16,7 +16,7 @@ from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.run.best_config import write_best_config
 from sweeps.run.progress import LineDisplay, LiveDisplay, Progress
-from sweeps.run.trials_csv import KnownLines, write_trials_csv
+from sweeps.run.trials_csv import write_trials_csv
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
@@ -84,20 +84,6 @@ def test_speed_is_measured_against_the_default(tmp_path: Path) -> None:
     assert float(one["seconds_to_target"]) == pytest.approx(10 * float(one["epochs_to_target"]))
     assert two["epochs_to_target"] == "" or float(two["epochs_to_target"]) < float(one["epochs_to_target"])
     assert (three["epochs_to_target"], three["censored_at"], three["censor_reason"]) == ("", "2.0", "rung")
-
-
-def test_lines_that_are_known_are_what_all_records_make_anew(tmp_path: Path) -> None:
-    known = KnownLines()
-    default = trial(1, [0.8, 0.6], None, origin="default")
-    steps = [
-        [default, trial(2, [0.7], None)],
-        [default, trial(2, [0.7, 0.5], "stopped"), trial(3, [], None)],
-        [trial(1, [0.8, 0.6, 0.5], origin="default"), trial(2, [0.7, 0.5], "stopped"), trial(3, [0.4], "failed")],
-    ]
-    for records in steps:
-        write_trials_csv(tmp_path / "known.csv", records, COLUMNS, known)
-        write_trials_csv(tmp_path / "anew.csv", records, COLUMNS)
-        assert (tmp_path / "known.csv").read_text() == (tmp_path / "anew.csv").read_text()
 
 
 def test_no_cell_is_taken_for_a_formula(tmp_path: Path) -> None:
