@@ -19,12 +19,12 @@ from xtts.training.settings import WEIGHTINGS, Settings
 if TYPE_CHECKING:
     from xtts.inference.synthesis import Speaker
 
-_USUAL_SYMBOLS = 100  # of a vocabulary: next to nothing beside the rest
+_USUAL_SYMBOLS = 100  # of a vocabulary: negligible next to the other parameters
 _STATES = 3  # parameters and the optimiser's two moments
 
 
 class XttsTrainer:
-    """One trial: the training loop of xtts.training, and what a trained model says."""
+    """One trial: the training loop of xtts.training, and speech from the trained model."""
 
     worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training.training",)
     """What a worker imports before it is given a trial"""
@@ -40,7 +40,7 @@ class XttsTrainer:
         self.training.share_gpu(context.gpu_share)
 
     def train_epoch(self) -> Mapping[str, object]:
-        """One more epoch over the training split, then all metrics of the split it is evaluated on."""
+        """One more epoch over the training split, then all metrics of the evaluated split."""
         return self.training.train_epoch()
 
     def updates_per_second(self, seconds: float) -> float:
@@ -56,7 +56,7 @@ class XttsTrainer:
         self.training.load_state_dict(state)
 
     def export_best(self, folder: Path) -> None:
-        """Write the model, ready to speak, and a few validation sentences as it says them next to the real ones."""
+        """Write the model, ready to speak, and a few validation sentences: synthesised and real."""
         from xtts.inference.samples import write_real_samples, write_samples
 
         speaker = self.speaker()
@@ -65,13 +65,13 @@ class XttsTrainer:
         write_real_samples(self.training.aligned, folder / "samples")
 
     def export_beside(self, folder: Path, who: str) -> None:
-        """Add the same sentences as this model says them, to compare with; `who` becomes part of their names."""
+        """Add the same sentences synthesised by this model, for comparison; `who` becomes part of their names."""
         from xtts.inference.samples import write_samples
 
         write_samples(self.speaker(), self.training.aligned, folder / "samples", who)
 
     def judged_figures(self) -> Mapping[str, object]:
-        """Errors of the speech of the test split, with intervals over clips; empty where a voice cannot say numbers."""
+        """Errors of the speech of the test split, with intervals over clips; empty where the model has diverged."""
         from xtts.inference.speech_figures import judged_figures
 
         try:
@@ -86,7 +86,7 @@ class XttsTrainer:
         return speech_figures(self.speaker(), self.training.aligned)
 
     def speaker(self) -> Speaker:
-        """The model as it stands, ready to speak."""
+        """The current model, ready to speak."""
         from xtts.inference.synthesis import Speaker
 
         training = self.training
@@ -127,7 +127,7 @@ class XttsTrainer:
 
     @classmethod
     def data_folder(cls, data: str) -> Path:
-        """The folder that a handle stands for: all that trials read is in it."""
+        """The folder behind a handle: trials read nothing else."""
         return data_folder(data)
 
     @classmethod

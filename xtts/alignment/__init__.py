@@ -1,1 +1,1 @@
-"""Which token of a text stands at which moment of its clip, and how long a token lasts: learned once per data set."""
+"""Alignment of text tokens to time, and token durations: learned once per data set."""

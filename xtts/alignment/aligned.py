@@ -1,4 +1,4 @@
-"""Prepared speech with its alignment: learned once per data set, kept beside the features, opened by every trial."""
+"""Prepared speech with its alignment: learned once per data set, cached with the features, opened by every trial."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DOUBTFUL_ADVANTAGE = 0.2  # of the data set's median
 
 @dataclass(frozen=True)
 class AlignedDataset:
-    """Clips, and which token stands at each half-patch step of each."""
+    """Clips, and the token at each half-patch step of each."""
 
     speech: Dataset
     step_tokens: NDArray[np.int32]
@@ -42,7 +42,7 @@ class AlignedDataset:
 
     @cached_property
     def durations(self) -> DurationPredictor:
-        """What says how long each token of a new text takes."""
+        """Predicts how long each token of a new text takes."""
         import torch  # here, because a command only looks at the alignment
 
         from xtts.alignment.durations import DurationPredictor

@@ -18,7 +18,7 @@ _RATE_SD = 0.2  # of the share of the text spoken by a given share of the clip
 
 
 def with_neighbours(states: Tensor, reach: int) -> Tensor:
-    """Each place beside its `reach` neighbours on both sides, zeros past the ends.
+    """Each place with its `reach` neighbours on both sides, zeros past the ends.
 
     [batch, places, width] -> [batch, places, (2 * reach + 1) * width].
     """

@@ -51,7 +51,7 @@ class _Clips:
         self.steps = [patches_of(int(frames)) * PATCH_FRAMES // STEP_FRAMES for frames in speech.frames]
 
     def collate(self, clips: Sequence[int], texts: Sequence[int]) -> tuple[torch.Tensor, ...]:
-        """tokens, token counts, steps, step counts and speakers of clips, each with the text of the clip beside it."""
+        """Tokens, token counts, steps, step counts and speakers of `clips`, each with the text of `texts`."""
         speech = self.speech
         token_count = torch.tensor([int(speech.token_count[text]) for text in texts])
         step_count = torch.tensor([self.steps[clip] for clip in clips])
@@ -61,7 +61,7 @@ class _Clips:
             tokens[row, : speech.token_count[text]] = speech.clip_tokens(text)
             frames = (speech.clip_mel(clip) - speech.mel_mean) / speech.mel_sd
             mel[row, : len(frames)] = frames
-            # The last patch may be part empty: its sound goes on as it was.
+            # The last patch may be partly empty: its last frame is repeated.
             mel[row, len(frames) : self.steps[clip] * STEP_FRAMES] = frames[-1]
         steps = torch.from_numpy(mel).view(len(clips), -1, STEP_FRAMES * MELS)
         speakers = torch.from_numpy(speech.speaker_index[np.asarray(clips)].astype(np.int64))
@@ -91,8 +91,8 @@ def train_aligner(speech: Dataset, progress: Progress) -> Aligned:
         network = AlignerNetwork(symbols, speakers, MELS)
         judges = [AlignerNetwork(symbols, speakers, MELS, width=64, reach=1) for _ in range(_FOLDS)]
         # Two threads, since training one network fills one core; neither draws random numbers any more.
-        with ThreadPoolExecutor(1) as beside:
-            judging = beside.submit(_judge_transcripts, speech, clips, judges)
+        with ThreadPoolExecutor(1) as pool:
+            judging = pool.submit(_judge_transcripts, speech, clips, judges)
             _fit(network, clips, speech.indices(TRAIN).tolist(), _updates(clips, speech), progress)
             step_tokens, confidence = _align(speech, clips, network)
             advantage = judging.result()
@@ -191,7 +191,7 @@ def _fit_durations(speech: Dataset, clips: _Clips, step_tokens: Sequence[NDArray
     }
     per_epoch = len(clips.batches(train, None))
     epochs = min(max(_DURATION_EPOCHS, _FEWEST_UPDATES // per_epoch), 60)
-    said, heard = np.zeros(len(speech.speakers)), np.zeros(len(speech.speakers))
+    predicted, spoken = np.zeros(len(speech.speakers)), np.zeros(len(speech.speakers))
     for epoch in range(epochs + 1):
         for batch in clips.batches(train, shuffle):
             token_count = torch.tensor([len(truth[clip]) for clip in batch])
@@ -205,14 +205,14 @@ def _fit_durations(speech: Dataset, clips: _Clips, step_tokens: Sequence[NDArray
             if epoch == epochs:
                 with torch.no_grad():
                     length = (torch.expm1(predictor(tokens, token_count, speakers)) * real).sum(1).numpy()
-                np.add.at(said, speakers.numpy(), length)
-                np.add.at(heard, speakers.numpy(), steps.sum(1).numpy())
+                np.add.at(predicted, speakers.numpy(), length)
+                np.add.at(spoken, speakers.numpy(), steps.sum(1).numpy())
                 continue
             error = (predictor(tokens, token_count, speakers) - torch.log1p(steps)).abs()
             loss = (error * real).sum() / real.sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    pace = np.where(said > 0, heard / np.maximum(said, 1e-6), 1.0)
+    pace = np.where(predicted > 0, spoken / np.maximum(predicted, 1e-6), 1.0)
     predictor.pace.copy_(torch.from_numpy(pace.clip(0.25, 4.0)))
     return predictor.eval()

@@ -1,12 +1,12 @@
-"""Findings about one training curve: rules that look at a trial's epochs and say in plain words what they mean."""
+"""Findings about one training curve: rules over a trial's epochs."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from messages import known, text
 
@@ -35,7 +35,7 @@ STILL_FALLING = 0.01
 
 @dataclass(frozen=True)
 class Finding:
-    """Something worth telling: a code, how bad it is, and the numbers that its sentences name."""
+    """A code, how bad it is, and the numbers that its sentences name."""
 
     code: str
     severity: Severity
@@ -78,22 +78,23 @@ class Finding:
         }
 
 
+Rule = Callable[[Sequence[Epoch], Mapping[str, object]], Finding | None]
+"""Looks at a trial's epochs and at all the trainer's parameters, searched or not."""
+
+RuleT = TypeVar("RuleT", bound=Rule)
+TRIAL_RULES: list[Rule] = []
+NO_PARAMS: Mapping[str, object] = {}
+
+
+def trial_rule(rule: RuleT) -> RuleT:
+    """Register a rule; its sentences are under `findings` in the message catalogues."""
+    TRIAL_RULES.append(rule)
+    return rule
+
+
 def trial_findings(epochs: Sequence[Epoch], params: Mapping[str, object]) -> tuple[Finding, ...]:
     """All that the rules find in one trial, worst first; `params` are all the trainer's parameters, searched or not."""
-    found = [
-        diverged(epochs),
-        loss_clip(epochs, params),
-        text_ignored(epochs),
-        plateau_at_mean_frame(epochs),
-        low_loss_not_learning(epochs, params),
-        kl_collapsed(epochs, params),
-        prior_lags(epochs, params),
-        three_digit_loss(epochs, params),
-        loss_spikes(epochs),
-        gradient_clip(epochs, params),
-        worsened_after_best(epochs),
-        still_falling(epochs),
-    ]
+    found = [rule(epochs, params) for rule in TRIAL_RULES]
     return worst_first(finding for finding in found if finding is not None)
 
 
@@ -117,57 +118,8 @@ def counted(findings_by_trial: Mapping[str, Sequence[Finding]], lang: str = "en"
     )
 
 
-def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A first printed loss of three digits or more is mel weight times mel scale."""
-    first = number(epochs[0], "loss_first") if epochs else None
-    weight = number(params, "mel_loss_weight")
-    if first is None or weight is None or weight <= 0 or first < THREE_DIGITS:
-        return None
-    raw = params.get("mel_normalisation") == "none"
-    code = "three_digit_loss_raw_mel" if raw else "three_digit_loss_weight"
-    return Finding(code, "note", {"loss": first, "weight": weight, "mel": first / weight})
-
-
-def loss_spikes(epochs: Sequence[Epoch]) -> Finding | None:
-    """A single step's loss far above the usual: thrice the epoch's mean, in the first epoch 1.5 times its start."""
-    spikes: list[Numbers] = []
-    for place, epoch in enumerate(epochs):
-        spike = number(epoch, "loss_max")
-        usual = number(epoch, "loss" if place else "loss_first")
-        if spike is None or usual is None or usual <= 0:
-            continue
-        if spike >= usual * (SPIKE_TIMES if place else FIRST_EPOCH_SPIKE_TIMES):
-            spikes.append(
-                {"spike": spike, "usual": usual, "times": spike / usual, "epoch": epoch_number(epochs, place)}
-            )
-    if not spikes:
-        return None
-    worst = max(spikes, key=lambda one: float(one["times"]))
-    return Finding("loss_spikes", "warning", {**worst, "count": len(spikes), "epochs": len(epochs)})
-
-
-def plateau_at_mean_frame(epochs: Sequence[Epoch]) -> Finding | None:
-    """After two epochs or more the best objective is still within 5 % of the mean-frame error."""
-    numbers = _skill(epochs)
-    if numbers is None or numbers["skill"] >= NO_SKILL or len(epochs) < 2:
-        return None
-    return Finding("plateau_at_mean_frame", "problem", {**numbers, "epochs": len(epochs)})
-
-
-def low_loss_not_learning(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A printed loss in the "converged" range (3 or less) while the objective beats the mean frame by under 10 %."""
-    numbers, weight = _skill(epochs), number(params, "mel_loss_weight")
-    if numbers is None or weight is None or len(epochs) < 2 or numbers["skill"] >= LITTLE_SKILL:
-        return None
-    losses = series(epochs, "loss")
-    if not losses or losses[-1] > LOW_LOSS:
-        return None
-    return Finding(
-        "low_loss_not_learning", "problem", {"loss": losses[-1], "weight": weight, "skill": numbers["skill"]}
-    )
-
-
-def diverged(epochs: Sequence[Epoch]) -> Finding | None:
+@trial_rule
+def diverged(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
     """The last epoch's loss, gradient or objective is not finite."""
     if not epochs:
         return None
@@ -182,19 +134,7 @@ def diverged(epochs: Sequence[Epoch]) -> Finding | None:
     return Finding("diverged", "problem", {**log, "epoch": epoch_number(epochs, len(epochs) - 1)})
 
 
-def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A gradient clip that acts on none or on all of the steps is a dead knob."""
-    clip, shares = number(params, "gradient_clip_norm"), series(epochs, "train/clip_fraction")
-    p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
-    if clip is None or clip <= 0 or not shares or not p50 or not p95:
-        return None
-    share = math.fsum(shares) / len(shares)
-    if DEAD_SHARE < share < 1 - DEAD_SHARE:
-        return None
-    code = "clip_never" if share <= DEAD_SHARE else "clip_always"
-    return Finding(code, "note", {"clip": clip, "p50": p50[-1], "p95": p95[-1], "share": share})
-
-
+@trial_rule
 def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
     """A loss-value clip stops learning on each step that reaches it, and does nothing on the others."""
     clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")
@@ -206,6 +146,40 @@ def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding 
     return Finding("loss_clip_never", "note", {"clip": clip}) if share == 0 else None
 
 
+@trial_rule
+def text_ignored(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
+    """The last interval of `text_use` is not wholly above 0."""
+    for epoch in reversed(epochs):
+        use, low, high = (number(epoch, name) for name in ("text_use", "text_use_low", "text_use_high"))
+        if use is not None and low is not None and high is not None:
+            return None if low > 0 else Finding("text_ignored", "problem", {"use": use, "low": low, "high": high})
+    return None
+
+
+@trial_rule
+def plateau_at_mean_frame(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
+    """After two epochs or more the best objective is still within 5 % of the mean-frame error."""
+    numbers = _skill(epochs)
+    if numbers is None or numbers["skill"] >= NO_SKILL or len(epochs) < 2:
+        return None
+    return Finding("plateau_at_mean_frame", "problem", {**numbers, "epochs": len(epochs)})
+
+
+@trial_rule
+def low_loss_not_learning(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A printed loss in the "converged" range (3 or less) while the objective beats the mean frame by under 10 %."""
+    numbers, weight = _skill(epochs), number(params, "mel_loss_weight")
+    if numbers is None or weight is None or len(epochs) < 2 or numbers["skill"] >= LITTLE_SKILL:
+        return None
+    losses = series(epochs, "loss")
+    if not losses or losses[-1] > LOW_LOSS:
+        return None
+    return Finding(
+        "low_loss_not_learning", "problem", {"loss": losses[-1], "weight": weight, "skill": numbers["skill"]}
+    )
+
+
+@trial_rule
 def kl_collapsed(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
     """The latents carry less than a nat a patch: posterior collapse (Bowman et al. 2016)."""
     kls = series(epochs, "val/kl") or series(epochs, "train/kl")
@@ -215,6 +189,7 @@ def kl_collapsed(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Findi
     return Finding("kl_collapsed", "problem", {"kl": kls[-1], "nats": kls[-1] * VALUES_PER_PATCH, "ratio": ratio})
 
 
+@trial_rule
 def prior_lags(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
     """val/kl rises by 20 % or more and val/mel falls, while the objective gains nothing: the prior does not follow."""
     full = [
@@ -244,16 +219,53 @@ def prior_lags(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding
     return Finding("prior_lags", "warning", numbers)
 
 
-def text_ignored(epochs: Sequence[Epoch]) -> Finding | None:
-    """The last interval of `text_use` is not wholly above 0."""
-    for epoch in reversed(epochs):
-        use, low, high = (number(epoch, name) for name in ("text_use", "text_use_low", "text_use_high"))
-        if use is not None and low is not None and high is not None:
-            return None if low > 0 else Finding("text_ignored", "problem", {"use": use, "low": low, "high": high})
-    return None
+@trial_rule
+def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A first printed loss of three digits or more is mel weight times mel scale."""
+    first = number(epochs[0], "loss_first") if epochs else None
+    weight = number(params, "mel_loss_weight")
+    if first is None or weight is None or weight <= 0 or first < THREE_DIGITS:
+        return None
+    raw = params.get("mel_normalisation") == "none"
+    code = "three_digit_loss_raw_mel" if raw else "three_digit_loss_weight"
+    return Finding(code, "note", {"loss": first, "weight": weight, "mel": first / weight})
 
 
-def worsened_after_best(epochs: Sequence[Epoch]) -> Finding | None:
+@trial_rule
+def loss_spikes(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
+    """A single step's loss far above the usual: thrice the epoch's mean, in the first epoch 1.5 times its start."""
+    spikes: list[Numbers] = []
+    for place, epoch in enumerate(epochs):
+        spike = number(epoch, "loss_max")
+        usual = number(epoch, "loss" if place else "loss_first")
+        if spike is None or usual is None or usual <= 0:
+            continue
+        if spike >= usual * (SPIKE_TIMES if place else FIRST_EPOCH_SPIKE_TIMES):
+            spikes.append(
+                {"spike": spike, "usual": usual, "times": spike / usual, "epoch": epoch_number(epochs, place)}
+            )
+    if not spikes:
+        return None
+    worst = max(spikes, key=lambda one: float(one["times"]))
+    return Finding("loss_spikes", "warning", {**worst, "count": len(spikes), "epochs": len(epochs)})
+
+
+@trial_rule
+def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+    """A gradient clip that acts on none or on all of the steps is a dead hyperparameter."""
+    clip, shares = number(params, "gradient_clip_norm"), series(epochs, "train/clip_fraction")
+    p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
+    if clip is None or clip <= 0 or not shares or not p50 or not p95:
+        return None
+    share = math.fsum(shares) / len(shares)
+    if DEAD_SHARE < share < 1 - DEAD_SHARE:
+        return None
+    code = "clip_never" if share <= DEAD_SHARE else "clip_always"
+    return Finding(code, "note", {"clip": clip, "p50": p50[-1], "p95": p95[-1], "share": share})
+
+
+@trial_rule
+def worsened_after_best(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
     """The mean of the last epochs (three at most) after the best is 2 % or more above it, two epochs later or more."""
     finite = [(place, value) for place, epoch in enumerate(epochs) if (value := number(epoch, "objective")) is not None]
     if not finite:
@@ -270,7 +282,8 @@ def worsened_after_best(epochs: Sequence[Epoch]) -> Finding | None:
     return Finding("worsened_after_best", "warning", numbers)
 
 
-def still_falling(epochs: Sequence[Epoch]) -> Finding | None:
+@trial_rule
+def still_falling(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
     """Over its last two epochs the objective fell by 1 % an epoch or more."""
     rate = falling_rate(epochs)
     if rate is None or rate < STILL_FALLING:
@@ -302,7 +315,7 @@ def series(epochs: Sequence[Epoch], name: str) -> list[float]:
 
 
 def epoch_number(epochs: Sequence[Epoch], place: int) -> int:
-    """The absolute epoch of the entry at `place`; its position where the entry does not say."""
+    """The absolute epoch of the entry at `place`; its position if the entry has none."""
     stated = number(epochs[place], "epoch")
     return place + 1 if stated is None else int(stated)
 

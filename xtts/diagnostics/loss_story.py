@@ -1,4 +1,4 @@
-"""The three-digit-loss story beside what was measured: its loss bands, its signs of success, its table."""
+"""The three-digit-loss story compared with measurements: loss bands, signs of success, table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BANDS = (Band("early", 15, 30), Band("mid", 5, 15), Band("late", 2, 8), Band("co
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """A band beside the printed losses of its quarter of training (None where training was too short to have one)."""
+    """A band and the printed losses of its quarter of training (None where training was too short to have one)."""
 
     band: Band
     first_epoch: int | None
@@ -53,7 +53,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class StoryRow:
-    """One config in the before-and-after table; None where the trainer did not say."""
+    """One config in the before-and-after table; None where the trainer did not report it."""
 
     loss_first: float | None
     loss_max: float | None

@@ -1,5 +1,5 @@
-"""Small response surfaces fitted on trials: which knobs move the log objective, and which only act through their
-ratio."""
+"""Small response surfaces fitted on trials: which hyperparameters act on the log objective, and which only through
+their ratio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDLE_SHARE = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Knobs that act through their ratio or product alone: effects are ranges of the fitted log objective."""
+    """Hyperparameters that act through their ratio or product alone: effects are ranges of the fitted log objective."""
 
     names: tuple[str, ...]
     through: str
@@ -34,7 +34,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How far one knob moves the fitted log objective over the trials, and the p of its having no effect."""
+    """How far one hyperparameter moves the fitted log objective over the trials, and the p of its having no effect."""
 
     name: str
     range: float
@@ -44,7 +44,7 @@ class Effect:
 def hyperparameter_effects(
     hyperparameters: Mapping[str, Sequence[float]], log_objective: Sequence[float]
 ) -> tuple[Effect, ...]:
-    """Each knob's own effect in an additive model, quadratic in its logarithm; empty where the trials are too few."""
+    """Each one's own effect in an additive model, quadratic in its logarithm; empty where the trials are too few."""
     import numpy as np
 
     columns = _varied(hyperparameters)
@@ -65,8 +65,8 @@ def hyperparameters_that_act_as_one(
 ) -> Shared | None:
     """The pair or triple whose ratio (or product) explains the trials best, if its common scale does nothing.
 
-    Polynomials of degree 1 or 2 in the logarithms, each group's ratios beside any other knobs, compete with models
-    of knobs that act on their own; the lowest corrected Akaike criterion wins (Hurvich and Tsai 1989). If that is a
+    Polynomials of degree 1 or 2 in the logarithms, each group's ratios plus any others, compete with models of
+    parameters that act on their own; the lowest corrected Akaike criterion wins (Hurvich and Tsai 1989). If that is a
     group, two nested F tests must agree: what acts has p < .01, what is idle p > .05 and under a third of that effect.
     """
     import numpy as np
@@ -88,7 +88,7 @@ def hyperparameters_that_act_as_one(
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A candidate: `base` terms of single knobs, and `acting` terms of a group whose scale `idling` is left out."""
+    """A candidate: `base` terms of single parameters, and `acting` terms of a group without its scale `idling`."""
 
     base: list[Column]
     acting: list[Column]

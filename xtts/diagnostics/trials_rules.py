@@ -85,9 +85,9 @@ def best_on_edge(trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[floa
 def hyperparameters_act_as_one(
     trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]
 ) -> Finding | None:
-    """Searched knobs whose ratio (or product) alone moves the objective, fitted on the trials' own objectives."""
+    """Hyperparameters whose ratio (or product) alone moves the objective, fitted on the trials' own objectives."""
     fit = _comparable(trials, FEWEST_TRIALS)
-    shared = None if fit is None else hyperparameters_that_act_as_one(_knobs(fit.trials, bounds), fit.logs)
+    shared = None if fit is None else hyperparameters_that_act_as_one(_columns(fit.trials, bounds), fit.logs)
     if fit is None or shared is None:
         return None
     numbers: Numbers = {
@@ -110,7 +110,7 @@ def learning_rate_is_the_limit(
     fit, best = _comparable(trials, FEWEST_TRIALS), _best(trials)
     if fit is None or best is None:
         return None
-    effects = {effect.name: effect for effect in hyperparameter_effects(_knobs(fit.trials, bounds), fit.logs)}
+    effects = {effect.name: effect for effect in hyperparameter_effects(_columns(fit.trials, bounds), fit.logs)}
     rate = effects.pop("learning_rate", None)
     value = number(best.params, "learning_rate")
     if rate is None or value is None or not effects or rate.p >= 0.01:
@@ -145,7 +145,7 @@ def steps_are_the_limit(trials: Sequence[TrainedTrial]) -> Finding | None:
 def default_as_good(
     trials: Sequence[TrainedTrial], default_id: str | None, verdict: str | None = None
 ) -> Finding | None:
-    """Confirmation found no difference or worse; or, without its word, the best trial is within 1 % of the default."""
+    """Confirmation found no difference or worse; or, without one, the best trial is within 1 % of the default."""
     if verdict in ("no difference", "worse"):
         return Finding("default_as_good_confirmed", "note", {"word": verdict})
     if verdict == "better":
@@ -223,7 +223,7 @@ def _comparable(trials: Sequence[TrainedTrial], fewest: int) -> _Comparable | No
     return _Comparable(max(usable), chosen, epochs, logs)
 
 
-def _knobs(trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
+def _columns(trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
     columns = {name: [number(trial.params, name) for trial in trials] for name in bounds}
     return {
         name: [value for value in column if value is not None]

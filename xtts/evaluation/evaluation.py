@@ -1,4 +1,4 @@
-"""How well a model predicts on its own: the objective and the figures beside it, weight-free and in sd units."""
+"""The objective and the other validation metrics: weight-free, in sd units."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Errors:
     values: NDArray[np.float64]
 
     def mean(self, counts: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Mean over horizons of each horizon's mean error; for each row of `counts` [..., clips], which says how often
-        each clip is drawn."""
+        """Mean over horizons of each horizon's mean error; for each row of `counts` [..., clips], the number of
+        times each clip is drawn."""
         total = self.total.sum(0) if counts is None else counts @ self.total
         values = self.values.sum(0) if counts is None else counts @ self.values
         # A horizon that no clip is long enough for is left out; one with an error that is not a number never is.
@@ -42,7 +42,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one model on one split."""
+    """Metrics of one model on one split."""
 
     objective: float
     next: float
@@ -85,7 +85,7 @@ class Evaluator:
 
     @torch.no_grad()
     def evaluate(self, model: Xtts) -> Evaluation:
-        """All figures of one epoch."""
+        """All metrics of one epoch."""
         horizons, swapped, sums = [], [], []
         for batch, other in zip(self._own, self._swapped, strict=True):
             history = with_true_history(model, batch, other)

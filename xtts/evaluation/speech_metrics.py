@@ -1,4 +1,4 @@
-"""How near one mel comes to another that says the same: in timbre, pitch, voicing and length, for people and papers.
+"""Differences of two mels of the same sentence: timbre, pitch, voicing and length.
 
 All is measured on the mels themselves, aligned by dynamic time warping: what is judged is the model, not the
 Griffin-Lim that makes its mels audible, and a clip against itself is exactly 0.
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Likeness:
-    """Errors of one said clip against the real one; 0 is the same."""
+    """Errors of one synthetic clip against the real one; 0 means equal."""
 
     mcd_db: float
     """Mel cepstral distortion, mean over the aligned frames: see mel_cepstra."""
@@ -37,17 +37,17 @@ class Likeness:
     """Difference in length, as a share of the real length."""
 
 
-def likeness(said: FloatArray, real: FloatArray) -> Likeness:
+def likeness(spoken: FloatArray, real: FloatArray) -> Likeness:
     """Errors of one un-normalised ln-mel [frames, mels] against the real one, whose number of frames may differ."""
-    here, there, distance = aligned_frames(mel_cepstra(said), mel_cepstra(real))
-    pitch, wanted = pitch_of_mel(said)[here], pitch_of_mel(real)[there]
+    here, there, distance = aligned_frames(mel_cepstra(spoken), mel_cepstra(real))
+    pitch, wanted = pitch_of_mel(spoken)[here], pitch_of_mel(real)[there]
     both = (pitch > 0.0) & (wanted > 0.0)
     cents = 1200.0 * np.abs(np.log2(pitch[both] / wanted[both]))
     return Likeness(
         mcd_db=float(distance.mean()),
         f0_cents=float(cents.mean()) if len(cents) >= _LEAST_VOICED else None,
         voicing_error=float(np.mean((pitch > 0.0) != (wanted > 0.0))),
-        duration_error=abs(len(said) - len(real)) / len(real),
+        duration_error=abs(len(spoken) - len(real)) / len(real),
     )
 
 
@@ -64,12 +64,12 @@ def mel_cepstra(mel: FloatArray) -> Array:
     return cepstra
 
 
-def aligned_frames(said: Array, real: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+def aligned_frames(spoken: Array, real: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
     """The path of least summed distance through two clips: frames of each, and their distances [steps] each."""
     from librosa.sequence import dtw
     from scipy.spatial.distance import cdist
 
-    cost = cdist(said, real)
+    cost = cdist(spoken, real)
     _, path = dtw(C=cost)
     here, there = np.asarray(path[::-1], dtype=np.int64).T
     return here, there, cost[here, there]

@@ -12,7 +12,7 @@ from xtts.export.errors import ExportError
 
 
 def read_template(path: Path, limit: int) -> str:
-    """A text file as it stands, line endings included. Raises ExportError for what is missing, larger than `limit`
+    """A text file unchanged, line endings included. Raises ExportError for what is missing, larger than `limit`
     bytes, or not UTF-8."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):

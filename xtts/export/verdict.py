@@ -9,15 +9,15 @@ VERDICTS = ("better", "no difference", "worse", "undecided", "unconfirmed")
 _AGAINST = {
     "no difference": "found no difference between this config and the default",
     "worse": "found this config worse than the default",
-    "undecided": "could not tell this config from the default",
+    "undecided": "could not distinguish this config from the default",
 }
 
 
 def refusal(verdict_word: str, unproven: bool, *, is_default: bool = False) -> str | None:
     """Why a config must not be exported, in one line, or None.
 
-    The default config itself is never refused: it is what these verdicts say to keep. An unconfirmed config is not
-    refused either; the export says so.
+    The default config itself is never refused: it is what these verdicts recommend. An unconfirmed config is not
+    refused either; the export is marked.
     """
     if verdict_word not in VERDICTS:
         return f"the verdict {verdict_word!r} is none of {', '.join(VERDICTS)}; run `confirm` again"

@@ -123,7 +123,7 @@ class YamlText:
         return [self._leaf(key, value) for key, value in node.value if key.value == name and _is_scalar(key)]
 
     def _leaf(self, key: yaml.Node, value: yaml.Node) -> Leaf:
-        # A composed alias is the node that it refers to, which stands earlier in the text.
+        # A composed alias is the node that it refers to, which is earlier in the text.
         if value.start_mark.index >= key.end_mark.index:
             return Leaf(value, value.start_mark.index, value.end_mark.index, is_alias=False)
         found = _ALIAS.match(self.text, key.end_mark.index)

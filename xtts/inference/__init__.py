@@ -1,1 +1,1 @@
-"""Speech out of a trained model: synthesis, samples, and metrics of what it says."""
+"""Speech from a trained model: synthesis, samples and their metrics."""

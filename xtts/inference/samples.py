@@ -1,4 +1,4 @@
-"""A few sentences to listen to: as the model says them from text alone, beside their recordings."""
+"""A few sentences to listen to: synthesised from text alone, and their recordings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sample_clips(aligned: AlignedDataset) -> list[int]:
 
 
 def write_samples(speaker: Speaker, aligned: AlignedDataset, folder: Path, who: str = "said") -> None:
-    """For each sentence N.WHO.wav, as the speaker says it from text alone."""
+    """Write N.WHO.wav for each sentence, synthesised from text alone."""
     folder.mkdir(parents=True, exist_ok=True)
     speech = aligned.speech
     for number, clip in enumerate(sample_clips(aligned), start=1):

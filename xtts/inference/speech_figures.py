@@ -1,4 +1,4 @@
-"""A finished model judged by what it says: test sentences from text alone, against the recordings' mels."""
+"""Metrics of a trained model's speech: test sentences synthesised from text alone, against the recordings' mels."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def speech_figures(speaker: Speaker, aligned: AlignedDataset) -> Mapping[str, ob
     `mcd_db`, `f0_cents`, `voicing_error` and `duration_error` each hold mean, low, high and clips (how many had a
     value); `per_clip` holds a list of each by clip (None where a clip has no value), with `id` and `speaker`: the same
     clips in the same order for every model, so that two models can be compared in pairs. Durations are predicted by a
-    network that all trials of a data set share: `duration_error` tells of the data set, not of a trial. SpeechError
-    where what the model says is no number.
+    network that all trials of a data set share: `duration_error` describes the data set, not a trial. SpeechError
+    where the synthesised mel is not finite.
     """
     speech = aligned.speech
     spoken: list[tuple[int, Likeness]] = []
     unspeakable: list[str] = []
     for clip in spoken_clips(speech).tolist():
         try:
-            said = speaker.mel(speech.texts[clip], _voice(speech, clip))
+            mel = speaker.mel(speech.texts[clip], _voice(speech, clip))
         except SpeechError:  # too long a text, or without a letter that is known: the same clips for every model
             unspeakable.append(speech.ids[clip])
             continue
-        if not np.isfinite(said).all():
-            raise SpeechError(f"clip {speech.ids[clip]}: what the model says is no number: it has diverged")
-        spoken.append((clip, likeness(said, np.asarray(speech.clip_mel(clip)))))
+        if not np.isfinite(mel).all():
+            raise SpeechError(f"clip {speech.ids[clip]}: the synthesised mel is not finite: the model has diverged")
+        spoken.append((clip, likeness(mel, np.asarray(speech.clip_mel(clip)))))
     by_clip: dict[str, list[float | None]] = {
         field.name: [getattr(one, field.name) for _, one in spoken] for field in fields(Likeness)
     }

@@ -80,7 +80,7 @@ class Speaker:
         if len(tokens) <= 2:
             raise SpeechError(f"text {text!r}: has no character that the model knows")
         if len(tokens) > _LONGEST_TEXT:
-            raise SpeechError(f"text of {len(text)} characters: at most {_LONGEST_TEXT}; say it in sentences")
+            raise SpeechError(f"text of {len(text)} characters: at most {_LONGEST_TEXT}; split it into sentences")
         parameter = next(self.model.parameters())
         steps = self.durations.step_tokens(tokens, speaker)
         prompt = self.voices.prompts[speaker]

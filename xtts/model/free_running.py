@@ -71,7 +71,7 @@ def run_whole(model: Xtts, batch: Batch, lengths: Sequence[int] | None = None) -
     Where the `lengths` of the clips in patches are given, longest first, a clip stops at its own: zeros come after it.
     """
     text, voice = model.text_at_patches(batch), model.voice(batch.reference, batch.reference_count)
-    # The first patch is predicted from nothing before it, whatever stands there.
+    # The first patch has no history: its content does not matter.
     nothing = text.new_zeros(len(text), 1, model.latent)
     prior, hidden, remembered = _prior(model, nothing, text[:, :1], voice)
     steps = text.shape[1]
@@ -115,7 +115,7 @@ def _continued(
         state, before = model.prior.step(rollouts, before, here_text, (cosine[taken], sine[taken]), seen)
         hiddens.append(state)
         latents.append(before)
-    # All at once: nothing that is decoded is heard again.
+    # All at once: nothing decoded is fed back.
     if running is None:
         predicted: Tensor = model.decoder(torch.stack(latents, dim=2), torch.stack(hiddens, dim=2))
     else:

@@ -31,7 +31,7 @@ class Gaussian(NamedTuple):
         return _precise(raw).chunk(2, dim=-1)[0]
 
     def at(self, noise: Tensor) -> Tensor:
-        """The sample that standard normal noise [..., latent] stands for."""
+        """The sample for standard normal noise [..., latent]."""
         return self.mean + self.log_sd.exp() * noise
 
 

@@ -50,7 +50,7 @@ class Prior(nn.Module):
 
         latents [batch, patches, latent]; kept [batch, patches] is False where the latent *before* a place is hidden
         from it; text [batch, patches, width]; voice [batch, voice latents, width] -> hidden states [batch, patches,
-        width], the prior of every patch, and the keys and values. Padding stands at the end, where a causal model
+        width], the prior of every patch, and the keys and values. Padding is at the end, where a causal model
         cannot see it.
         """
         before = torch.roll(latents, 1, dims=1)
@@ -66,7 +66,7 @@ class Prior(nn.Module):
         return hidden, prior, Remembered(tuple(layers))
 
     def begin(self, remembered: Remembered, places: int, first: Tensor, longest: int) -> list[Rollout]:
-        """Continuations that have taken their first step: `first` [starts] says where its keys and values stand.
+        """Continuations that have taken their first step: `first` [starts] is the place of its keys and values.
 
         `places` of the true history are seen by any; there is room for `longest` steps in all.
         """

@@ -30,9 +30,9 @@ class VoicePrompt(nn.Module):
         batch, patches, _ = reference.shape
         real = torch.arange(patches, device=reference.device) < reference_count[:, None]
         # A place that is always there, so that an empty reference has something to look at.
-        heard = F.pad(self.norm(F.gelu(self.patch(reference))), (0, 0, 1, 0))
+        prompt = F.pad(self.norm(F.gelu(self.patch(reference))), (0, 0, 1, 0))
         mask = F.pad(real, (1, 0), value=True)[:, None, None, :]
-        key, value = self._heads(self.key_value(heard)).chunk(2, dim=-1)
+        key, value = self._heads(self.key_value(prompt)).chunk(2, dim=-1)
         queries = self.queries.expand(batch, -1, -1)
         query = self._heads(self.query(queries))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)

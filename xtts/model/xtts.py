@@ -25,7 +25,7 @@ class Batch:
     token_count: Tensor
     """[batch] int64"""
     step_token: Tensor
-    """[batch, 2 * patches] int64: the token that stands at each step"""
+    """[batch, 2 * patches] int64: the token at each step"""
     step_place: Tensor
     """[batch, 2 * patches, 3]"""
     mel: Tensor

@@ -26,7 +26,7 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """One update with the gradient that stands at the parameters."""
+        """One update with the gradient stored in the parameter."""
         gradient = self._parameters.grad
         if gradient is None:
             raise RuntimeError("an update without a gradient")
@@ -48,10 +48,10 @@ class AdamW:
         )
 
     def state_dict(self) -> dict[str, object]:
-        """Its own tensors, which go on changing."""
+        """Its own tensors (not copies): later updates change them."""
         return {"steps": self._steps, "mean": self._mean, "square": self._square}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from what state_dict gave, which is left as it is."""
+        """Load a state_dict; the given tensors are copied."""
         for ours, name in ((self._steps, "steps"), (self._mean, "mean"), (self._square, "square")):
             ours.copy_(torch.as_tensor(state[name]))

@@ -28,7 +28,7 @@ class Clock:
         self._spans.append((self._begun, self._now()))
 
     def resume(self) -> None:
-        """Count on."""
+        """Continue counting."""
         self._begun = self._now()
 
     def mark(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
 
@@ -18,7 +19,7 @@ from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
-from xtts.evaluation.evaluation import Evaluation, Evaluator
+from xtts.evaluation.evaluation import Evaluator
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, stream_seed
@@ -28,6 +29,7 @@ from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
 from xtts.training.malloc import keep_memory_mapped
 from xtts.training.memory import fitting_budget
+from xtts.training.metrics import first_bad_step, step_metrics, validation_metrics
 from xtts.training.settings import Settings
 from xtts.training.weighting import weighting_named
 
@@ -54,15 +56,36 @@ def _evaluator(
     return batches, Evaluator(batches, split, 1.0 if standard else aligned.speech.mel_sd, torch.device(device), dtype)
 
 
+@dataclass(frozen=True)
+class _EarlyEvaluation:
+    """An evaluation within the first epoch: its place, and errors that are still on the device."""
+
+    updates: int
+    frames: int
+    mark: int
+    """Index into the clock's marks"""
+    errors: Tensor
+
+
+@dataclass(frozen=True)
+class _EpochRun:
+    """An epoch's optimiser steps [steps, STEP_COLUMNS], training seconds at each mark, and early evaluations."""
+
+    steps: NDArray[np.float64]
+    marks: list[float]
+    early: list[_EarlyEvaluation]
+    out_of_memory: dict[str, object] | None
+
+
 class Training:
-    """One trial: a model, its optimiser, and where it stands in the data.
+    """One trial: a model, its optimiser, and its position in the data.
 
     All that is random is drawn from the seed and the epoch, never from the parameters: trials of one seed begin with
     the same weights and see the same batches, voice prompts and noise.
     """
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
-        """`data` is the handle that prepare gave."""
+        """`data` is the handle that prepare returned."""
         self.settings = settings = Settings.of(params)
         self.seed = seed
         self._device = _device(settings.device)
@@ -110,37 +133,13 @@ class Training:
             self._budget = self._fitting_budget(share)
 
     def train_epoch(self) -> Mapping[str, object]:
-        """One more epoch over the training split, then all figures of the split it is evaluated on."""
+        """Train one more epoch over the training split; all metrics of the evaluated split."""
         self._epoch += 1
         batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
-        clock = Clock(self._device)
-        early = self._early_evaluations(len(batches))
         self._seconds_data = self._seconds_validation = 0.0
-        noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
-        frames, waiting = self._frames, []
-        record: list[Tensor] = []
-        short_of_memory: dict[str, object] | None = None
-        pending = deque(batches)
-        while pending:
-            items = pending.popleft()
-            row = self._step_or_halve(items, noise)
-            if row is None:
-                pending = deque(half for whole in [items, *pending] for half in _halves(whole))
-                short_of_memory = {"step": self._updates + 1, "batch_frames": self._budget}
-                continue
-            record.append(row)
-            self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
-            if len(record) in early:
-                clock.pause()
-                begun = time.perf_counter()
-                waiting.append((self._updates, self._frames, clock.mark(), self._evaluator.objective(self.model)))
-                self._seconds_validation += time.perf_counter() - begun
-                clock.resume()
-        clock.pause()
-        steps = torch.stack(record).double().cpu().numpy()
-        marks = clock.seconds()
-        before, self._seconds = self._seconds, self._seconds + marks[-1]
-        fault = self._first_fault(steps)
+        frames, seconds = self._frames, self._seconds
+        run = self._train_batches(batches)
+        self._seconds = seconds + run.marks[-1]
         metrics: dict[str, object] = {
             "epoch": self._epoch,
             "updates": self._updates,
@@ -148,31 +147,60 @@ class Training:
             "seconds_data": self._seconds_data,
             "audio_seconds": _seconds_of(self._frames),
             "batch_frames": self._budget,
-            "frames_per_batch": (self._frames - frames) / len(steps),
+            "frames_per_batch": (self._frames - frames) / len(run.steps),
             "padding_fraction": self._batches.padding(batches),
-            **self._training_figures(steps),
+            **step_metrics(run.steps, self.settings, *self._weighting.epoch_means()),
         }
-        if short_of_memory is not None:
-            metrics["out_of_memory"] = short_of_memory
+        if run.out_of_memory is not None:
+            metrics["out_of_memory"] = run.out_of_memory
+        fault = first_bad_step(run.steps, self._updates) or self._bad_parameter()
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
         begun = time.perf_counter()
-        figures = self._evaluator.evaluate(self.model)
+        evaluation = self._evaluator.evaluate(self.model)
         metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
-        if not math.isfinite(figures.objective):
-            return metrics | {
-                "objective": math.nan,
-                "diverged": {"step": self._updates, "term": "objective", "value": str(figures.objective)},
-            }
+        if not math.isfinite(evaluation.objective):
+            fault = {"step": self._updates, "term": "objective", "value": str(evaluation.objective)}
+            return metrics | {"objective": math.nan, "diverged": fault}
         evaluations = [
-            self._evaluation(updates, heard, before + marks[mark], self._evaluator.read(collected).mean().item())
-            for updates, heard, mark, collected in waiting
+            self._evaluation(
+                one.updates, one.frames, seconds + run.marks[one.mark], self._evaluator.read(one.errors).mean().item()
+            )
+            for one in run.early
         ]
-        evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, figures.objective))
-        return metrics | self._validation_figures(figures) | {"evaluations": evaluations}
+        evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, evaluation.objective))
+        validation = validation_metrics(evaluation, self._evaluator.mean_frame_error)
+        return metrics | validation | {"evaluations": evaluations}
+
+    def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
+        """One update a batch, with the first epoch's early evaluations between them."""
+        clock = Clock(self._device)
+        noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
+        evaluate_after, early = self._early_evaluations(len(batches)), []
+        rows: list[Tensor] = []
+        out_of_memory: dict[str, object] | None = None
+        pending = deque(batches)
+        while pending:
+            items = pending.popleft()
+            row = self._step_or_halve(items, noise)
+            if row is None:
+                pending = deque(half for whole in [items, *pending] for half in _halves(whole))
+                out_of_memory = {"step": self._updates + 1, "batch_frames": self._budget}
+                continue
+            rows.append(row)
+            self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
+            if len(rows) in evaluate_after:
+                clock.pause()
+                begun = time.perf_counter()
+                errors = self._evaluator.objective(self.model)
+                early.append(_EarlyEvaluation(self._updates, self._frames, clock.mark(), errors))
+                self._seconds_validation += time.perf_counter() - begun
+                clock.resume()
+        clock.pause()
+        return _EpochRun(torch.stack(rows).double().cpu().numpy(), clock.seconds(), early, out_of_memory)
 
     def updates_per_second(self, seconds: float) -> float:
-        """Train for at least so long on one batch after the other, and say how fast: the model is no trial's then."""
+        """Train for at least so long and return the updates per second; the weights are no trial's afterwards."""
         batches = self._batches.epoch(self._train, self.seed, 1, self._budget)
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, 1, "noise"))
         begun, before = time.perf_counter(), self._updates
@@ -183,7 +211,7 @@ class Training:
         return (self._updates - before) / (time.perf_counter() - begun)
 
     def state_dict(self) -> dict[str, object]:
-        """All that going on bit for bit needs; what is random follows from seed and epoch."""
+        """What an exact resume needs; random numbers follow from seed and epoch."""
         return {
             "model": self.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -197,7 +225,7 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Load a state_dict."""
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
@@ -234,7 +262,7 @@ class Training:
         return None
 
     def _step(self, items: list[Item], generator: torch.Generator) -> Tensor:
-        """One optimiser step; its row of _STEP_COLUMNS, left on the device."""
+        """One optimiser step; its row of STEP_COLUMNS, left on the device."""
         settings = self.settings
         begun = time.perf_counter()
         batch = self._batches.collate(items).to(self._device, self._dtype)
@@ -265,44 +293,6 @@ class Training:
             return set()
         return {round(share * steps) for share in _FIRST_EPOCH_EVALUATIONS} - {0, steps}
 
-    def _training_figures(self, steps: NDArray[np.float64]) -> dict[str, object]:
-        """Figures of the epoch's optimiser steps [steps, columns]."""
-        total, mel, kl, norm = steps.T
-        clip, value_clip = self.settings.gradient_clip_norm, self.settings.loss_value_clip
-        mel_weight, kl_weight = self._weighting.epoch_means()
-        with np.errstate(invalid="ignore"):  # a trial that diverged has infinite norms
-            median, high = np.quantile(norm, [0.5, 0.95])
-        return {
-            "loss": float(total.mean()),
-            "loss_first": float(total[0]),
-            "loss_last": float(total[-1]),
-            "loss_max": float(total.max()),
-            "train/mel": float(mel.mean()),
-            "train/kl": float(kl.mean()),
-            "train/mel_weight": mel_weight,
-            "train/kl_weight": kl_weight,
-            "train/grad_norm_p50": float(median),
-            "train/grad_norm_p95": float(high),
-            "train/clip_fraction": float((norm > clip).mean()) if clip else 0.0,
-            "train/loss_clip_fraction": float((mel > value_clip).mean()) if value_clip else 0.0,
-        }
-
-    def _validation_figures(self, figures: Evaluation) -> dict[str, object]:
-        bound = math.log(2.0 * figures.mel) + 1.0 + figures.kl
-        return {
-            "objective": figures.objective,
-            "val/next": figures.next,
-            "val/free": figures.free,
-            "val/nll": bound,
-            "val/mel": figures.mel,
-            "val/kl": figures.kl,
-            "skill": 1.0 - figures.objective / self._evaluator.mean_frame_error,
-            "mean_frame_error": self._evaluator.mean_frame_error,
-            "text_use": figures.text_use,
-            "text_use_low": figures.text_use_low,
-            "text_use_high": figures.text_use_high,
-        }
-
     def _evaluation(self, updates: int, frames: int, seconds: float, objective: float) -> dict[str, object]:
         an_epoch = int(self._batches.speech.frames[self._train].sum())
         return {
@@ -313,24 +303,14 @@ class Training:
             "objective": objective,
         }
 
-    def _first_fault(self, steps: NDArray[np.float64]) -> dict[str, object] | None:
-        """The first step of the epoch with something that is not finite, and what it was."""
-        bad = ~np.isfinite(steps)
-        if bad.any():
-            row = int(np.flatnonzero(bad.any(axis=1))[0])
-            term = next(name for name in ("mel", "kl", "loss", "gradient") if bad[row, _STEP_COLUMNS.index(name)])
-            value = steps[row, _STEP_COLUMNS.index(term)]
-            step = self._updates - len(steps) + row + 1
-            return {"step": step, "term": term, "value": "nan" if math.isnan(value) else "inf"}
+    def _bad_parameter(self) -> dict[str, object] | None:
+        """The first parameter with a non-finite value, as `diverged` reports it."""
         if bool(self.parameters.flat.isfinite().all()):
             return None
         for name, parameter in self.model.named_parameters():
             if not bool(parameter.isfinite().all()):
                 return {"step": self._updates, "term": f"parameter {name}", "value": "nan or inf"}
         return None
-
-
-_STEP_COLUMNS = ("loss", "mel", "kl", "gradient")
 
 
 def build_model(settings: Settings, symbols: int, seed: int) -> Xtts:

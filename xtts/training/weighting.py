@@ -1,4 +1,4 @@
-"""What the raw losses are weighted with: fixed numbers, or one of two methods that find the KL weight by themselves.
+"""Loss weights: fixed, or set during training by one of two methods that find the KL weight by themselves.
 
 All keep the mel weight as it is set. Under AdamW only the ratio of the weights acts, and so the gradient clip keeps its
 meaning: the methods differ from fixed weights in the KL weight alone.
@@ -27,10 +27,10 @@ class Weights(NamedTuple):
 
 
 class Weighting(Protocol):
-    """Chooses each step's weights; nothing of it waits for the device but `epoch_means`."""
+    """Chooses each step's weights; only `epoch_means` waits for the device."""
 
     def watching(self, model: Xtts) -> AbstractContextManager[object]:
-        """What the forward pass has to happen in."""
+        """The context in which the forward pass has to run."""
         ...
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
@@ -42,15 +42,15 @@ class Weighting(Protocol):
         ...
 
     def epoch_means(self) -> tuple[float, float]:
-        """Mean weights of mel and kl since it was last asked."""
+        """Mean weights of mel and kl since the last call."""
         ...
 
     def state_dict(self) -> dict[str, object]:
-        """All that going on bit for bit needs, between epochs."""
+        """What an exact resume between epochs needs."""
         ...
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Load a state_dict."""
         ...
 
 
@@ -64,7 +64,7 @@ def weighting_named(name: str, mel: float, kl: float, device: torch.device, dtyp
 
 
 class FixedWeights:
-    """The two numbers of the settings, all along."""
+    """The two weights of the settings in every step."""
 
     def __init__(self, mel: float, kl: float) -> None:
         self._weights = Weights(mel, kl)
@@ -99,7 +99,7 @@ class LearnedScale:
     """sigma-VAE (Rybkin et al. 2021) with a Laplace likelihood, whose scale b is learned: weight * (mel + b * kl).
 
     The likelihood's mel / b + ln(2 b), times b, is mel and what has no gradient; the b that fits best is the mean error
-    itself. So b follows it: a step is weighted with b as it stands, then b becomes .95 b + .05 mel, at least .05; it
+    itself. So b follows it: a step is weighted with the current b, then b becomes .95 b + .05 mel, at least .05; it
     begins at .7. kl_loss_weight is not used.
     """
 
@@ -114,7 +114,7 @@ class LearnedScale:
         return nullcontext()
 
     def weights(self, losses: Mapping[str, Tensor]) -> Weights:
-        """With b as it stands; then b follows this step's mel."""
+        """With the current b, which then follows this step's mel."""
         kl = self._weight * self._scale
         follows = _SCALE_MEMORY * self._scale + (1.0 - _SCALE_MEMORY) * losses["mel"].detach()
         self._scale = follows.clamp(min=_LEAST_SCALE)
@@ -126,7 +126,7 @@ class LearnedScale:
         total.backward()
 
     def epoch_means(self) -> tuple[float, float]:
-        """Mean weights of mel and kl since it was last asked."""
+        """Mean weights of mel and kl since the last call."""
         return self._weight, self._seen.take()
 
     def state_dict(self) -> dict[str, object]:
@@ -134,7 +134,7 @@ class LearnedScale:
         return {"scale": self._scale}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Load a state_dict."""
         self._scale = _tensor_like(self._scale, state["scale"])
 
 
@@ -181,14 +181,14 @@ class Balancer:
 
     def backward(self, total: Tensor) -> None:
         """Down to the cuts, then from each on to what it was made from, the last first."""
-        # The sample of the posterior stands above one cut and below the other: what it keeps is needed twice.
+        # The posterior's sample is above one cut and below the other: its buffers are needed twice.
         total.backward(retain_graph=True)
         for cut in reversed(self._cuts):
             cut.below.backward(cut.above.grad)
         self._cuts = []
 
     def epoch_means(self) -> tuple[float, float]:
-        """Mean weights of mel and kl since it was last asked."""
+        """Mean weights of mel and kl since the last call."""
         return self._mel, self._seen.take()
 
     def state_dict(self) -> dict[str, object]:
@@ -196,7 +196,7 @@ class Balancer:
         return {"norms": self._norms}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Load a state_dict."""
         self._norms = _tensor_like(self._norms, state["norms"])
 
 
@@ -225,7 +225,7 @@ class _Mean:
         self._sum, self._count = self._sum + value, self._count + 1
 
     def take(self) -> float:
-        """The mean of those added since it was last taken."""
+        """The mean of the values added since the last call."""
         mean = float(self._sum) / max(1, self._count)
         self._sum, self._count = torch.zeros_like(self._sum), 0
         return mean

@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -429,3 +429,13 @@ def test_a_row_of_the_before_and_after_table_holds_start_worst_spike_objective_a
     )
     assert (row.loss_first, row.loss_max, row.objective, row.zero_gradient_share) == (239.0, 300.0, 0.561, 0.5)
     assert stories.story_row([]) == stories.StoryRow(None, None, None, None)
+
+
+def test_a_new_rule_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "TRIAL_RULES", list(findings.TRIAL_RULES))
+
+    @findings.trial_rule
+    def short(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
+        return Finding("still_falling", "note", {"rate": 0.5, "epochs": len(epochs)}) if len(epochs) == 1 else None
+
+    assert [one.code for one in trial_findings([{"objective": 1.0}], {})] == ["still_falling"]

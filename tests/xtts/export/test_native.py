@@ -46,7 +46,7 @@ def test_its_comments_tell_where_the_config_comes_from(tuned: TunedConfig, prove
         ("unconfirmed", "verdict: unconfirmed: a search's best"),
         ("worse", "unproven, confirmation found this config worse than the default"),
         ("no difference", "unproven, confirmation found no difference"),
-        ("undecided", "unproven, confirmation could not tell"),
+        ("undecided", "unproven, confirmation could not distinguish"),
     ],
 )
 def test_a_config_that_nothing_proves_says_so(
