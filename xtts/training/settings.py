@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args
-
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from xtts.errors import SpeechError
 from xtts.model.model_config import PRESETS
+
+if TYPE_CHECKING or find_spec("pydantic") is not None:
+    from annotated_types import Ge, Gt, Le, Lt
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+else:  # a GPU machine with torch alone: see benchmarks/gpu.py
+    from xtts.training.unchecked import (
+        AfterValidator,
+        BaseModel,
+        ConfigDict,
+        Field,
+        FiniteFloat,
+        Ge,
+        Gt,
+        Le,
+        Lt,
+        ValidationError,
+    )
 
 Weighting = Literal["fixed", "sigma_vae", "balancer"]
 WEIGHTINGS: tuple[str, ...] = get_args(Weighting)
