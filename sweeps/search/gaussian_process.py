@@ -102,10 +102,21 @@ class GaussianProcess:
         mean = across @ cho_solve((self._root, True), self.given.values)
         return mean * self.scale + self.mean, covariance * self.scale**2
 
-    @property
-    def end_noise(self) -> float:
-        """The variance of an end's noise, in the objective's own units."""
-        return (float(self.scales.noise_variance[END]) + JITTER) * self.scale**2
+    def left_out(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each observed end with the mean and the standard deviation that the others predict for it, [ends] each.
+
+        Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equations 5.10 to 5.12.
+        """
+        inverse = cho_solve((self._root, True), np.eye(len(self.given.values)))
+        ends = self.given.levels == END
+        variance = 1 / inverse.diagonal()
+        mean = self.given.values - (inverse @ self.given.values) * variance
+        found = self.given.values[ends], mean[ends], np.sqrt(variance[ends])
+        return found[0] * self.scale + self.mean, found[1] * self.scale + self.mean, found[2] * self.scale
+
+    def with_lengths(self, factor: float) -> GaussianProcess:
+        """The process with the same observations and length scales that are `factor` times as long."""
+        return replace(self, scales=replace(self.scales, length=self.scales.length + math.log(factor)))
 
     def believing(self, points: np.ndarray) -> GaussianProcess:
         """The process as if it had seen the ends that it expects at `points` (of trials that still run)."""
