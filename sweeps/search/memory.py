@@ -1,0 +1,151 @@
+"""What earlier runs say about a new search: their full-length trials, as another correlated level of the process.
+
+The ends of earlier runs are never taken as this data's ends: like a rung, their level has a slope and a noise of its
+own, which are learned (sweeps/search/gaussian_process.py). Before enough of this data's ends are known, only the first
+trial after the default comes from the memory. Where the ranks of the new ends disagree with what the memory alone
+predicts for them, the memory is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweeps.common.atomic_file import write_atomically
+from sweeps.common.errors import RequestError
+from sweeps.space.space import Space
+from sweeps.trials.final_values import curve_ends
+from sweeps.trials.record import TrialRecord
+
+if TYPE_CHECKING:
+    from sweeps.search.gaussian_process import GaussianProcess
+
+TRIALS_AT_MOST = 40  # of all runs together: the best half of each, and a spread over the rest
+FEWEST_TRIALS = 3
+FEWEST_TO_JUDGE = 4
+LEAST_AGREEMENT = 0.3  # rank correlation of the new ends with the memory's predictions
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Full-length trials of earlier runs: the searched values of each, and its cost in deviations of its run."""
+
+    names: tuple[str, ...] = ()
+    values: tuple[Mapping[str, object], ...] = ()
+    costs: tuple[float, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def observed(self, space: Space) -> tuple[np.ndarray, np.ndarray]:
+        """Points of the unit cube [trials, searched] and costs [trials] of the trials that lie inside a space.
+
+        A parameter that an earlier run did not search is taken at this space's default.
+        """
+        points, costs = [], []
+        for values, cost in zip(self.values, self.costs, strict=True):
+            units = [p.unit(values.get(p.name, p.default)) for p in space.searched]
+            if all(unit is not None for unit in units):
+                points.append(units)
+                costs.append(cost)
+        return np.array(points, dtype=float).reshape(-1, len(space.searched)), np.array(costs)
+
+
+NO_MEMORY = Memory()
+
+
+def memory_of(runs: Mapping[str, Sequence[TrialRecord]], space: Space) -> Memory:
+    """The memory of runs, whose search's trials are given by name; RequestError where one has nothing to say."""
+    kept: list[tuple[Mapping[str, object], float]] = []
+    searched = [parameter.name for parameter in space.searched]
+    for name, records in runs.items():
+        shared = [one for one in searched if any(one in {**r.params, **r.coordinates} for r in records)]
+        if not shared:
+            raise RequestError(f"--from {name}: searched none of {', '.join(searched)}")
+        ends = curve_ends(records)
+        by_id = {record.trial_id: record for record in records}
+        trials = [(_known(by_id[trial_id], searched), end) for trial_id, end in ends.items()]
+        if len(trials) < FEWEST_TRIALS:
+            raise RequestError(
+                f"--from {name}: has {len(trials)} full-length trials; at least {FEWEST_TRIALS} are needed"
+            )
+        kept += _standardised(_informative(trials))
+    memory = Memory(tuple(runs), tuple(values for values, _ in kept), tuple(cost for _, cost in kept))
+    if len(memory.observed(space)[0]) < FEWEST_TRIALS:
+        raise RequestError(f"--from {', '.join(runs)}: hardly any of its trials lies inside this space")
+    return memory
+
+
+def _known(record: TrialRecord, names: Sequence[str]) -> dict[str, object]:
+    known = {**record.params, **record.coordinates}
+    return {name: known[name] for name in names if name in known}
+
+
+def _informative(
+    trials: Sequence[tuple[Mapping[str, object], float]], most: int
+) -> list[tuple[Mapping[str, object], float]]:
+    """The best half of the most that are kept, and a spread over the rest."""
+    ranked = sorted(trials, key=lambda entry: entry[1])
+    half = most // 2
+    rest = ranked[half:]
+    places = np.linspace(0, len(rest) - 1, min(most - half, len(rest))).astype(int) if rest else []
+    return ranked[:half] + [rest[int(place)] for place in places]
+
+
+def _standardised(trials: Sequence[tuple[Mapping[str, object], float]]) -> list[tuple[Mapping[str, object], float]]:
+    """Costs in deviations of their run, winsorised as the search's own are."""
+    costs = np.array([cost for _, cost in trials])
+    middle = float(np.median(costs))
+    costs = np.minimum(costs, middle + 2 * (middle - costs.min()))
+    spread = float(costs.std()) or 1.0
+    return [(values, float((cost - costs.mean()) / spread)) for (values, _), cost in zip(trials, costs, strict=True)]
+
+
+def predictor(memory: Memory, space: Space) -> GaussianProcess:
+    """A process over the memory alone."""
+    from sweeps.search.acquisition import encoded
+    from sweeps.search.gaussian_process import END, Observations, fit
+
+    points, costs = memory.observed(space)
+    return fit(Observations(encoded(space, points), np.full(len(costs), END), costs))
+
+
+def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> float | None:
+    """The rank correlation of this search's ends with what the memory alone predicts; None while there are too few."""
+    from sweeps.search.acquisition import points_of
+
+    ends = curve_ends(records)
+    known = [record for record in records if record.trial_id in ends]
+    inside = [record for record in known if len(points_of(space, [record]))]
+    if not memory or len(inside) < FEWEST_TO_JUDGE:
+        return None
+    predicted = predictor(memory, space).ends(points_of(space, inside))[0]
+    ranks = [np.argsort(np.argsort(values)) for values in (predicted, [ends[r.trial_id] for r in inside])]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def write_memory(path: Path, memory: Memory) -> None:
+    """The memory as JSON in the run's folder, so that the run can be repeated when the earlier ones are gone."""
+    trials = [{"values": dict(v), "cost": c} for v, c in zip(memory.values, memory.costs, strict=True)]
+    write_atomically(path, json.dumps({"from": list(memory.names), "trials": trials}, indent=0))
+
+
+def read_memory(path: Path) -> Memory:
+    """The memory that a run's folder holds; none where there is no such file."""
+    if not path.is_file():
+        return NO_MEMORY
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        trials = content["trials"]
+        return Memory(
+            tuple(map(str, content["from"])),
+            tuple(dict(trial["values"]) for trial in trials),
+            tuple(float(trial["cost"]) for trial in trials),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{path}: is not the memory of a run ({error})") from None
