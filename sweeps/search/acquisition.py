@@ -14,7 +14,8 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,9 @@ from sweeps.trials.record import TrialRecord, searched_values
 
 if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess, Observations
+    from sweeps.search.memory import Memory
+    from sweeps.search.options import SearchOptions
+    from sweeps.search.prior import Prior
 
 FEWEST_FULL_LENGTH = 4
 FITTED_AT_MOST = 64  # a Gaussian process costs the cube of its trials
@@ -37,6 +41,9 @@ NEAR_CANDIDATES = 40  # around each good point, at each distance
 NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
 REFINEMENTS = (0.08, 0.03, 0.01)
 KEPT = 10
+FEWEST_WITH_MEMORY = 3
+FEASIBILITY_WEIGHT = 3.0  # with 1, half of the later trials miss the requirement: the improvement there stays large
+MEMORY_CANDIDATES = 10
 FEWEST_FOR_A_MIDDLE = 3
 
 
@@ -54,46 +61,156 @@ def suggest(
     seed: int,
     number: int,
     curves: FullLengthCurves | None = None,
+    options: SearchOptions | None = None,
 ) -> Configuration | None:
     """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out.
 
     `curves`, where they are known already, are those of `records`.
     """
     curves = FullLengthCurves(records) if curves is None else curves
-    if len(curves) < FEWEST_FULL_LENGTH:
+    memory = _memory_of(options, space, records)
+    if len(curves) < (FEWEST_FULL_LENGTH if memory is None else FEWEST_WITH_MEMORY):
         return None
     from sweeps.search.gaussian_process import fit
 
-    known = observations(space, records, informative(records, curves))
-    fitted = fit(known)
+    chosen = informative(records, curves)
+    known = observations(space, records, chosen)
     running = points_of(space, [record for record in records if record.status is None])
-    ends = known.points[known.levels == 0]
-    believing, there = fitted.believing(running), np.vstack([ends, running])
+    fitted = fit(known if memory is None else with_memory(known, memory, space)).believing(running)
+    acquisition = Acquisition(
+        space=space,
+        fitted=fitted,
+        known=np.vstack([known.points[known.levels == 0], running]),
+        feasibility=_feasibility(space, records, options),
+        priors=() if options is None else options.priors,
+        ends=len(curves),
+    )
     tried = {record.identity for record in records}
     listed = space.grid(limits)
     if listed is not None:
-        left = [config for config in listed if config.identity not in tried]
-        return _most_promising_of(space, left, believing, there)
-    chance = np.random.default_rng([seed, number])
-    for units in best_candidates(space, limits, believing, there, chance):
+        return _most_promising_of(acquisition, [config for config in listed if config.identity not in tried])
+    for units in best_candidates(acquisition, limits, np.random.default_rng([seed, number])):
         config = space.at(units.tolist(), limits)
         if config.identity not in tried:
             return config
     return None
 
 
-def _most_promising_of(
-    space: Space, configs: Sequence[Configuration], fitted: GaussianProcess, known: np.ndarray
-) -> Configuration | None:
-    """The config with the largest expected improvement, of a space that can be listed; None where none is left."""
+def first_from_memory(space: Space, limits: Limits, memory: Memory) -> Configuration | None:
+    """The config that the memory alone expects to end best."""
+    from sweeps.search.memory import predictor
+
+    if not memory:
+        return None
+    points, costs = memory.observed(space)
+    best = points[np.argsort(costs, kind="stable")[:MEMORY_CANDIDATES]]
+    expected = predictor(memory, space).ends(encoded(space, best))[0]
+    return space.at(best[int(np.argmin(expected))].tolist(), limits)
+
+
+def _memory_of(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
+    """The memory, unless the new ends disagree with it."""
+    if options is None or not options.memory:
+        return None
+    from sweeps.search.memory import LEAST_AGREEMENT, agreement
+
+    agreed = agreement(options.memory, space, records)
+    return options.memory if agreed is None or agreed >= LEAST_AGREEMENT else None
+
+
+def with_memory(known: Observations, memory: Memory, space: Space) -> Observations:
+    """The observations with the memory's trials as one more level."""
+    points, costs = memory.observed(space)
+    return replace(
+        known,
+        points=np.vstack([known.points, encoded(space, points)]),
+        levels=np.concatenate([known.levels, np.full(len(costs), known.rungs + 1)]),
+        values=np.concatenate([known.values, costs]),
+    )
+
+
+def _feasibility(
+    space: Space, records: Sequence[TrialRecord], options: SearchOptions | None
+) -> list[tuple[GaussianProcess, float]]:
+    """For each requirement a process over the margins of the full-length trials, and the noise's deviation."""
+    from sweeps.search.gaussian_process import END, Observations, fit
+
+    found = []
+    for requirement in () if options is None else options.requirements:
+        points, margins = [], []
+        for record in records:
+            margin = requirement.margin(record.best_report) if record.status == "finished" else None
+            point = _point(space, record)
+            if margin is not None and point is not None:
+                points.append(point)
+                margins.append(margin)
+        if len(margins) >= FEWEST_FULL_LENGTH:
+            values = np.array(margins)
+            low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+            reach = 3 * max(high - low, 1e-12)
+            values = np.clip(values, middle - reach, middle + reach)
+            process = fit(Observations(np.array(points), np.full(len(values), END), values))
+            found.append((process, math.sqrt(process.end_noise)))
+    return found
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """The logarithm of the expected improvement, times the chance to be feasible, weighted by the user's beliefs.
+
+    `known` are the points of trials with an end and of those that are running. Gardner et al., Bayesian Optimization
+    with Inequality Constraints (ICML 2014).
+    """
+
+    space: Space
+    fitted: GaussianProcess
+    known: np.ndarray
+    feasibility: Sequence[tuple[GaussianProcess, float]] = ()
+    priors: Sequence[Prior] = ()
+    ends: int = 0
+
+    @cached_property
+    def best(self) -> float | None:
+        """The best end expected of a known point that is probably feasible; None where there is none."""
+        expected = self.fitted.ends(self.known)[0][self.log_feasible(self.known) >= math.log(0.5)]
+        return float(expected.min()) if len(expected) else None
+
+    @property
+    def good(self) -> np.ndarray:
+        """Points of the unit cube: the best known ones."""
+        expected = self.fitted.ends(self.known)[0] - self.log_feasible(self.known) * self.fitted.scale
+        return units_of(self.space, self.known[np.argsort(expected, kind="stable")[:3]])
+
+    def log_feasible(self, points: np.ndarray) -> np.ndarray:
+        """The logarithm of the chance to meet all requirements, at encoded points."""
+        from scipy.special import log_ndtr
+
+        found = np.zeros(len(points))
+        for process, noise in self.feasibility:
+            mean, deviation = process.ends(points)
+            found = found + log_ndtr(mean / np.hypot(deviation, noise))
+        return found
+
+    def log_value(self, units: np.ndarray) -> np.ndarray:
+        """The acquisition at points of the unit cube; while nothing is feasible, the chance to be so alone."""
+        points = encoded(self.space, units)
+        value = FEASIBILITY_WEIGHT * self.log_feasible(points) if self.feasibility else np.zeros(len(units))
+        if self.best is not None:
+            value = value + log_expected_improvement(*self.fitted.ends(points), self.best)
+        if self.priors:
+            from sweeps.search.prior import log_belief
+
+            value = value + log_belief(self.priors, self.space, units, self.ends)
+        return value
+
+
+def _most_promising_of(acquisition: Acquisition, configs: Sequence[Configuration]) -> Configuration | None:
+    """The best config of a space that can be listed; None where none is left."""
     if not configs:
         return None
-    units = np.array(
-        [[parameter.unit(config.params[parameter.name]) for parameter in space.searched] for config in configs]
-    )
-    best = float(fitted.ends(known)[0].min())
-    promise = log_expected_improvement(*fitted.ends(encoded(space, units.astype(float))), best)
-    return configs[int(np.argmax(promise))]
+    searched = acquisition.space.searched
+    units = [[parameter.unit(config.params[parameter.name]) for parameter in searched] for config in configs]
+    return configs[int(np.argmax(acquisition.log_value(np.array(units, dtype=float))))]
 
 
 def observations(space: Space, records: Sequence[TrialRecord], fitted_to: Sequence[TrialRecord] = ()) -> Observations:
@@ -198,36 +315,32 @@ def informative(records: Sequence[TrialRecord], curves: FullLengthCurves) -> lis
     return [record for record in records if record.trial_id in kept]
 
 
-def best_candidates(
-    space: Space, limits: Limits, fitted: GaussianProcess, known: np.ndarray, chance: np.random.Generator
-) -> Iterator[np.ndarray]:
+def best_candidates(acquisition: Acquisition, limits: Limits, chance: np.random.Generator) -> Iterator[np.ndarray]:
     """Points of the unit cube over the searched parameters, the most promising first."""
-    candidates, best = first_candidates(space, fitted, known, chance)
-    kept = most_promising(space, limits, fitted, candidates, best)
+    kept = _most_promising(acquisition, limits, first_candidates(acquisition.space, acquisition.good, chance))
     for distance in REFINEMENTS:
         near = [_moved(kept, distance, chance) for _ in range(NEAR_CANDIDATES)]
-        kept = most_promising(space, limits, fitted, np.vstack([kept, *near]), best)
+        kept = _most_promising(acquisition, limits, np.vstack([kept, *near]))
     yield from kept
 
 
-def first_candidates(
-    space: Space, fitted: GaussianProcess, known: np.ndarray, chance: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Points all over the unit cube and around the best of the `known`, and the best end expected of these."""
-    expected = fitted.ends(known)[0]
-    good = units_of(space, known[np.argsort(expected, kind="stable")[:3]])
+def first_candidates(space: Space, good: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    """Points all over the unit cube, and around the good ones."""
     near = [_moved(good, distance, chance) for distance in NEAR_DISTANCES for _ in range(NEAR_CANDIDATES)]
-    return np.vstack([chance.random((SPREAD_CANDIDATES, len(space.searched))), *near]), float(expected.min())
+    return np.vstack([chance.random((SPREAD_CANDIDATES, len(space.searched))), *near])
 
 
-def most_promising(
-    space: Space, limits: Limits, fitted: GaussianProcess, candidates: np.ndarray, best: float, count: int = KEPT
-) -> np.ndarray:
-    """The feasible candidates with the largest expected improvement on `best`, the largest first."""
-    if space.ratios is not None:
-        candidates = candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
-    promise = log_expected_improvement(*fitted.ends(encoded(space, candidates)), best)
-    return candidates[np.argsort(-promise, kind="stable")[:count]]
+def _most_promising(acquisition: Acquisition, limits: Limits, candidates: np.ndarray) -> np.ndarray:
+    """The candidates inside the limits with the largest acquisition, the largest first."""
+    candidates = within(acquisition.space, limits, candidates)
+    return candidates[np.argsort(-acquisition.log_value(candidates), kind="stable")[:KEPT]]
+
+
+def within(space: Space, limits: Limits, candidates: np.ndarray) -> np.ndarray:
+    """The points whose ratios some common factor keeps inside the limits."""
+    if space.ratios is None:
+        return candidates
+    return candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
 
 
 def log_expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -276,7 +389,7 @@ def encoded(space: Space, units: np.ndarray) -> np.ndarray:
 
 
 def units_of(space: Space, points: np.ndarray) -> np.ndarray:
-    """The inverse of `_encoded`; a category comes back as the middle of its share."""
+    """The inverse of `encoded`; a category comes back as the middle of its share."""
     columns, at = [], 0
     for parameter in space.searched:
         width = _width(parameter)

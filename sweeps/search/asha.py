@@ -104,7 +104,7 @@ class RungCorrelation:
 def rung_correlation(records: Sequence[TrialRecord], rung: int) -> RungCorrelation:
     """How well the order at `rung` foretold the order at the end."""
     at_rung, at_end = _rungs_and_ends(FullLengthCurves(records), rung)
-    return RungCorrelation(rung, len(at_rung), _rank_correlation(at_rung, at_end))
+    return RungCorrelation(rung, len(at_rung), rank_correlation(at_rung, at_end))
 
 
 def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
@@ -114,7 +114,7 @@ def hopeless_beyond(curves: FullLengthCurves, rung: int) -> float | None:
     for one more trial, without the small share that the line's slope adds to it.
     """
     at_rung, at_end = _rungs_and_ends(curves, rung)
-    correlation = _rank_correlation(at_rung, at_end)
+    correlation = rank_correlation(at_rung, at_end)
     if correlation is None or correlation < FEWEST_CORRELATION:
         return None
     from scipy.stats import t
@@ -152,7 +152,8 @@ def _rungs_and_ends(curves: FullLengthCurves, rung: int) -> tuple[np.ndarray, np
     return at_rung[there], curves.ends[there]
 
 
-def _rank_correlation(at_rung: np.ndarray, at_end: np.ndarray) -> float | None:
+def rank_correlation(at_rung: np.ndarray, at_end: np.ndarray) -> float | None:
+    """Spearman's; None of fewer than four pairs, or where nothing differs."""
     if len(at_rung) < FEWEST_FOR_A_CORRELATION or at_rung.std() == 0 or at_end.std() == 0:
         return None
     return float(np.corrcoef(_ranks(at_rung), _ranks(at_end))[0, 1])

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweeps.search.acquisition import encoded, first_candidates, informative, observations, points_of
+from sweeps.search.acquisition import (
+    Acquisition,
+    encoded,
+    first_candidates,
+    informative,
+    observations,
+    points_of,
+    within,
+)
+from sweeps.search.asha import rank_correlation
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
 from sweeps.trials.final_values import FullLengthCurves
@@ -57,7 +66,11 @@ class GainRule:
         chance = np.random.default_rng([seed, len(records)])
         ends = fitted.given.points[fitted.given.levels == 0]
         known = np.vstack([ends, points_of(space, [record for record in records if record.status is None])])
-        best = float(curves.ends.min())
+        feasible = {record.trial_id for record in records if record.feasible}
+        reached = [end for name, end in zip(curves.ids, curves.ends.tolist(), strict=True) if name in feasible]
+        if not reached:
+            return None
+        best = min(reached)
         chances = [
             _chance_of(space, limits, process, known, best - self.least * abs(best), left, chance)
             for process in (fitted, fitted.with_lengths(SHORTER))
@@ -77,8 +90,8 @@ def _chance_of(
     """The chance that the best batch of the trials left holds an end below the threshold."""
     if left <= 0:
         return 0.0
-    candidates, _ = first_candidates(space, fitted, known, chance)
-    candidates = candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
+    good = Acquisition(space, fitted, known).good
+    candidates = within(space, limits, first_candidates(space, good, chance))
     points = np.vstack([encoded(space, candidates), known])
     mean, deviation = fitted.ends(points)
     nearest = np.argsort((mean - threshold) / deviation, kind="stable")[:CANDIDATES]
@@ -100,8 +113,5 @@ def is_believable(fitted: GaussianProcess) -> bool:
     """Whether the process foretells the ends that are left out one by one, and how far off it is."""
     ends, mean, deviation = fitted.left_out()
     errors = (ends - mean) / deviation
-    if len(ends) < 3 or np.std(ends) == 0 or np.std(mean) == 0:
-        return False
-    ranks = [np.argsort(np.argsort(values)) for values in (ends, mean)]
-    foretold = float(np.corrcoef(*ranks)[0, 1])
-    return bool(np.sqrt(np.mean(errors**2)) <= LARGEST_ERROR and foretold >= FEWEST_FORETOLD)
+    foretold = rank_correlation(mean, ends)
+    return foretold is not None and foretold >= FEWEST_FORETOLD and float(np.mean(errors**2)) <= LARGEST_ERROR**2

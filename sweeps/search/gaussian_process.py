@@ -102,6 +102,11 @@ class GaussianProcess:
         mean = across @ cho_solve((self._root, True), self.given.values)
         return mean * self.scale + self.mean, covariance * self.scale**2
 
+    @property
+    def end_noise(self) -> float:
+        """The variance of an end's noise, in the objective's own units."""
+        return (float(self.scales.noise_variance[END]) + JITTER) * self.scale**2
+
     def left_out(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each observed end with the mean and the standard deviation that the others predict for it, [ends] each.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from sweeps.common.atomic_file import write_atomically
 from sweeps.common.errors import RequestError
+from sweeps.search.asha import rank_correlation
 from sweeps.space.space import Space
 from sweeps.trials.final_values import curve_ends
 from sweeps.trials.record import TrialRecord
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TRIALS_AT_MOST = 40  # of all runs together: the best half of each, and a spread over the rest
 FEWEST_TRIALS = 3
 FEWEST_TO_JUDGE = 4
+ALIKE = 0.1  # of the unit interval, along each parameter
 LEAST_AGREEMENT = 0.3  # rank correlation of the new ends with the memory's predictions
 
 
@@ -69,12 +71,14 @@ def memory_of(runs: Mapping[str, Sequence[TrialRecord]], space: Space) -> Memory
             raise RequestError(f"--from {name}: searched none of {', '.join(searched)}")
         ends = curve_ends(records)
         by_id = {record.trial_id: record for record in records}
+        costs = list(ends.values())
         trials = [(_known(by_id[trial_id], searched), end) for trial_id, end in ends.items()]
         if len(trials) < FEWEST_TRIALS:
             raise RequestError(
                 f"--from {name}: has {len(trials)} full-length trials; at least {FEWEST_TRIALS} are needed"
             )
-        kept += _standardised(_informative(trials))
+        middle = float(np.median([end for trial_id, end in ends.items() if by_id[trial_id].origin != "model"] or costs))
+        kept += _standardised(_informative(trials, max(TRIALS_AT_MOST // len(runs), FEWEST_TRIALS)), middle)
     memory = Memory(tuple(runs), tuple(values for values, _ in kept), tuple(cost for _, cost in kept))
     if len(memory.observed(space)[0]) < FEWEST_TRIALS:
         raise RequestError(f"--from {', '.join(runs)}: hardly any of its trials lies inside this space")
@@ -93,15 +97,16 @@ def _informative(
     ranked = sorted(trials, key=lambda entry: entry[1])
     half = most // 2
     rest = ranked[half:]
-    places = np.linspace(0, len(rest) - 1, min(most - half, len(rest))).astype(int) if rest else []
+    places = np.linspace(0, max(len(rest) - 1, 0), min(most - half, len(rest)))
     return ranked[:half] + [rest[int(place)] for place in places]
 
 
-def _standardised(trials: Sequence[tuple[Mapping[str, object], float]]) -> list[tuple[Mapping[str, object], float]]:
-    """Costs in deviations of their run, winsorised as the search's own are."""
+def _standardised(
+    trials: Sequence[tuple[Mapping[str, object], float]], middle: float
+) -> list[tuple[Mapping[str, object], float]]:
+    """Costs in deviations of their run, winsorised as the search's own are: `middle` is that of its first design."""
     costs = np.array([cost for _, cost in trials])
-    middle = float(np.median(costs))
-    costs = np.minimum(costs, middle + 2 * (middle - costs.min()))
+    costs = np.minimum(costs, middle + 2 * max(middle - costs.min(), 0.0))
     spread = float(costs.std()) or 1.0
     return [(values, float((cost - costs.mean()) / spread)) for (values, _), cost in zip(trials, costs, strict=True)]
 
@@ -116,17 +121,25 @@ def predictor(memory: Memory, space: Space) -> GaussianProcess:
 
 
 def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> float | None:
-    """The rank correlation of this search's ends with what the memory alone predicts; None while there are too few."""
+    """The rank correlation of this search's ends with what the memory alone predicts; None while there are too few.
+
+    Of trials that are nearly alike only the first counts: a search ends with many around its best, of which noise makes
+    the order.
+    """
     from sweeps.search.acquisition import points_of
 
     ends = curve_ends(records)
-    known = [record for record in records if record.trial_id in ends]
-    inside = [record for record in known if len(points_of(space, [record]))]
-    if not memory or len(inside) < FEWEST_TO_JUDGE:
+    points: list[np.ndarray] = []
+    values: list[float] = []
+    for record in records:
+        point = points_of(space, [record])
+        if record.trial_id in ends and len(point) and all(np.abs(point[0] - p).max() >= ALIKE for p in points):
+            points.append(point[0])
+            values.append(ends[record.trial_id])
+    if not memory or len(points) < FEWEST_TO_JUDGE:
         return None
-    predicted = predictor(memory, space).ends(points_of(space, inside))[0]
-    ranks = [np.argsort(np.argsort(values)) for values in (predicted, [ends[r.trial_id] for r in inside])]
-    return float(np.corrcoef(*ranks)[0, 1])
+    predicted = predictor(memory, space).ends(np.array(points))[0]
+    return rank_correlation(predicted, np.array(values))
 
 
 def write_memory(path: Path, memory: Memory) -> None:

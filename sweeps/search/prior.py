@@ -74,7 +74,7 @@ def drawn_from(priors: Sequence[Prior], space: Space, units: np.ndarray) -> np.n
     for prior in priors:
         low, high = -prior.centre / prior.spread, (1 - prior.centre) / prior.spread
         moved[places[prior.name]] = truncnorm.ppf(moved[places[prior.name]], low, high, prior.centre, prior.spread)
-    return np.clip(moved, 0.0, 1.0)
+    return np.asarray(np.clip(moved, 0.0, 1.0))
 
 
 def log_belief(priors: Sequence[Prior], space: Space, units: np.ndarray, ends: int) -> np.ndarray:
@@ -83,4 +83,4 @@ def log_belief(priors: Sequence[Prior], space: Space, units: np.ndarray, ends: i
     places = {parameter.name: place for place, parameter in enumerate(space.searched)}
     for prior in priors:
         found -= 0.5 * ((units[:, places[prior.name]] - prior.centre) / prior.spread) ** 2
-    return WEIGHT / max(ends, 1) * found
+    return np.asarray(WEIGHT / max(ends, 1) * found)

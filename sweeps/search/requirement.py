@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simpleeval import InvalidExpression, SimpleEval
-
 from sweeps.common.errors import RequestError
 
-LONGEST = 200  # characters
-COMPARISONS: dict[type[ast.cmpop], str] = {ast.GtE: ">=", ast.Gt: ">", ast.LtE: "<=", ast.Lt: "<"}
+CONDITION = re.compile(r"\s*([A-Za-z_][\w/.-]*)\s*(>=|<=|>|<)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """`metric`, compared with a number. A name like `val/kl` is one metric."""
+    """`metric` compared with a number."""
 
     metric: str
     comparison: str
@@ -26,10 +23,16 @@ class Requirement:
     def __str__(self) -> str:
         return f"{self.metric} {self.comparison} {self.threshold:g}"
 
-    def margin(self, report: Mapping[str, object]) -> float | None:
-        """How far a report's metric is on the right side of the threshold, below 0 on the wrong one; None without it."""
+    def value(self, report: Mapping[str, object]) -> float | None:
+        """The metric of a report; None where it is missing or not finite."""
         value = report.get(self.metric)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return float(str(value)) if known else None
+
+    def margin(self, report: Mapping[str, object]) -> float | None:
+        """How far the metric is on the right side of the threshold, negative on the wrong one; None without it."""
+        value = self.value(report)
+        if value is None:
             return None
         return value - self.threshold if self.comparison in (">=", ">") else self.threshold - value
 
@@ -41,21 +44,13 @@ class Requirement:
 
 def requirement_from_text(text: str) -> Requirement:
     """A requirement from `METRIC >= NUMBER`; RequestError for anything else."""
-    wrong = RequestError(f"--require {text!r}: expected METRIC >= NUMBER (or >, <=, <), such as 'text_use >= 0.05'")
-    if len(text) > LONGEST:
-        raise wrong
+    found = CONDITION.fullmatch(text)
     try:
-        tree = ast.parse(text.strip().replace("/", "__over__"), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise wrong from None
-    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in COMPARISONS:
-        raise wrong
-    if not isinstance(tree.left, ast.Name):
-        raise wrong
-    try:
-        threshold = SimpleEval(functions={}, names={}).eval(ast.unparse(tree.comparators[0]).replace("__over__", "/"))
-    except (InvalidExpression, ArithmeticError, SyntaxError, TypeError, ValueError):
-        raise wrong from None
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
-        raise wrong
-    return Requirement(tree.left.id.replace("__over__", "/"), COMPARISONS[type(tree.ops[0])], float(threshold))
+        threshold = float(found[3]) if found else math.nan
+    except ValueError:
+        threshold = math.nan
+    if found is None or not math.isfinite(threshold):
+        raise RequestError(
+            f"--require {' '.join(text.split())!r}: expected METRIC >= NUMBER (or >, <=, <), such as 'text_use >= 0.05'"
+        )
+    return Requirement(found[1], found[2], threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from sweeps.space.space import Space
 from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord
 
+if TYPE_CHECKING:
+    from sweeps.search.options import SearchOptions
+
 LARGEST_COHORT = 4
+LARGEST_COHORT_WITH_MEMORY = 3  # of which the first is the memory's
 MANY_DIMENSIONS = 7
 LARGEST_COHORT_IN_MANY_DIMENSIONS = 9
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
@@ -31,7 +36,7 @@ def cohort_size(trials: int, dimensions: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A config to try and where it came from: default, sobol, model or control."""
+    """A config to try and where it came from: default, memory, prior, sobol, model or control."""
 
     config: Configuration
     origin: str
@@ -41,15 +46,29 @@ class Sampler:
     """Proposes a trial from its number and the records before it, always of one journal: the same sweep proposes the
     same, resumed or not."""
 
-    def __init__(self, space: Space, limits: Limits, *, seed: int, cohort: int) -> None:
+    def __init__(
+        self, space: Space, limits: Limits, *, seed: int, cohort: int, options: SearchOptions | None = None
+    ) -> None:
         self._space = space
+        self._options = options
         self._limits = limits
         self._seed = seed
-        self._cohort: list[Configuration] = []
         self._curves = FullLengthCurves()
-        if not space.controls:
-            self._sobol = self._new_configs()
-            self._cohort = [config for config, _ in zip(self._sobol, range(cohort), strict=False)]
+        self._cohort = [] if space.controls else self._first_design(cohort)
+
+    def _first_design(self, size: int) -> list[Proposal]:
+        """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
+        options, found = self._options, []
+        if options is not None and options.memory and size > 0:
+            from sweeps.search.acquisition import first_from_memory
+
+            remembered = first_from_memory(self._space, self._limits, options.memory)
+            if remembered is not None and remembered.identity != self._space.default(self._limits).identity:
+                found.append(Proposal(remembered, "memory"))
+                size = min(size, LARGEST_COHORT_WITH_MEMORY)
+        seen = {proposal.config.identity for proposal in found}
+        fresh = (proposal for proposal in self._new_configs() if proposal.config.identity not in seen)
+        return found + [proposal for proposal, _ in zip(fresh, range(size - len(found)), strict=False)]
 
     def propose(self, number: int, records: Sequence[TrialRecord]) -> Proposal | None:
         """The config of trial `number` (from 1); None where the space holds nothing that was not tried."""
@@ -59,40 +78,57 @@ class Sampler:
         if number == 1:
             return Proposal(self._space.default(self._limits), "default")
         if number - 2 < len(self._cohort):
-            return Proposal(self._cohort[number - 2], "sobol")
+            return self._cohort[number - 2]
         config = self._from_model(number, records)
         if config is not None:
             return Proposal(config, "model")
-        tried = {record.identity for record in records} | {config.identity for config in self._cohort}
+        tried = {record.identity for record in records} | {proposal.config.identity for proposal in self._cohort}
         grid = self._space.grid(self._limits)
         if grid is not None:
             left = [config for config in grid if config.identity not in tried]
             chance = np.random.default_rng([self._seed, number])
             return Proposal(left[int(chance.integers(len(left)))], "sobol") if left else None
-        fresh = (config for config in self._new_configs() if config.identity not in tried)
-        later = next(fresh, None)
-        return None if later is None else Proposal(later, "sobol")
+        return next((later for later in self._new_configs() if later.config.identity not in tried), None)
 
     def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
         self._curves.take_in(records)
         from sweeps.search.acquisition import suggest
 
-        return suggest(self._space, self._limits, records, seed=self._seed, number=number, curves=self._curves)
+        return suggest(
+            self._space,
+            self._limits,
+            records,
+            seed=self._seed,
+            number=number,
+            curves=self._curves,
+            options=self._options,
+        )
 
-    def _new_configs(self) -> Iterator[Configuration]:
-        """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand."""
+    def _new_configs(self) -> Iterator[Proposal]:
+        """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand; every other one
+        is drawn from the user's beliefs."""
         from scipy.stats.qmc import Sobol
 
         points = Sobol(len(self._space.searched), scramble=True, rng=np.random.default_rng(self._seed))
         seen = {self._space.default(self._limits).identity}
-        drawn = 0
+        priors = () if self._options is None else self._options.priors
+        drawn = count = 0
         while drawn < SOBOL_POINTS:
             size = 64 if drawn == 0 else drawn
             for units in points.random(size):
+                count += 1
+                believed = bool(priors) and count % 2 == 1
+                if believed:
+                    units = self._as_believed(units)
                 if not self._space.feasible(units, self._limits):
                     continue
                 config = self._space.at(units, self._limits)
                 if config.identity not in seen:
                     seen.add(config.identity)
-                    yield config
+                    yield Proposal(config, "prior" if believed else "sobol")
             drawn += size
+
+    def _as_believed(self, units: np.ndarray) -> np.ndarray:
+        from sweeps.search.prior import drawn_from
+
+        return drawn_from(self._options.priors if self._options else (), self._space, units)

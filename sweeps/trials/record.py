@@ -58,10 +58,15 @@ class TrialRecord:
 
     @cached_property
     def best(self) -> Best | None:
-        """The best finite objective with its epoch, the earliest of equals; None where there is none."""
+        """The best finite objective with its epoch, the earliest of equals; None where there is none.
+
+        Of the epochs that meet the requirements (--require), where there are any.
+        """
         if not self.costs:
             return None
-        epoch = min(self.costs, key=lambda epoch: self.costs[epoch])
+        missed = {_epoch(report) for report in self.reports if report.get("feasible") is False}
+        met = [epoch for epoch in self.costs if epoch not in missed]
+        epoch = min(met or self.costs, key=lambda epoch: self.costs[epoch])
         return Best(self.sign * self.costs[epoch], epoch)
 
     @cached_property
@@ -112,8 +117,15 @@ class TrialRecord:
 
     @cached_property
     def recommendable(self) -> bool:
-        """Whether this config may be the best: no control, nothing that diverged or crashed, and no NaN."""
-        return self.role == "trial" and self.status not in ("diverged", "failed") and self.best is not None
+        """Whether this config may be the best: no control, nothing that diverged, crashed or misses a requirement, and
+        no NaN."""
+        ran = self.role == "trial" and self.status not in ("diverged", "failed")
+        return ran and self.best is not None and self.feasible
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the best epoch meets all requirements; True where there are none."""
+        return self.best_report.get("feasible") is not False
 
     @cached_property
     def identity(self) -> str:
