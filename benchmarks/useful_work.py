@@ -102,7 +102,7 @@ def _least(work: Callable[[], object], repeats: int) -> float:
 
 
 def _steps(trainer: Training, batches: Sequence[list[Item]]) -> None:
-    noise = torch.Generator().manual_seed(0)
+    noise = torch.Generator(trainer._device).manual_seed(0)
     for items in batches:
         trainer._step(items, noise)
 

@@ -94,6 +94,8 @@ class DeviceDouble:
         patch(torch.cuda, "synchronize", lambda device=None: self.reads.append(_where("synchronize")))
         patch(torch.cuda, "Event", _Event)
         patch(torch.cuda, "empty_cache", lambda: None)
+        patch(torch.cuda, "reset_peak_memory_stats", lambda device=None: None)
+        patch(torch.cuda, "max_memory_allocated", lambda device=None: 1 * GIB)
         patch(torch.cuda, "mem_get_info", lambda device=None: self.memory)
         patch(torch, "Generator", _Generator)
         patch(torch, "autocast", self._autocast)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import gpu
 from benchmarks.gpu import SECTIONS, pack, table
 from tests import ROOT
+from tests.xtts.device_double import DeviceDouble
 from tests.xtts.made_speech import write_ljspeech
+from xtts.training import training as training_module
 
 ABSENT = (
     "annotated_types",
@@ -74,3 +77,27 @@ def test_the_gpu_benchmark_runs_with_torch_alone(tmp_path):
     assert 0.0 < found["speed"]["models"]["tiny"]["goodput"] < 1.5
     assert "| tiny | 1.2 M |" in table(found)
     assert table(found) in done.stdout
+
+
+@pytest.mark.slow
+def test_the_gpu_branches_of_the_benchmark_keep_to_the_device(learnable, monkeypatch):
+    """What the run above leaves out; graphs, compilers and profilers of a GPU are not imitated."""
+    monkeypatch.setattr(gpu, "GPU", True)
+    monkeypatch.setattr(gpu, "kernel_share", lambda training: 0.5)
+    monkeypatch.setattr(gpu, "_FRAME_BUDGETS", {"tiny": 500})
+    training_module._evaluator.cache_clear()
+    bench = gpu.Bench(learnable.prepared.data, small=True, seconds=100.0)
+    monkeypatch.setattr(
+        gpu, "_learned_on_cpu", lambda bench, model, epochs, seeds: [{"objective": 1.0, "text_use": 0.0}] * seeds
+    )
+    with DeviceDouble() as double:
+        found = {name: SECTIONS[name](bench) for name in ("presets", "precision", "determinism", "speed", "learning")}
+        for lever in (gpu._as_it_is, gpu._on_device):
+            assert lever(bench.training("tiny"), 2) > 0.0
+    training_module._evaluator.cache_clear()
+    assert double.autocasts > 0
+    assert found["presets"]["tiny"]["memory_frames"] == 500
+    assert found["determinism"]["tiny"]["equal"]
+    assert "standard_error" in found["learning"]["tiny"]["objective"]
+    about = {"device": "double", "torch": "", "cuda": None, "python": "", "date": ""}
+    assert "kernels" in table({"about": about, **found})
