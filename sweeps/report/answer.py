@@ -16,7 +16,6 @@ from sweeps.report.data import Chosen, RunData
 from sweeps.report.text import Words, marked, own
 from sweeps.report.trial_marks import clock, figure, hours, shown_speed, value_text
 
-DEFAULT_OUTPUT = "runs"
 Line = tuple[object, str]
 """A paragraph and its class"""
 
@@ -90,9 +89,7 @@ def next_command(data: RunData) -> str | None:
 
 
 def _command(data: RunData, command: str, rest: str = "") -> str:
-    output = str(data.folder.path.parent)
-    where = "" if output == DEFAULT_OUTPUT else f" --output {output}"
-    return command_line(f"{command} {data.folder.name}{where}{rest}")
+    return command_line(f"{command} {data.folder.in_command}{rest}")
 
 
 def tone(data: RunData) -> str:

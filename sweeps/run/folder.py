@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import time
@@ -22,6 +23,7 @@ from sweeps.common.program import command
 from sweeps.common.strict_yaml import read_yaml_mapping
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DEFAULT_OUTPUT = "runs"
 NEARLY_FULL_BYTES = 1 << 30
 
 
@@ -35,6 +37,12 @@ class RunFolder:
     def name(self) -> str:
         """The run's name."""
         return self.path.name
+
+    @property
+    def in_command(self) -> str:
+        """How a command names the run: `NAME`, and `--output DIR` unless it is in runs/."""
+        output = str(self.path.parent)
+        return self.name if output == DEFAULT_OUTPUT else f"{self.name} --output {shlex.quote(output)}"
 
     @property
     def sweep_yaml(self) -> Path:

@@ -69,7 +69,8 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     lines += [line(say("rival"), _rival(record, lang)) for record in rivals]
     lines.append(line(say("rungs"), _correlation(result.correlation, lang)))
     if result.ended == "interrupted":
-        lines.append(line(say("resume"), command(f"resume {folder.name}{_place(result)}")))
+        address = "" if result.address is None else f" --address {result.address}"
+        lines.append(line(say("resume"), command(f"resume {folder.in_command}{address}")))
         return lines
     if best is not None:
         lines.append(line(say("config"), str(folder.best_config)))
@@ -207,9 +208,3 @@ def _counts(records: Sequence[TrialRecord], lang: str) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _place(result: SweepResult) -> str:
-    output, address = str(result.folder.path.parent), result.address
-    where = "" if output == "runs" else f" --output {output}"
-    return where if address is None else f"{where} --address {address}"

@@ -3,10 +3,10 @@
 `wandb` is imported in that process alone: never at --help, never with --wandb off, never in the sweep's own process.
 """
 
-from sweeps.wandb.mode import Mode, choose_mode, logged_in
+from sweeps.wandb.environment import Mode, choose_mode, logged_in, project_and_entity
 from sweeps.wandb.publishing import publish
 from sweeps.wandb.logger import RunRecording, start_recording
-from sweeps.wandb.sample import Sample
+from sweeps.wandb.media import Sample
 
 __all__ = [
     "Mode",
@@ -14,6 +14,7 @@ __all__ = [
     "Sample",
     "choose_mode",
     "logged_in",
+    "project_and_entity",
     "publish",
     "start_recording",
 ]

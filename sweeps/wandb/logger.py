@@ -6,15 +6,15 @@ from sweeps.common.program import command
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from sweeps.run.folder import RunFolder
 from sweeps.wandb.child_process import ChildProcess
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import destination_in
-from sweeps.wandb.journal_follower import end_of
-from sweeps.wandb.mode import Mode
-from sweeps.wandb.sample import Sample
+from sweeps.wandb.environment import Mode
+from sweeps.wandb.media import Sample
 
 CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
 MODULE = "sweeps.wandb.logger_process"
@@ -100,7 +100,7 @@ def record_again(
 
 def note(folder: RunFolder, found: Mapping[str, object]) -> str:
     """What became of the record, in a line: how many runs and where, or what went wrong and how to mend it."""
-    place, publish = folder.path / "wandb", command(f"publish {folder.name}")
+    place, publish = folder.path / "wandb", command(f"publish {folder.in_command}")
     if found.get("problem"):
         return f"{found['problem']}; the sweep itself is whole: remove {place}, and `{publish}` writes every run anew"
     offline = f"W&B: {found['runs']} runs in {place}; upload them with: {publish}"
@@ -113,3 +113,8 @@ def _start(folder: RunFolder, task: Mapping[str, object], seconds: float | None)
     wandb_folder = folder.path.resolve() / "wandb"
     whole = {"folder": str(folder.path.resolve()), **task}
     return Recording(folder, ChildProcess(MODULE, whole, wandb_folder, online=task["online"] is True), seconds)
+
+
+def end_of(path: Path) -> int:
+    """The byte behind the journal's last whole line, 0 where there is no journal yet."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

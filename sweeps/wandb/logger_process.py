@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,50 @@ from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.wandb.child_process import answer, claim_output, remove_scratch
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import Destination, read_destination
-from sweeps.wandb.journal_follower import JournalFollower
-from sweeps.wandb.media import media_of
+from sweeps.wandb.media import Sample, media_of
 from sweeps.wandb.run_opener import RunOpener, one_line, why_unreachable
-from sweeps.wandb.sample import Sample
 from sweeps.wandb.sweep_run import log_sweep_run
 from sweeps.wandb.trial_runs import GivenUpError, TrialRuns
 
 POLL_SECONDS = 0.25
 ORPHAN_SECONDS = 30.0
+
+
+class JournalFollower:
+    """Events from byte `start` of the journal on; what stands before it is the past."""
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        self._path = path
+        self._at = start
+
+    def past(self) -> list[Event]:
+        """The events before the place where following begins."""
+        return list(_whole_events(self._read(0)[: self._at]))
+
+    def new(self) -> list[Event]:
+        """The events that were written since the last call."""
+        content = self._read(self._at)
+        whole = content.rfind(b"\n") + 1
+        self._at += whole
+        return list(_whole_events(content[:whole]))
+
+    def _read(self, start: int) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+
+def _whole_events(content: bytes) -> Iterator[Event]:
+    for line in content.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # the sweep itself says what is wrong with its journal
+            continue
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            yield event
 
 
 class LastWord:

@@ -17,11 +17,10 @@ from sweeps.space.space import Space
 from sweeps.wandb.child_process import ChildProcess
 from sweeps.wandb.content import Ratio, history_row
 from sweeps.wandb.destination import Destination, destination_in, write_destination
-from sweeps.wandb.environment import environment
-from sweeps.wandb.mode import logged_in
+from sweeps.wandb.environment import environment, logged_in
 from sweeps.wandb.logger import record_again
-from sweeps.wandb.sample import Sample
-from sweeps.wandb.sweep_config import sweep_config
+from sweeps.wandb.media import Sample
+from sweeps.wandb.sweep_run import sweep_config
 
 UPLOADS_AT_ONCE = 4
 ADOPTION_SECONDS = 120.0

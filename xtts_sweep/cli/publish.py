@@ -10,8 +10,8 @@ from xtts_sweep.run_lookup import found_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--project", default="xtts-sweep")
-    parser.add_argument("--entity", help="the W&B team or user (default: your own)")
+    parser.add_argument("--project", help="default: WANDB_PROJECT, W&B's settings, or xtts-sweep")
+    parser.add_argument("--entity", help="the W&B team or user (default: WANDB_ENTITY, W&B's settings, or your own)")
 
 
 def run(options: argparse.Namespace) -> int:

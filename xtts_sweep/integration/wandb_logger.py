@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import read_run
 from sweeps.tuner.logger import Recording
-from sweeps.wandb import Mode, Sample, publish, start_recording
+from sweeps.wandb import Mode, Sample, project_and_entity, publish, start_recording
 from xtts_sweep.integration.samples import sounds
 
 WANDB_RATIOS = (
@@ -25,8 +26,10 @@ def recording(mode: Mode) -> Recording:
     return partial(_WandbRecording, mode=mode)
 
 
-def publish_run(folder: RunFolder, project: str, entity: str | None, say: Callable[[str], None]) -> list[str]:
+def publish_run(folder: RunFolder, project: str | None, entity: str | None, say: Callable[[str], None]) -> list[str]:
     """Upload a run as a W&B sweep, with what its models say where it was not recorded before; lines for people."""
+    own_project, own_entity = project_and_entity(_PROJECT, os.environ)
+    project, entity = project or own_project, entity or own_entity
     with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
         samples = _sounds(folder, Path(pictures))
         return publish(folder.path, project=project, entity=entity, ratios=WANDB_RATIOS, samples=samples, say=say)
@@ -45,7 +48,8 @@ class _WandbRecording:
     def __init__(self, folder: RunFolder, mode: Mode) -> None:
         self._folder = folder
         self._mode = mode
-        self._record = start_recording(folder, mode, project=_PROJECT, ratios=WANDB_RATIOS)
+        project, entity = project_and_entity(_PROJECT, os.environ)
+        self._record = start_recording(folder, mode, project=project, entity=entity, ratios=WANDB_RATIOS)
         self._line: str | None = None
         self._open = True
 

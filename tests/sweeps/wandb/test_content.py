@@ -15,13 +15,13 @@ from sweeps.common.errors import RequestError
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.space.space import load_space, space_from_mapping
-from sweeps.wandb import choose_mode, logged_in
+from sweeps.wandb import choose_mode, logged_in, project_and_entity
 from sweeps.wandb.content import history_row, reference, run_config, run_name, run_summary, run_tags
 from sweeps.wandb.destination import Destination, destination_in, read_destination, write_destination
 from sweeps.wandb.environment import environment
-from sweeps.wandb.journal_follower import JournalFollower, end_of
-from sweeps.wandb.sweep_config import sweep_config
-from sweeps.wandb.sweep_run import sweep_summary, table_of
+from sweeps.wandb.logger import end_of
+from sweeps.wandb.logger_process import JournalFollower
+from sweeps.wandb.sweep_run import sweep_config, sweep_summary, table_of
 from tests.sweeps.builders import toy_request, trial, trial_events
 from tests.sweeps.report.report_runs import confirmation_events
 
@@ -49,7 +49,7 @@ def test_a_login_is_found_where_wandb_looks_for_it(tmp_path: Path) -> None:
 def test_wandb_itself_agrees_on_where_a_login_is(tmp_path: Path) -> None:
     from wandb.sdk.lib import urls, wbauth
 
-    from sweeps.wandb.mode import SERVERS
+    from sweeps.wandb.environment import SERVERS
 
     netrc(tmp_path, SERVERS[0])
     with pytest.MonkeyPatch.context() as patch:
@@ -73,6 +73,39 @@ def test_the_mode_is_what_was_asked_then_what_wandb_was_told_then_online_with_a_
     assert choose_mode(None, login, tmp_path) == "off"
     with pytest.raises(RequestError, match="--wandb online: there is no W&B login"):
         choose_mode("online", {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("switches", "mode"),
+    [
+        ({"WANDB_MODE": "OFFLINE"}, "offline"),
+        ({"WANDB_MODE": " DryRun "}, "offline"),
+        ({"WANDB_MODE": "Disabled"}, "off"),
+        ({"WANDB_MODE": ""}, "online"),
+        ({"WANDB_DISABLED": "true"}, "off"),
+        ({"WANDB_DISABLED": "1", "WANDB_MODE": "online"}, "off"),
+        ({"WANDB_DISABLED": "false", "WANDB_MODE": "offline"}, "offline"),
+    ],
+)
+def test_wandbs_own_switches_decide_in_any_case(tmp_path: Path, switches: dict[str, str], mode: str) -> None:
+    assert choose_mode(None, {"WANDB_API_KEY": KEY} | switches, tmp_path) == mode
+    assert choose_mode("offline", {"WANDB_API_KEY": KEY} | switches, tmp_path) == "offline"
+
+
+@pytest.mark.parametrize("switch", ["WANDB_MODE", "WANDB_DISABLED"])
+def test_a_switch_that_wandb_does_not_know_is_an_error_never_online(tmp_path: Path, switch: str) -> None:
+    with pytest.raises(RequestError, match=f"^{switch}=onlin: expected "):
+        choose_mode(None, {"WANDB_API_KEY": KEY, switch: "onlin"}, tmp_path)
+    assert choose_mode("off", {switch: "onlin"}, tmp_path) == "off"
+
+
+def test_project_and_entity_come_from_the_environment_then_from_wandbs_settings(tmp_path: Path) -> None:
+    assert project_and_entity("mine", {}, tmp_path) == ("mine", None)
+    settings = tmp_path / ".config" / "wandb" / "settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[default]\nproject = theirs\nentity = team\n")
+    assert project_and_entity("mine", {}, tmp_path) == ("theirs", "team")
+    assert project_and_entity("mine", {"WANDB_PROJECT": "env", "WANDB_ENTITY": " "}, tmp_path) == ("env", "team")
 
 
 def test_a_config_holds_all_parameters_their_ratios_and_what_tells_trials_apart() -> None:

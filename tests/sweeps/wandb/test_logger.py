@@ -108,7 +108,8 @@ def test_every_trial_and_the_sweep_itself_is_a_run_of_one_group(
     recorded: tuple[RunFolder, str], runs: dict[str, list[WandbFile]]
 ) -> None:
     folder, note = recorded
-    assert note == f"W&B: 12 runs in {folder.path / 'wandb'}; upload them with: python run_sweep.py publish toy"
+    upload = f"python run_sweep.py publish toy --output {folder.path.parent}"
+    assert note == f"W&B: 12 runs in {folder.path / 'wandb'}; upload them with: {upload}"
     beside = ["c0001", "c0002", "c0003", "r0001", "r0002", "r0003"]
     assert sorted(runs) == [*beside, "sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
     assert {one.run.run_group for fragments in runs.values() for one in fragments} == {"toy"}
