@@ -1,4 +1,4 @@
-"""The rule that turns paired seeds into a word: better, worse, no difference or undecided."""
+"""The paired test's rule: pairs of objectives to a word, better, worse, no difference or undecided."""
 
 from __future__ import annotations
 
@@ -7,75 +7,154 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sweeps.confirm.paired_test import PairedInterval, paired_interval, sign_test
+from sweeps.confirm.paired_test import PairedInterval, paired_interval, sign_test, t_quantile
+from sweeps.confirm.plan import Design, Look
 
 Word = Literal["better", "worse", "no difference", "undecided", "unconfirmed"]
 
-MARGIN_PERCENT = 1.0
-"""Differences that lie wholly within +- this are none."""
+HOPELESS_LEVEL = 0.1
+"""One-sided level at which the smallest gain is ruled out. It costs no false "better" or "worse"; a finalist that truly
+gains the smallest gain is called no difference in about a quarter of confirmations (confirmation_design.py)."""
+
+ONE_PAIR = "one pair"
+HOPELESS = "hopeless"
+DIVERGED = "diverged"
+OUT_OF_REACH = "out of reach"
+"""Reasons of a decision; the texts are in the message catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A point at which the seeds are judged, planned before any is seen: after `seeds` pairs, at level `alpha`."""
+class Scale:
+    """How two objectives are compared: log ratios where all are positive, else differences in the objective's unit.
 
-    seeds: int
-    alpha: float
+    Effects are costs: below 0 where the finalist is the better one. `sign` is -1 where the objective is maximised.
+    `base` is the default's objective: the geometric mean for ratios, the mean for differences.
+    """
 
+    ratio: bool
+    sign: float
+    base: float
 
-PLANNED_LOOKS = (Look(3, 0.01), Look(8, 0.04))
-"""Two looks whose levels add up to .05, so that both together call falsely in at most 5 % (Bonferroni; Pocock 1977 on
-why looking more often without paying for it does not). Between and beyond them nothing is judged anew."""
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[float, float]], sign: float) -> Scale:
+        """The scale of pairs of costs (finalist, default); those that are not finite are left out."""
+        objectives = [sign * value for pair in pairs for value in pair if math.isfinite(value)]
+        ratio = all(value > 0 for value in objectives)
+        ended = [sign * theirs for ours, theirs in pairs if math.isfinite(ours) and math.isfinite(theirs)]
+        if not ended:
+            return cls(ratio, sign, math.nan)
+        if ratio:
+            return cls(True, sign, math.exp(math.fsum(map(math.log, ended)) / len(ended)))
+        return cls(False, sign, math.fsum(ended) / len(ended))
+
+    def effect(self, ours: float, theirs: float) -> float:
+        """The effect of a pair of costs."""
+        return self.sign * math.log(ours / theirs) if self.ratio else ours - theirs
+
+    def gain(self, percent: float) -> float:
+        """The effect of a gain of `percent` per cent, below 0."""
+        if self.ratio:
+            return math.log1p(-percent / 100) if self.sign > 0 else -math.log1p(percent / 100)
+        return -percent / 100 * abs(self.base)
+
+    def percent(self, effect: float) -> float | None:
+        """An effect in per cent of the default's objective, as the objective counts; None for differences."""
+        if not self.ratio:
+            return None
+        return 100 * math.expm1(self.sign * effect) if self.sign * effect < 700 else math.inf
+
+    def difference(self, effect: float) -> float:
+        """An effect in the objective's unit, as the objective counts."""
+        if self.ratio:
+            return self.base * math.expm1(min(self.sign * effect, 700.0))
+        return self.sign * effect
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The word for one look, and the interval over the pairs in which both sides ended (None for fewer than two)."""
+    """The word at one look, and the interval over the pairs in which both sides ended (None for fewer than two)."""
 
     word: Word
     interval: PairedInterval | None
+    scale: Scale
     reason: str = ""
+    detail: tuple[int, int] = (0, 0)
+    """For divergence: how many runs of the finalist and of the default diverged"""
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is an answer."""
+        return self.word != "undecided"
 
 
 def decide(
-    finalist: Sequence[float], default: Sequence[float], alpha: float, margin_percent: float = MARGIN_PERCENT
+    finalist: Sequence[float],
+    default: Sequence[float],
+    alpha: float,
+    design: Design | None = None,
+    *,
+    sign: float = 1.0,
 ) -> Decision:
-    """Judge objectives paired by seed (lower is better; NaN or inf: that run diverged).
+    """Judge costs paired by seed (lower is better; NaN or inf: that run diverged).
 
-    Without divergence: the paired t interval of log(finalist / default) at 1 - alpha. Wholly inside +-margin: no
-    difference, be it clear of 0 or not; wholly on one side of 0: better or worse; else undecided. With divergence,
-    which is a result and no gap: the exact sign test, a diverged run losing to any that ended; and a finalist that
-    diverged once is never better.
+    Without divergence: Student's paired interval at 1 - alpha. Wholly inside plus or minus the smallest gain: no
+    difference, whether it holds 0 or not; wholly on one side of 0: better or worse. Else, where the design stops
+    hopeless confirmations and the pairs rule out the smallest gain: no difference. With divergence, which is a result
+    and no gap: the exact sign test, in which a diverged run loses to any that ended; and a finalist that diverged once
+    is never better.
     """
-    if any(math.isfinite(value) and value <= 0 for value in (*finalist, *default)):
-        return Decision("undecided", None, "an objective is not above 0, so no difference in per cent can be stated")
+    design = design or Design()
     pairs = list(zip(finalist, default, strict=True))
-    ratios = [math.log(ours / theirs) for ours, theirs in pairs if math.isfinite(ours) and math.isfinite(theirs)]
-    interval = paired_interval(ratios, alpha) if len(ratios) >= 2 else None
-    if len(ratios) < len(pairs):
-        return _with_divergence(pairs, interval, alpha)
+    scale = Scale.of(pairs, sign)
+    effects = [scale.effect(ours, theirs) for ours, theirs in pairs if math.isfinite(ours) and math.isfinite(theirs)]
+    interval = paired_interval(effects, alpha) if len(effects) >= 2 else None
+    if len(effects) < len(pairs):
+        return _with_divergence(pairs, interval, alpha, scale)
     if interval is None:
-        return Decision("undecided", None, "a single pair of seeds shows no spread")
-    if math.log1p(-margin_percent / 100) <= interval.low and interval.high <= math.log1p(margin_percent / 100):
-        return Decision("no difference", interval)
+        return Decision("undecided", None, scale, ONE_PAIR)
+    gain = scale.gain(design.smallest_gain_percent)
+    loss = math.log1p(design.smallest_gain_percent / 100) if scale.ratio else -gain
+    if gain <= interval.low and interval.high <= loss:
+        return Decision("no difference", interval, scale)
     if interval.high < 0:
-        return Decision("better", interval)
-    return Decision("worse" if interval.low > 0 else "undecided", interval)
+        return Decision("better", interval, scale)
+    if interval.low > 0:
+        return Decision("worse", interval, scale)
+    error = interval.sd / math.sqrt(interval.seeds)
+    if design.stops_hopeless and interval.mean - t_quantile(1 - HOPELESS_LEVEL, interval.seeds - 1) * error > gain:
+        return Decision("no difference", interval, scale, HOPELESS)
+    return Decision("undecided", interval, scale)
 
 
-def _with_divergence(pairs: Sequence[tuple[float, float]], interval: PairedInterval | None, alpha: float) -> Decision:
+def can_still_decide(finalist: Sequence[float], default: Sequence[float], looks: Sequence[Look]) -> bool:
+    """Whether a later look can bring an answer; without divergence it always can.
+
+    After a divergence only the sign test decides, and too few pairs may be left for it.
+    """
+    ranks = [(_rank(ours), _rank(theirs)) for ours, theirs in zip(finalist, default, strict=True)]
+    if not any(math.isinf(value) for pair in ranks for value in pair):
+        return bool(looks)
+    wins = sum(ours < theirs for ours, theirs in ranks)
+    losses = sum(ours > theirs for ours, theirs in ranks)
+    clean = not any(math.isinf(ours) for ours, _ in ranks)
+    for look in looks:
+        more = look.seeds - len(ranks)
+        if sign_test(wins, losses + more) <= look.alpha or (clean and sign_test(wins + more, losses) <= look.alpha):
+            return True
+    return False
+
+
+def _with_divergence(
+    pairs: Sequence[tuple[float, float]], interval: PairedInterval | None, alpha: float, scale: Scale
+) -> Decision:
     ranks = [(_rank(ours), _rank(theirs)) for ours, theirs in pairs]
     wins = sum(ours < theirs for ours, theirs in ranks)
     losses = sum(ours > theirs for ours, theirs in ranks)
-    ours_diverged = sum(math.isinf(ours) for ours, _ in ranks)
-    theirs_diverged = sum(math.isinf(theirs) for _, theirs in ranks)
-    reason = f"diverged: finalist {ours_diverged}, default {theirs_diverged} of {len(pairs)} seeds"
+    diverged = sum(math.isinf(ours) for ours, _ in ranks), sum(math.isinf(theirs) for _, theirs in ranks)
+    word: Word = "undecided"
     if wins != losses and sign_test(wins, losses) <= alpha:
-        if losses > wins:
-            return Decision("worse", interval, reason)
-        if ours_diverged == 0:
-            return Decision("better", interval, reason)
-    return Decision("undecided", interval, reason)
+        word = "worse" if losses > wins else "undecided" if diverged[0] else "better"
+    return Decision(word, interval, scale, DIVERGED, diverged)
 
 
 def _rank(value: float) -> float:

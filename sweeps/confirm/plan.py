@@ -1,4 +1,4 @@
-"""Which seeds choose the finalist and which judge it: fresh ones, never the search's, and never the same for both."""
+"""The plan of a confirmation: its candidates, its seeds, and the looks at which the pairs are judged."""
 
 from __future__ import annotations
 
@@ -8,9 +8,84 @@ from dataclasses import dataclass
 
 CANDIDATES = 3
 SELECTION_SEEDS = 1
+SMALLEST_GAIN_PERCENT = 1.0
+"""The smallest gain worth having, unless --smallest-gain says otherwise."""
 
 _SELECTION_OFFSET = 1_000
 _CONFIRMATION_OFFSET = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A point at which the pairs are judged, planned before any is seen: after `seeds` pairs, at level `alpha`."""
+
+    seeds: int
+    alpha: float
+
+
+SEQUENTIAL_LOOKS = (
+    Look(3, 0.0149),
+    Look(4, 0.0089),
+    Look(5, 0.0084),
+    Look(6, 0.0095),
+    Look(7, 0.0108),
+    Look(8, 0.0122),
+    Look(9, 0.0136),
+    Look(10, 0.0151),
+)
+"""A look after each pair from the third on. The levels spend 5 % linearly in the number of pairs (Lan and DeMets 1983)
+on the paired t test, whose level at few pairs was simulated: benchmarks/confirmation_design.py compares this with other
+boundaries and checks the total. Whichever look ends the confirmation, the total of false calls stays at 5 %."""
+
+TWO_LOOKS = (Look(3, 0.01), Look(8, 0.04))
+"""The plan of runs made before the sequential one; their levels add up to 5 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The rule that turns pairs into a word.
+
+    Attributes:
+        looks: When the pairs are judged, at which level.
+        stops_early: The first look that decides ends the confirmation; otherwise all pairs are run, and the last look
+            reached decides.
+        smallest_gain_percent: Differences inside plus or minus this are none.
+        stops_hopeless: A gain of `smallest_gain_percent` that the pairs rule out is reported as no difference.
+    """
+
+    looks: tuple[Look, ...] = SEQUENTIAL_LOOKS
+    stops_early: bool = True
+    smallest_gain_percent: float = SMALLEST_GAIN_PERCENT
+    stops_hopeless: bool = True
+
+    def to_event(self) -> dict[str, object]:
+        """The design as the journal keeps it."""
+        return {
+            "looks": [[look.seeds, look.alpha] for look in self.looks],
+            "stops_early": self.stops_early,
+            "smallest_gain_percent": self.smallest_gain_percent,
+        }
+
+    @classmethod
+    def from_event(cls, stored: Mapping[str, object] | None) -> Design:
+        """The design that a run's journal holds; runs without one were planned with two looks."""
+        looks = None if stored is None else stored.get("looks")
+        if stored is None or not isinstance(looks, Sequence):
+            return TWO_LOOK_DESIGN
+        try:
+            table = tuple(Look(int(seeds), float(alpha)) for seeds, alpha in looks)
+            gain = float(str(stored.get("smallest_gain_percent", SMALLEST_GAIN_PERCENT)))
+        except (TypeError, ValueError):
+            return TWO_LOOK_DESIGN
+        return cls(table, bool(stored.get("stops_early", True)), gain) if table else TWO_LOOK_DESIGN
+
+    @property
+    def most_seeds(self) -> int:
+        """The pairs of the last look: more are not judged."""
+        return self.looks[-1].seeds
+
+
+TWO_LOOK_DESIGN = Design(TWO_LOOKS, stops_early=False, stops_hopeless=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +111,7 @@ def confirmation_plan(
 ) -> ConfirmationPlan:
     """The plan for the best of `ranked` (best first, without the default); the same for the same search seed.
 
-    More confirmation seeds later go on where the first ended, so a longer plan begins with the shorter one. A single
+    More confirmation seeds later follow the first ones, so a longer plan begins with the shorter one. A single
     candidate needs no selection. ValueError beyond 999 seeds of either kind.
     """
     if max(confirm_seeds, selection_seeds) >= _CONFIRMATION_OFFSET - _SELECTION_OFFSET:
@@ -51,16 +126,18 @@ def confirmation_plan(
 
 
 def choose_finalist(ends: Mapping[str, Sequence[float]]) -> str | None:
-    """The candidate with the lowest mean log objective, ends[candidate][seed]; None if all diverged.
+    """The candidate with the lowest mean cost over its seeds, ends[candidate][seed]; None if all diverged.
 
-    A candidate that diverged on one seed is out. Ties go to the one that comes first, as the search ranked them.
+    A candidate that diverged on one seed is out. Ties go to the one that comes first, as the search ranked them. Costs
+    above 0 are averaged as logs.
     """
-    scores = {name: _mean_log(values) for name, values in ends.items()}
+    positive = all(value > 0 for values in ends.values() for value in values if math.isfinite(value))
+    scores = {name: _score(values, positive) for name, values in ends.items()}
     best = min(scores, key=lambda name: scores[name], default=None)
     return best if best is not None and math.isfinite(scores[best]) else None
 
 
-def _mean_log(values: Sequence[float]) -> float:
-    if not values or not all(math.isfinite(value) and value > 0 for value in values):
+def _score(values: Sequence[float], positive: bool) -> float:
+    if not values or not all(map(math.isfinite, values)):
         return math.inf
-    return math.fsum(map(math.log, values)) / len(values)
+    return math.fsum(math.log(value) if positive else value for value in values) / len(values)

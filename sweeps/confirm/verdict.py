@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.confirm.convergence import Curve
-from sweeps.confirm.decision import MARGIN_PERCENT, PLANNED_LOOKS, Look, Word, decide
+from sweeps.confirm.decision import Decision, Scale, Word, can_still_decide, decide
 from sweeps.confirm.paired_test import MOST_SEEDS, power, seeds_to_decide
+from sweeps.confirm.plan import Design, Look
 from sweeps.confirm.speed_up import SpeedUpOverSeeds, speed_up_over_seeds
 from sweeps.confirm.verdict_text import Note, sentence
 
@@ -30,18 +31,35 @@ class SeedPair:
 
 
 @dataclass(frozen=True, slots=True)
+class LookResult:
+    """What one look found: per cents of the default's objective, or the objective's unit where there are no ratios."""
+
+    pairs: int
+    low: float | None
+    mean: float | None
+    high: float | None
+    decision: Word
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The word and what it rests on; per cents are of the default's objective, negative where the finalist's is lower.
 
-    `pairs` are all seeds that are there; the first `look.seeds` of them are judged. `sd_percent` and `power_observed`
-    are None where fewer than two pairs ended. `seeds_to_decide` is None unless undecided, and also where more than
-    MOST_SEEDS would be needed.
+    `pairs` are all seeds that are there, as objectives; the first `look.seeds` of them are judged. Where an objective
+    is not above 0 there are no per cents: `difference` and `interval`, in the objective's unit, are always there.
+    `sd_percent` and `power_observed` are None where fewer than two pairs ended. `seeds_to_decide` is None unless
+    undecided, and also where more than MOST_SEEDS would be needed. `reason` is one of decision.py's, or empty.
     """
 
     word: Word
     pairs: tuple[SeedPair, ...] = ()
     look: Look | None = None
-    looks: tuple[Look, ...] = PLANNED_LOOKS
+    design: Design = field(default_factory=Design)
+    mode: str = "min"
+    default_objective: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
     difference_percent: float | None = None
     interval_percent: tuple[float, float] | None = None
     sd_percent: float | None = None
@@ -49,28 +67,56 @@ class Verdict:
     power_observed: float | None = None
     power_assumed: float | None = None
     gain_percent: float = GAIN_PERCENT
-    margin_percent: float = MARGIN_PERCENT
     seeds_to_decide: int | None = None
     speed_up: SpeedUpOverSeeds | None = None
     reason: str = ""
     notes: tuple[Note, ...] = field(default=())
 
     @property
-    def default_objective(self) -> float | None:
-        """The default's objective (geometric mean over the judged pairs that ended); None where there is none."""
-        judged = self.pairs[: self.look.seeds if self.look else 0]
-        ended = [pair.default for pair in judged if math.isfinite(pair.finalist) and math.isfinite(pair.default)]
-        if not ended or min(ended) <= 0:
-            return None
-        return math.exp(math.fsum(map(math.log, ended)) / len(ended))
+    def looks(self) -> tuple[Look, ...]:
+        """The planned looks."""
+        return self.design.looks
 
     @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of the difference in the objective's own units; None where there is none."""
-        if self.interval_percent is None:
-            return None
-        low, high = (self._in_objective(end) for end in self.interval_percent)
-        return None if low is None or high is None else (low, high)
+    def margin_percent(self) -> float:
+        """Differences inside plus or minus this are none."""
+        return self.design.smallest_gain_percent
+
+    @property
+    def judged(self) -> tuple[SeedPair, ...]:
+        """The pairs that the word rests on."""
+        return self.pairs[: self.look.seeds if self.look else 0]
+
+    @property
+    def sequence(self) -> tuple[LookResult, ...]:
+        """The result of each look up to the one that is judged, for a picture of how the interval narrowed."""
+        sign = -1.0 if self.mode == "max" else 1.0
+        if self.look is None:
+            return ()
+        reached = [look for look in self.looks if look.seeds <= self.look.seeds]
+        return tuple(_look_result(look, _decision(self.pairs, look, self.design, sign)) for look in reached)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether more of the planned pairs cannot change the word."""
+        if self.look is None:
+            return False
+        later = [look for look in self.looks if look.seeds > self.look.seeds]
+        if not later or (self.design.stops_early and self.word != "undecided"):
+            return True
+        sign = -1.0 if self.mode == "max" else 1.0
+        costs = [(sign * pair.finalist, sign * pair.default) for pair in self.judged]
+        return not can_still_decide([ours for ours, _ in costs], [theirs for _, theirs in costs], later)
+
+    @property
+    def expected_seeds(self) -> int:
+        """How many pairs the answer will probably take, at most those of the last look."""
+        last, judged = self.looks[-1].seeds, self.look.seeds if self.look else 0
+        if self.is_final:
+            return judged
+        following = self.next_look
+        least = last if following is None else following.seeds
+        return min(max(self.seeds_to_decide or last, least), last) if judged else min(max(5, least), last)
 
     @property
     def keeps_default(self) -> bool:
@@ -79,7 +125,9 @@ class Verdict:
 
     @property
     def next_look(self) -> Look | None:
-        """The next planned look, or None after the last."""
+        """The next planned look, or None after the last and where no look can change the word."""
+        if self.is_final:
+            return None
         judged = self.look.seeds if self.look else 0
         return next((look for look in self.looks if look.seeds > judged), None)
 
@@ -95,9 +143,10 @@ class Verdict:
             "reason": self.reason,
             "difference_percent": _finite(self.difference_percent),
             "interval_percent": self.interval_percent and [_finite(end) for end in self.interval_percent],
-            "difference": self._in_objective(self.difference_percent),
-            "interval": self.interval and list(self.interval),
-            "default_objective": self.default_objective,
+            "difference": _finite(self.difference),
+            "interval": self.interval and [_finite(end) for end in self.interval],
+            "default_objective": _finite(self.default_objective),
+            "mode": self.mode,
             "confidence": None if self.look is None else 1 - self.look.alpha,
             "covers": "seeds, not other data",
             "seeds": [pair.seed for pair in self.pairs],
@@ -120,34 +169,46 @@ class Verdict:
             "margin_percent": self.margin_percent,
             "seeds_to_decide": self.seeds_to_decide,
             "looks": [{"seeds": look.seeds, "alpha": look.alpha} for look in self.looks],
+            "stops_early": self.design.stops_early,
+            "final": self.is_final,
+            "sequence": [
+                {
+                    "pairs": one.pairs,
+                    "low": _finite(one.low),
+                    "mean": _finite(one.mean),
+                    "high": _finite(one.high),
+                    "decision": one.decision,
+                }
+                for one in self.sequence
+            ],
             "speedup": None if self.speed_up is None else _speed_up_json(self.speed_up),
             "notes": [dict(note.texts) for note in self.notes],
         }
 
-    def _in_objective(self, percent: float | None) -> float | None:
-        base = self.default_objective
-        return None if percent is None or base is None else _finite(base * percent / 100)
-
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_json` wrote."""
+        """The verdict that `to_json` wrote, by this program or by one that planned two looks."""
         looks = tuple(Look(look["seeds"], look["alpha"]) for look in stored["looks"])
-        interval = stored["interval_percent"]
+        planned = "stops_early" in stored
+        design = Design(looks, stored.get("stops_early", False), stored["margin_percent"], stops_hopeless=planned)
         return cls(
             word=stored["verdict"],
             pairs=tuple(
                 SeedPair(pair["seed"], _or_nan(pair["finalist"]), _or_nan(pair["default"])) for pair in stored["pairs"]
             ),
             look=next((look for look in looks if look.seeds == stored["seeds_judged"]), None),
-            looks=looks,
+            design=design,
+            mode=stored.get("mode", "min"),
+            default_objective=stored.get("default_objective"),
+            difference=stored.get("difference"),
+            interval=_interval_from(stored.get("interval")),
             difference_percent=stored["difference_percent"],
-            interval_percent=None if interval is None else (_or_inf(interval[0], -1), _or_inf(interval[1], 1)),
+            interval_percent=_interval_from(stored["interval_percent"]),
             sd_percent=stored["sd_percent"],
             sd_assumed_percent=stored["sd_assumed_percent"],
             power_observed=stored["power"]["at_observed_sd"],
             power_assumed=stored["power"]["at_assumed_sd"],
             gain_percent=stored["power"]["gain_percent"],
-            margin_percent=stored["margin_percent"],
             seeds_to_decide=stored["seeds_to_decide"],
             speed_up=None if stored["speedup"] is None else _speed_up_from(stored["speedup"]),
             reason=stored["reason"],
@@ -169,62 +230,119 @@ def judge_curves(
     default: Mapping[int, Curve],
     mean_frame_error: float | None,
     *,
-    looks: Sequence[Look] = PLANNED_LOOKS,
+    design: Design | None = None,
+    sign: float = 1.0,
     notes: Sequence[Note] = (),
 ) -> Verdict:
-    """The verdict on full-length curves by seed, with the speed-up over the judged seeds at the same level."""
-    verdict = judge(ends_by_seed(finalist), ends_by_seed(default), looks=looks, notes=notes)
+    """The verdict on full-length curves of costs by seed, with the speed-up over the judged seeds at 95 %."""
+    verdict = judge(ends_by_seed(finalist), ends_by_seed(default), design=design, sign=sign, notes=notes)
     if verdict.look is None:
         return verdict
-    judged = [pair.seed for pair in verdict.pairs[: verdict.look.seeds]]
-    pairs = {seed: (finalist[seed], default[seed]) for seed in judged}
-    speed_up = speed_up_over_seeds(pairs, mean_frame_error, confidence=1 - verdict.look.alpha)
-    return replace(verdict, speed_up=speed_up)
+    pairs = {pair.seed: (finalist[pair.seed], default[pair.seed]) for pair in verdict.judged}
+    return replace(verdict, speed_up=speed_up_over_seeds(pairs, mean_frame_error))
 
 
 def judge(
     finalist: Mapping[int, float],
     default: Mapping[int, float],
     *,
-    looks: Sequence[Look] = PLANNED_LOOKS,
+    design: Design | None = None,
+    sign: float = 1.0,
     notes: Sequence[Note] = (),
 ) -> Verdict:
-    """The verdict on objectives by seed (lower is better, NaN: diverged), at the last planned look that is reached.
+    """The verdict on costs by seed (lower is better, NaN: diverged).
 
-    Seeds that only one side has are left out; they count in ascending order, which is the order they were planned in.
+    The first look that decides is the verdict where the design stops early; otherwise it is the last look that is
+    reached. Seeds that only one side has are left out; the others count in ascending order, as they were planned.
+
+    Args:
+        finalist: Costs by seed; an objective times `sign`.
+        default: The same of the default.
+        design: The looks and the rule; the sequential design by default.
+        sign: -1 where the objective is maximised.
+        notes: Remarks that go with the verdict.
     """
-    plan = tuple(looks)
-    pairs = tuple(SeedPair(seed, finalist[seed], default[seed]) for seed in sorted(finalist.keys() & default.keys()))
-    look = max((look for look in plan if look.seeds <= len(pairs)), key=lambda one: one.seeds, default=None)
-    if look is None:
-        return Verdict("undecided" if pairs else "unconfirmed", pairs, None, plan, notes=tuple(notes))
-    judged = pairs[: look.seeds]
-    decision = decide([pair.finalist for pair in judged], [pair.default for pair in judged], look.alpha)
-    interval = decision.interval
-    gain = math.log1p(-GAIN_PERCENT / 100)
-    last = plan[-1]
+    design, mode = design or Design(), "max" if sign < 0 else "min"
+    pairs = tuple(
+        SeedPair(seed, sign * finalist[seed], sign * default[seed]) for seed in sorted(finalist.keys() & default.keys())
+    )
+    reached = [look for look in design.looks if look.seeds <= len(pairs)]
+    if not reached:
+        return Verdict("undecided" if pairs else "unconfirmed", pairs, None, design, mode, notes=tuple(notes))
+    look, decision = reached[-1], _decision(pairs, reached[-1], design, sign)
+    if design.stops_early:
+        for earlier in reached[:-1]:
+            found = _decision(pairs, earlier, design, sign)
+            if found.decided:
+                look, decision = earlier, found
+                break
+    return _verdict(pairs, look, decision, design, mode, notes)
+
+
+def _verdict(
+    pairs: tuple[SeedPair, ...], look: Look, decision: Decision, design: Design, mode: str, notes: Sequence[Note]
+) -> Verdict:
+    interval, scale, last = decision.interval, decision.scale, design.looks[-1]
+    tested = last if design.stops_early else look
+    gain = scale.gain(GAIN_PERCENT)
     needed = None
     if decision.word == "undecided" and interval is not None and not decision.reason:
-        needed = seeds_to_decide(interval.mean, interval.sd, last.alpha, math.log1p(MARGIN_PERCENT / 100))
+        margin = abs(scale.gain(design.smallest_gain_percent))
+        needed = seeds_to_decide(interval.mean, interval.sd, last.alpha, margin)
         needed = needed and max(needed, look.seeds + 1)
-    return Verdict(
+    ended = None if not math.isfinite(scale.base) else scale.base
+    verdict = Verdict(
         word=decision.word,
         pairs=pairs,
         look=look,
-        looks=plan,
-        difference_percent=None if interval is None else _percent(interval.mean),
-        interval_percent=None if interval is None else (_percent(interval.low), _percent(interval.high)),
-        sd_percent=None if interval is None else 100 * interval.sd,
-        power_observed=None if interval is None else power(gain, interval.sd, look.seeds, look.alpha),
-        power_assumed=power(gain, ASSUMED_SD_PERCENT / 100, look.seeds, look.alpha),
+        design=design,
+        mode=mode,
+        default_objective=ended,
+        power_assumed=power(math.log1p(-GAIN_PERCENT / 100), ASSUMED_SD_PERCENT / 100, tested.seeds, tested.alpha),
         seeds_to_decide=needed,
         reason=decision.reason,
         notes=tuple(notes),
     )
+    if interval is None:
+        return verdict
+    low, high = sorted((scale.difference(interval.low), scale.difference(interval.high)))
+    shown = [scale.percent(effect) for effect in (interval.mean, interval.low, interval.high)]
+    percents = [percent for percent in shown if percent is not None]
+    return replace(
+        verdict,
+        difference=scale.difference(interval.mean),
+        interval=(low, high),
+        difference_percent=percents[0] if percents else None,
+        interval_percent=(min(percents[1:]), max(percents[1:])) if percents else None,
+        sd_percent=_sd_percent(interval.sd, scale),
+        power_observed=power(gain, interval.sd, tested.seeds, tested.alpha),
+    )
 
 
-def _percent(log_ratio: float) -> float:
-    return 100 * math.expm1(log_ratio) if log_ratio < 700 else math.inf
+def _decision(pairs: Sequence[SeedPair], look: Look, design: Design, sign: float) -> Decision:
+    judged = pairs[: look.seeds]
+    ours, theirs = [sign * pair.finalist for pair in judged], [sign * pair.default for pair in judged]
+    return decide(ours, theirs, look.alpha, design, sign=sign)
+
+
+def _look_result(look: Look, decision: Decision) -> LookResult:
+    interval, scale = decision.interval, decision.scale
+    if interval is None:
+        return LookResult(look.seeds, None, None, None, decision.word, look.alpha)
+    effects = interval.mean, interval.low, interval.high
+    shown = [scale.percent(effect) if scale.ratio else scale.difference(effect) for effect in effects]
+    mean, one, other = (math.nan if value is None else value for value in shown)
+    return LookResult(look.seeds, min(one, other), mean, max(one, other), decision.word, look.alpha)
+
+
+def _sd_percent(sd: float, scale: Scale) -> float | None:
+    if scale.ratio:
+        return 100 * sd
+    return 100 * sd / abs(scale.base) if scale.base else None
+
+
+def _interval_from(stored: Sequence[float | None] | None) -> tuple[float, float] | None:
+    return None if stored is None else (_or_inf(stored[0], -1), _or_inf(stored[1], 1))
 
 
 def _finite(value: float | None) -> float | None:
@@ -266,8 +384,9 @@ __all__ = [
     "ASSUMED_SD_PERCENT",
     "GAIN_PERCENT",
     "MOST_SEEDS",
-    "PLANNED_LOOKS",
+    "Design",
     "Look",
+    "LookResult",
     "Note",
     "SeedPair",
     "Verdict",
