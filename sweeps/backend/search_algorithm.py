@@ -202,6 +202,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
             origin=run.origin,
             slot=slot,
             label=run.label,
+            **({"design": dict(run.design)} if run.design else {}),
         )
 
     def _begin_confirmation(self) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import DEFAULT, judged_rivals, judged_runs
-from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.confirmation import DEFAULT, judged_pairs, judged_rivals, judged_runs, verdict_so_far
 from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
-from sweeps.confirm.verdict import Verdict, judge_curves
-from sweeps.confirm.verdict_text import Note, Side, disagreement_notes, rival_note
+from sweeps.confirm.verdict import Note, Verdict
+from sweeps.confirm.verdict_json import verdict_to_json
+from sweeps.confirm.verdict_text import Side, disagreement_notes, rival_note
 from sweeps.trials.record import TrialRecord, best_record, default_record
 
 
@@ -26,7 +26,7 @@ class RivalJudgement:
 
     def to_json(self) -> dict[str, object]:
         """What verdict.json says of it."""
-        stored = self.verdict.to_json()
+        stored = verdict_to_json(self.verdict)
         kept = (
             "difference_percent",
             "interval_percent",
@@ -67,7 +67,7 @@ class Comparison:
     def to_json(self) -> dict[str, object]:
         """The content of verdict.json."""
         return {
-            **self.verdict.to_json(),
+            **verdict_to_json(self.verdict),
             "finalist": {"trial_id": self.finalist.trial_id, "params": dict(self.finalist.params)},
             "default": {"trial_id": self.default.trial_id, "params": dict(self.default.params)},
             "figures": {figure.name: figure.to_json() for figure in self.figures},
@@ -80,28 +80,21 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     name, ours, theirs = judged_runs(records)
     default = default_record(records)
     finalist = next((record for record in records if record.trial_id == name), None)
-    if finalist is None or default is None:
-        return None
-    verdict = _judged(ours, theirs)
-    if verdict.word == "unconfirmed":
+    verdict = verdict_so_far(records)
+    if finalist is None or default is None or verdict is None:
         return None
     figures = judged_figures(ours, theirs, [pair.seed for pair in verdict.pairs])
     against: Side = "default" if verdict.keeps_default else "finalist"
     kept = theirs if verdict.keeps_default else ours
+    # Rivals run on the seeds that gave the answer, all of them: the last look that is reached judges them.
+    design = replace(verdict.design, stops_early=False)
     rivals = tuple(
-        RivalJudgement(method, _judged(runs, kept), against) for method, runs in judged_rivals(records).items()
+        RivalJudgement(method, judged_pairs(runs, kept, design), against)
+        for method, runs in judged_rivals(records).items()
     )
     verdict = replace(verdict, notes=(*_notes_of(verdict, figures), *_notes_on(rivals)))
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
     return Comparison(verdict, finalist, default, tuple(runs), figures, rivals)
-
-
-def _judged(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialRecord]) -> Verdict:
-    return judge_curves(
-        {seed: learning_curve(run) for seed, run in ours.items()},
-        {seed: learning_curve(run) for seed, run in theirs.items()},
-        _mean_frame_error([*theirs.values()]),
-    )
 
 
 def _notes_of(verdict: Verdict, figures: Sequence[SecondaryMetric]) -> tuple[Note, ...]:
@@ -121,9 +114,3 @@ def recommended(records: Sequence[TrialRecord], judged: Comparison | None) -> Tr
 def write_verdict(path: Path, judged: Comparison) -> None:
     """Replace verdict.json."""
     write_atomically(path, json.dumps(judged.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
-    """The error of the mean frame, as a cost, on the split that the pairs were judged on."""
-    log = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
-    return next((sign * float(error) for sign, error in log if isinstance(error, (int, float))), None)

@@ -11,12 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweeps.confirm.learning_curve import learning_curve
-from sweeps.confirm.plan import ConfirmationPlan, choose_finalist, confirmation_plan
+from sweeps.confirm.plan import ConfirmationPlan, Design, choose_finalist, confirmation_plan
+from sweeps.confirm.verdict import Verdict, judge_curves
 from sweeps.trials.record import Event, TrialRecord, default_record
 
 ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
 SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
+
+EXPECTED_SEEDS = 5
+"""How many pairs a sequential confirmation takes before anything is known of it: about the mean over true gains of 0 to
+6 % (benchmarks/confirmation_design.py)."""
 
 _FINALIST = "finalist "
 _CANDIDATE = "candidate "
@@ -31,6 +36,7 @@ class Assignment:
     seed: int
     params: Mapping[str, object]
     role: str = ROLE
+    design: Mapping[str, object] | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -40,10 +46,16 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The plan with its configs: `candidates` by trial id in the search's order, and what the judged runs get beside.
+    """The plan with its configs: which runs are due, and when there are enough.
 
-    `judged_params` (for instance the split to evaluate on) go to the pairs that are judged, never to the selection.
-    `rivals` are whole configs by the name of the method.
+    Attributes:
+        plan: Candidates and seeds.
+        candidates: Their configs by trial id, in the search's order.
+        default: The default's config.
+        judged_params: What the judged pairs add to their configs (for instance the split to evaluate on); the
+            selection runs do not get it.
+        rivals: Whole configs by the name of the method.
+        design: The looks, and whether the first that decides ends the confirmation.
     """
 
     plan: ConfirmationPlan
@@ -51,32 +63,57 @@ class Confirmation:
     default: Mapping[str, object]
     judged_params: Mapping[str, object]
     rivals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    design: Design = field(default_factory=Design)
 
-    @property
-    def runs(self) -> int:
-        """How many runs it takes."""
-        return len(self._selection()) + (2 + len(self.rivals)) * len(self.plan.confirmation_seeds)
+    def runs(self, records: Sequence[TrialRecord]) -> int:
+        """How many runs it will probably take in all."""
+        pairs = len(self.plan.confirmation_seeds)
+        if self.design.stops_early:
+            verdict = verdict_so_far(records)
+            pairs = min(pairs, verdict.expected_seeds if verdict is not None and verdict.look else EXPECTED_SEEDS)
+        started = sum(confirms(record) for record in records)
+        return max(started, len(self._selection()) + (2 + len(self.rivals)) * pairs)
 
     def due(self, records: Sequence[TrialRecord]) -> list[Assignment]:
         """The runs that were not started and can be, in their order.
 
         Until the finalist is known the default's runs fill free slots; from then on whole pairs come first, so that
-        an early end leaves as many pairs as possible; the rivals come last.
+        an early end leaves as many pairs as possible; the rivals come last. Once the pairs that have ended answer the
+        question, no further pair is due, and the rivals are judged on the seeds that gave the answer.
         """
         started = {key for record in records if (key := _key(record)) is not None}
         finalist = self.finalist(records)
         wanted = list(self._selection())
-        for seed in self.plan.confirmation_seeds:
+        seeds: Sequence[int] = self.plan.confirmation_seeds
+        answered = self.answered_by(records)
+        for seed in () if answered is not None else seeds:
             wanted.append(self._judged(DEFAULT, seed, self.default))
             if finalist is not None:
                 wanted.append(self._judged(_FINALIST + finalist, seed, self.candidates[finalist]))
-        for seed in self.plan.confirmation_seeds:
+        if self.design.stops_early:
+            seeds = answered or () if self._pairs_ended(records) else ()
+        for seed in seeds:
             wanted += [self._judged(name, seed, params, RIVAL) for name, params in self.rivals.items()]
         return [assignment for assignment in wanted if assignment.key not in started]
 
     def has_more(self, records: Sequence[TrialRecord]) -> bool:
         """Whether there are runs still to start, now or when the finalist is known."""
-        return bool(self.due(records)) or self.finalist(records) is None
+        return bool(self.due(records)) or self.finalist(records) is None or not self._pairs_ended(records)
+
+    def answered_by(self, records: Sequence[TrialRecord]) -> Sequence[int] | None:
+        """The seeds whose pairs answer the question; None while more pairs matter, or where all are to be run."""
+        verdict = verdict_so_far(records) if self.design.stops_early else None
+        if verdict is None or not verdict.is_final:
+            return None
+        return [pair.seed for pair in verdict.judged]
+
+    def _pairs_ended(self, records: Sequence[TrialRecord]) -> bool:
+        """Whether no pair runs and none is to come."""
+        if not self.design.stops_early or self.answered_by(records) is not None:
+            return True
+        running = any(record.status is None and confirms(record) and record.role == ROLE for record in records)
+        _, ours, theirs = judged_runs(records)
+        return not running and all(seed in ours and seed in theirs for seed in self.plan.confirmation_seeds)
 
     def finalist(self, records: Sequence[TrialRecord]) -> str | None:
         """The trial id of the candidate that its selection runs chose; None while one of them has not ended.
@@ -103,13 +140,15 @@ class Confirmation:
         ]
 
     def _judged(self, label: str, seed: int, params: Mapping[str, object], role: str = ROLE) -> Assignment:
-        return Assignment(CONFIRMATION, label, seed, {**params, **self.judged_params}, role)
+        design = self.design.to_event() if self.design.stops_hopeless else None
+        return Assignment(CONFIRMATION, label, seed, {**params, **self.judged_params}, role, design)
 
 
 def confirmation_of(
     records: Sequence[TrialRecord],
     search_seed: int,
     seeds: int,
+    design: Design | None = None,
     *,
     judged_params: Mapping[str, object],
     candidates: Sequence[str] | None = None,
@@ -118,8 +157,12 @@ def confirmation_of(
     """The confirmation of a search's best over `seeds` pairs; None without a default or anything else to compare.
 
     `candidates` are those of a confirmation that was begun before: they stay, whatever the search found since.
-    `rivals` are what each method that needs no sweep adds to the default's config.
+    `rivals` are what each method that needs no sweep adds to the default's config. A confirmation that was begun by a
+    plan of two looks stays with it.
     """
+    begun = design_of(records)
+    if begun is not None and not begun.stops_hopeless:
+        design = begun
     default = default_record(records)
     if default is None or seeds < 1:
         return None
@@ -139,6 +182,7 @@ def confirmation_of(
         default.params,
         judged_params,
         {name: {**default.params, **added} for name, added in (rivals or {}).items()},
+        design or Design(),
     )
 
 
@@ -170,6 +214,43 @@ def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, T
     return finalist, ours, theirs
 
 
+def design_of(records: Sequence[TrialRecord]) -> Design | None:
+    """The plan by which the run's pairs are judged: that of the newest; None before there is one."""
+    judged = [record for record in records if record.role == ROLE and record.origin == CONFIRMATION]
+    return Design.from_event(judged[-1].design) if judged else None
+
+
+def verdict_so_far(records: Sequence[TrialRecord]) -> Verdict | None:
+    """The verdict on the pairs that have ended; None before the first has.
+
+    Where the first look that decides ends the confirmation, the pairs count in their planned order: none that comes
+    after one that still runs, so that quick runs do not choose the order.
+    """
+    _, ours, theirs = judged_runs(records)
+    design = design_of(records)
+    if design is None:
+        return None
+    if design.stops_early:
+        running = [record.seed for runs in (ours, theirs) for record in runs.values() if record.status is None]
+        first = min(running, default=None)
+        if first is not None:
+            ours = {seed: run for seed, run in ours.items() if seed < first}
+            theirs = {seed: run for seed, run in theirs.items() if seed < first}
+    verdict = judged_pairs(ours, theirs, design)
+    return verdict if verdict.pairs else None
+
+
+def judged_pairs(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialRecord], design: Design) -> Verdict:
+    """The verdict on two configs' runs by seed."""
+    return judge_curves(
+        {seed: learning_curve(run) for seed, run in ours.items()},
+        {seed: learning_curve(run) for seed, run in theirs.items()},
+        _mean_frame_error([*theirs.values()]),
+        design=design,
+        sign=next((run.sign for run in theirs.values()), 1.0),
+    )
+
+
 def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRecord]]:
     """The rivals' judged runs, by the method's name and by seed."""
     found: dict[str, dict[int, TrialRecord]] = {}
@@ -181,6 +262,12 @@ def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRe
 
 def _key(record: TrialRecord) -> tuple[str, str, int] | None:
     return (record.origin, record.label or "", record.seed) if confirms(record) else None
+
+
+def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
+    """The error of the mean frame, as a cost, on the split that the pairs were judged on."""
+    log = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
+    return next((sign * float(error) for sign, error in log if isinstance(error, (int, float))), None)
 
 
 def _end(run: TrialRecord) -> float:

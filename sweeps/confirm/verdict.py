@@ -5,20 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from messages import LANGUAGES, Message
 from sweeps.confirm.convergence import Curve
 from sweeps.confirm.decision import Decision, Scale, Word, can_still_decide, decide
 from sweeps.confirm.paired_test import MOST_SEEDS, power, seeds_to_decide
 from sweeps.confirm.plan import Design, Look
 from sweeps.confirm.speed_up import SpeedUpOverSeeds, speed_up_over_seeds
-from sweeps.confirm.verdict_text import Note, sentence
 
 ASSUMED_SD_PERCENT = 2.5
 """What the paired sd was taken to be when the looks were planned (benchmarks/verdict_errors.py)."""
 
 GAIN_PERCENT = 3.0
 """The true gain that `power` is stated for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark on a verdict, in each language, as verdict.json keeps it."""
+
+    texts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, remark: Message) -> Note:
+        """A message in all languages."""
+        return cls({lang: remark.text(lang) for lang in LANGUAGES})
+
+    def text(self, lang: str = "en") -> str:
+        """The remark in one language; in English where a file has no other."""
+        return self.texts.get(lang, self.texts["en"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,11 @@ class Verdict:
         return self.design.smallest_gain_percent
 
     @property
+    def level_percent(self) -> float:
+        """The level of the interval in per cent."""
+        return 100 * (1 - (self.look.alpha if self.look else 1.0))
+
+    @property
     def judged(self) -> tuple[SeedPair, ...]:
         """The pairs that the word rests on."""
         return self.pairs[: self.look.seeds if self.look else 0]
@@ -131,90 +151,6 @@ class Verdict:
         judged = self.look.seeds if self.look else 0
         return next((look for look in self.looks if look.seeds > judged), None)
 
-    def sentence(self, lang: str = "en") -> str:
-        """The verdict for people, in English or Persian ('fa'): what, how sure, and what to do."""
-        return sentence(self, lang)
-
-    def to_json(self) -> dict[str, Any]:
-        """What verdict.json holds: plain JSON, null where a number is not finite or not known."""
-        return {
-            "verdict": self.word,
-            "sentence": self.sentence(),
-            "reason": self.reason,
-            "difference_percent": _finite(self.difference_percent),
-            "interval_percent": self.interval_percent and [_finite(end) for end in self.interval_percent],
-            "difference": _finite(self.difference),
-            "interval": self.interval and [_finite(end) for end in self.interval],
-            "default_objective": _finite(self.default_objective),
-            "mode": self.mode,
-            "confidence": None if self.look is None else 1 - self.look.alpha,
-            "covers": "seeds, not other data",
-            "seeds": [pair.seed for pair in self.pairs],
-            "seeds_judged": self.look.seeds if self.look else 0,
-            "pairs": [
-                {"seed": pair.seed, "finalist": _finite(pair.finalist), "default": _finite(pair.default)}
-                for pair in self.pairs
-            ],
-            "diverged": {
-                "finalist": [pair.seed for pair in self.pairs if not math.isfinite(pair.finalist)],
-                "default": [pair.seed for pair in self.pairs if not math.isfinite(pair.default)],
-            },
-            "sd_percent": _finite(self.sd_percent),
-            "sd_assumed_percent": self.sd_assumed_percent,
-            "power": {
-                "gain_percent": self.gain_percent,
-                "at_observed_sd": self.power_observed,
-                "at_assumed_sd": self.power_assumed,
-            },
-            "margin_percent": self.margin_percent,
-            "seeds_to_decide": self.seeds_to_decide,
-            "looks": [{"seeds": look.seeds, "alpha": look.alpha} for look in self.looks],
-            "stops_early": self.design.stops_early,
-            "final": self.is_final,
-            "sequence": [
-                {
-                    "pairs": one.pairs,
-                    "low": _finite(one.low),
-                    "mean": _finite(one.mean),
-                    "high": _finite(one.high),
-                    "decision": one.decision,
-                }
-                for one in self.sequence
-            ],
-            "speedup": None if self.speed_up is None else _speed_up_json(self.speed_up),
-            "notes": [dict(note.texts) for note in self.notes],
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_json` wrote, by this program or by one that planned two looks."""
-        looks = tuple(Look(look["seeds"], look["alpha"]) for look in stored["looks"])
-        planned = "stops_early" in stored
-        design = Design(looks, stored.get("stops_early", False), stored["margin_percent"], stops_hopeless=planned)
-        return cls(
-            word=stored["verdict"],
-            pairs=tuple(
-                SeedPair(pair["seed"], _or_nan(pair["finalist"]), _or_nan(pair["default"])) for pair in stored["pairs"]
-            ),
-            look=next((look for look in looks if look.seeds == stored["seeds_judged"]), None),
-            design=design,
-            mode=stored.get("mode", "min"),
-            default_objective=stored.get("default_objective"),
-            difference=stored.get("difference"),
-            interval=_interval_from(stored.get("interval")),
-            difference_percent=stored["difference_percent"],
-            interval_percent=_interval_from(stored["interval_percent"]),
-            sd_percent=stored["sd_percent"],
-            sd_assumed_percent=stored["sd_assumed_percent"],
-            power_observed=stored["power"]["at_observed_sd"],
-            power_assumed=stored["power"]["at_assumed_sd"],
-            gain_percent=stored["power"]["gain_percent"],
-            seeds_to_decide=stored["seeds_to_decide"],
-            speed_up=None if stored["speedup"] is None else _speed_up_from(stored["speedup"]),
-            reason=stored["reason"],
-            notes=tuple(Note(note) for note in stored["notes"]),
-        )
-
 
 def ends_by_seed(curves: Mapping[int, Curve]) -> dict[int, float]:
     """What each seed's run ended at (mean of its last three evaluations), NaN where it diverged.
@@ -252,8 +188,9 @@ def judge(
 ) -> Verdict:
     """The verdict on costs by seed (lower is better, NaN: diverged).
 
-    The first look that decides is the verdict where the design stops early; otherwise it is the last look that is
-    reached. Seeds that only one side has are left out; the others count in ascending order, as they were planned.
+    The first look that decides is the verdict where the design stops early; otherwise, and where the finalist diverged
+    in any pair, it is the last look that is reached. Seeds that only one side has are left out; the others count in
+    ascending order, as they were planned.
 
     Args:
         finalist: Costs by seed; an objective times `sign`.
@@ -270,7 +207,7 @@ def judge(
     if not reached:
         return Verdict("undecided" if pairs else "unconfirmed", pairs, None, design, mode, notes=tuple(notes))
     look, decision = reached[-1], _decision(pairs, reached[-1], design, sign)
-    if design.stops_early:
+    if design.stops_early and all(math.isfinite(pair.finalist) for pair in pairs):
         for earlier in reached[:-1]:
             found = _decision(pairs, earlier, design, sign)
             if found.decided:
@@ -339,45 +276,6 @@ def _sd_percent(sd: float, scale: Scale) -> float | None:
     if scale.ratio:
         return 100 * sd
     return 100 * sd / abs(scale.base) if scale.base else None
-
-
-def _interval_from(stored: Sequence[float | None] | None) -> tuple[float, float] | None:
-    return None if stored is None else (_or_inf(stored[0], -1), _or_inf(stored[1], 1))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _or_inf(value: float | None, sign: int) -> float:
-    return sign * math.inf if value is None else value
-
-
-def _speed_up_json(speed: SpeedUpOverSeeds) -> dict[str, Any]:
-    return {
-        "value": speed.value,
-        "low": speed.low,
-        "high": _finite(speed.high),
-        "confidence": speed.confidence,
-        "seeds": speed.seeds,
-        "censored": speed.censored,
-        "text": str(speed),
-    }
-
-
-def _speed_up_from(stored: Mapping[str, Any]) -> SpeedUpOverSeeds:
-    return SpeedUpOverSeeds(
-        stored["value"],
-        stored["low"],
-        _or_inf(stored["high"], 1),
-        stored["confidence"],
-        stored["seeds"],
-        stored["censored"],
-    )
 
 
 __all__ = [

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from messages import LANGUAGES, Message, message
+from sweeps.confirm.decision import HOPELESS
 from sweeps.confirm.paired_test import MOST_SEEDS
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
-
-if TYPE_CHECKING:
-    from sweeps.confirm.verdict import Verdict
+from sweeps.confirm.verdict import Note, Verdict
 
 Side = Literal["finalist", "default"]
+_SPANS = {
+    False: ("verdict.span_lower", "verdict.span_higher", "verdict.span_both"),
+    True: ("verdict.span_unit_lower", "verdict.span_unit_higher", "verdict.span_unit_both"),
+}
 _DIRECTIONS = {"better": -1, "worse": 1, "no difference": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A remark on a verdict, in each language, as verdict.json keeps it."""
-
-    texts: Mapping[str, str]
-
-    @classmethod
-    def of(cls, remark: Message) -> Note:
-        """A message in all languages."""
-        return cls({lang: remark.text(lang) for lang in LANGUAGES})
-
-    def text(self, lang: str = "en") -> str:
-        """The remark in one language; in English where a file has no other."""
-        return self.texts.get(lang, self.texts["en"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +88,9 @@ def _parts(verdict: Verdict) -> list[Message]:
     parts = [message("verdict.answer", word=word(verdict), measured=_measured(verdict, seeds))]
     if any(diverged.values()):
         parts.append(message("verdict.diverged", **diverged, seeds=seeds))
-    elif verdict.reason:
-        parts.append(message("verdict.reason", reason=verdict.reason))
-    if verdict.power_observed is not None and verdict.sd_percent is not None:
+    elif verdict.reason == HOPELESS:
+        parts.append(message("verdict.hopeless", gain=verdict.margin_percent))
+    if verdict.word == "undecided" and verdict.power_observed is not None and verdict.sd_percent is not None:
         power = {"gain": verdict.gain_percent, "power": verdict.power_observed, "sd": verdict.sd_percent}
         parts.append(message("verdict.power", **power))
     if verdict.word in ("worse", "no difference"):
@@ -116,16 +103,16 @@ def _parts(verdict: Verdict) -> list[Message]:
 
 
 def _measured(verdict: Verdict, seeds: int) -> Message:
-    if verdict.look is None or verdict.difference_percent is None or verdict.interval_percent is None:
+    if verdict.look is None or verdict.difference is None or verdict.interval is None:
         return message("verdict.too_few", seeds=seeds)
     judged = verdict.pairs[:seeds]
     ended = sum(math.isfinite(pair.finalist) and math.isfinite(pair.default) for pair in judged)
     shown = {"seeds": seeds} if ended == seeds else {"seeds": seeds, "ended": ended}
     return message(
         "verdict.measured",
-        amount=amount(verdict.difference_percent),
+        amount=difference(verdict),
         level=100 * (1 - verdict.look.alpha),
-        span=span(*verdict.interval_percent),
+        span=span(*(verdict.interval_percent or verdict.interval), unit=verdict.interval_percent is None),
         seeds=message("verdict.seeds_all" if ended == seeds else "verdict.seeds_ended", **shown),
     )
 
@@ -140,9 +127,11 @@ def _undecided(verdict: Verdict, finalist_diverged: bool) -> Message:
     else:
         needed = message("verdict.needed_many", seeds=MOST_SEEDS)
     following = verdict.next_look
-    if following is not None:
-        return message("verdict.next_look", needed=needed, seeds=following.seeds)
-    return message("verdict.no_look", needed=needed)
+    if following is None:
+        return message("verdict.no_look", needed=needed)
+    if verdict.design.stops_hopeless:
+        return message("verdict.more_pairs", needed=needed, seeds=verdict.looks[-1].seeds)
+    return message("verdict.next_look", needed=needed, seeds=following.seeds)
 
 
 def _speed(speed: SpeedUpOverSeeds) -> Message:
@@ -175,15 +164,24 @@ def word(verdict: Verdict) -> Message:
     return message(f"verdict.word.{verdict.word}")
 
 
+def difference(verdict: Verdict) -> Message:
+    """The verdict's difference: in per cent, or in the objective's unit where it has no per cent."""
+    if verdict.difference_percent is not None:
+        return amount(verdict.difference_percent)
+    value = verdict.difference or 0.0
+    return message("verdict.lower_unit" if value < 0 else "verdict.higher_unit", value=abs(value))
+
+
 def amount(percent: float) -> Message:
     """A difference: '4.3 % lower'."""
     return message("verdict.lower" if percent < 0 else "verdict.higher", percent=abs(percent))
 
 
-def span(low: float, high: float) -> Message:
-    """An interval of differences: '3.0 to 5.6 % lower'."""
+def span(low: float, high: float, unit: bool = False) -> Message:
+    """An interval of differences: '3.0 to 5.6 % lower', or in the objective's unit."""
+    lower, higher, both = _SPANS[unit]
     if high < 0:
-        return message("verdict.span_lower", low=-high, high=-low)
+        return message(lower, low=-high, high=-low)
     if low > 0:
-        return message("verdict.span_higher", low=low, high=high)
-    return message("verdict.span_both", low=-low, high=high)
+        return message(higher, low=low, high=high)
+    return message(both, low=-low, high=high)

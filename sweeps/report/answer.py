@@ -161,7 +161,7 @@ def _sure(data: RunData, words: Words) -> Card:
     lines: list[Line] = []
     if verdict.interval_percent is not None:
         low, high = (f"{end:+.1f}" for end in verdict.interval_percent)
-        lines.append((words("interval", level=f"{100 * (1 - verdict.look.alpha):g}", low=low, high=high), ""))
+        lines.append((words("interval", level=f"{verdict.level_percent:.3g}", low=low, high=high), ""))
     shown = ", ".join(str(pair.seed) for pair in verdict.pairs[: verdict.look.seeds])
     lines.append((words("seeds_judged", seeds=verdict.look.seeds, shown=shown), "quiet"))
     return Card("sure", lines, picture=interval_picture(verdict, words))

@@ -14,6 +14,7 @@ from sweeps.common.strict_yaml import read_yaml_mapping
 from sweeps.confirm.convergence import ENDINGS, Curve, Targets
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
+from sweeps.confirm.verdict_json import verdict_from_json
 from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
@@ -180,7 +181,7 @@ def _state(events: Sequence[Event]) -> State:
 def _verdict(folder: RunFolder) -> Verdict | None:
     """The verdict of verdict.json; None where there is none that can be read."""
     try:
-        return Verdict.from_json(json.loads((folder.path / "verdict.json").read_text(encoding="utf-8")))
+        return verdict_from_json(json.loads((folder.path / "verdict.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

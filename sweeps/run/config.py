@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
+from sweeps.confirm.plan import SMALLEST_GAIN_PERCENT, Design
 from sweeps.run.resources import Resources, resources_from_mapping
 from sweeps.search.asha import Rungs
 from sweeps.search.sampler import cohort_size
@@ -28,7 +29,8 @@ PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors"
 class SweepConfig:
     """A sweep to run. `fixed` are the trainer's defaults, `set_params` what --set changes in them.
 
-    `confirm_seeds` pairs of runs confirm the search's best against the default; 0: nothing is confirmed. `rivals`: the
+    `confirm_seeds` pairs of runs confirm the search's best against the default; "auto": as many as the answer takes; 0:
+    nothing is confirmed. A gain below `smallest_gain_percent` counts as no difference. `rivals`: the
     trainer's methods that need no sweep run beside the search, and are judged with it.
     """
 
@@ -52,7 +54,8 @@ class SweepConfig:
     """The name under which the storage holds the data"""
     limits: Limits = field(default_factory=load_limits)
     cohort: int | None = None
-    confirm_seeds: int = 0
+    confirm_seeds: int | Literal["auto"] = 0
+    smallest_gain_percent: float = SMALLEST_GAIN_PERCENT
     rivals: bool = False
     objective_mode: str = "min"
     """The trainer's: whether a lower or a higher objective is better"""
@@ -62,6 +65,16 @@ class SweepConfig:
     def trials(self) -> int:
         """How many trials will run: a space of controls runs its list."""
         return len(self.space.trials) if self.space.controls else self.budget.trials
+
+    @property
+    def confirmation_design(self) -> Design:
+        """The rule by which the confirmation is judged."""
+        return Design(stops_early=self.confirm_seeds == "auto", smallest_gain_percent=self.smallest_gain_percent)
+
+    @property
+    def most_pairs(self) -> int:
+        """The most pairs that the confirmation runs."""
+        return self.confirmation_design.most_seeds if self.confirm_seeds == "auto" else self.confirm_seeds
 
     @property
     def shared_params(self) -> dict[str, object]:
@@ -106,6 +119,7 @@ def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
         "budget_seconds": config.budget.seconds,
         "seed": config.seed,
         "confirm_seeds": config.confirm_seeds,
+        "smallest_gain_percent": config.smallest_gain_percent,
         "rivals": config.rivals,
         "search": {
             "order": ["default", "sobol", "model"],
@@ -136,7 +150,8 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
             allow_unsafe=bool(content["allow_unsafe"]),
             limits=limits_from_mapping(content["limits"], where),
             cohort=int(content["search"]["sobol"]),
-            confirm_seeds=int(content.get("confirm_seeds", 0)),
+            confirm_seeds=_confirm_seeds(content.get("confirm_seeds", 0)),
+            smallest_gain_percent=float(content.get("smallest_gain_percent", SMALLEST_GAIN_PERCENT)),
             rivals=bool(content.get("rivals", False)),
             objective_mode=_mode(content.get("objective", {}).get("mode", "min")),
             storage=content.get("storage"),
@@ -165,6 +180,10 @@ def raised(config: SweepConfig, trials: int | None, budget_seconds: float | None
         seconds=config.budget.seconds if budget_seconds is None else budget_seconds,
     )
     return replace(config, budget=budget)
+
+
+def _confirm_seeds(given: object) -> int | Literal["auto"]:
+    return "auto" if given == "auto" else int(str(given))
 
 
 def git_commit() -> str | None:

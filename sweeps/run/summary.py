@@ -13,6 +13,7 @@ from sweeps.common.errors import RequestError
 from sweeps.common.program import command
 from sweeps.confirm.confirmation import RIVAL, confirms
 from sweeps.confirm.secondary_metrics import SecondaryMetric
+from sweeps.confirm.verdict_text import sentence
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.search.asha import RungCorrelation
 from sweeps.trials.objective import Best
@@ -63,7 +64,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
             lines.append(line(say("unconfirmed"), say("one_seed")))
     if result.comparison is not None:
         lines.append(line(say("finalist"), _config(result.comparison.finalist)))
-        lines.append(line(say("verdict"), result.comparison.verdict.sentence(lang)))
+        lines.append(line(say("verdict"), sentence(result.comparison.verdict, lang)))
         lines += [line(say("measured"), _figure(figure, lang)) for figure in result.comparison.figures]
     rivals = (record for record in records if record.role == RIVAL and not confirms(record))
     lines += [line(say("rival"), _rival(record, lang)) for record in rivals]

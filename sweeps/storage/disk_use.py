@@ -38,7 +38,7 @@ class DiskUse:
 
 def disk_estimate(config: SweepConfig, resources: Resources, state_bytes: int | None) -> DiskUse:
     """The most that the sweep's folder may hold at any moment, from the size of one checkpoint."""
-    confirming = CANDIDATES * SELECTION_SEEDS + 2 * config.confirm_seeds if config.confirm_seeds else 0
+    confirming = CANDIDATES * SELECTION_SEEDS + 2 * config.most_pairs if config.most_pairs else 0
     trials = config.trials + confirming
     kept = min(config.trials, KEPT) + BESIDE
     checkpoints = (

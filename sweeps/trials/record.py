@@ -42,6 +42,8 @@ class TrialRecord:
     rung: int | None = None
     started: float | None = None
     ended: float | None = None
+    design: Mapping[str, object] | None = None
+    """The plan by which a confirmation run is judged; None in runs that were planned with two looks"""
     mode: str = "min"
     """Whether a lower or a higher objective is better"""
 
@@ -188,6 +190,7 @@ def record_from_start(event: Event) -> TrialRecord:
         label=None if event.get("label") is None else str(event["label"]),
         coordinates=_mapping(event.get("coordinates")),
         started=_number(event.get("time")),
+        design=_mapping(event.get("design")) or None,
         mode=str(event.get("mode", "min")),
     )
 

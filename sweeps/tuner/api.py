@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 from sweeps.backend.environment import Environment, environment_of, fetched_first, plan_again, plan_at, with_stored_data
 from sweeps.common.errors import RequestError
 from sweeps.confirm.confirmation import confirmation_of
-from sweeps.confirm.decision import PLANNED_LOOKS
+from sweeps.confirm.plan import SEQUENTIAL_LOOKS
 from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
@@ -55,11 +55,13 @@ def check(config: SweepConfig) -> type[Trainer]:
     searched = [name for name in config.set_params if name in config.columns]
     if searched:
         raise RequestError(f"--set {searched[0]}: space {config.space.name} searches it already")
-    most = PLANNED_LOOKS[-1].seeds
-    if not 0 <= config.confirm_seeds <= most:
+    most = SEQUENTIAL_LOOKS[-1].seeds
+    if config.confirm_seeds != "auto" and not 0 <= config.confirm_seeds <= most:
         raise RequestError(
-            f"--confirm-seeds {config.confirm_seeds}: 0 to {most}; the last planned look is at {most} seeds"
+            f"--confirm-seeds {config.confirm_seeds}: auto, or 0 to {most}; the last planned look is at {most} seeds"
         )
+    if not 0 < config.smallest_gain_percent < 100:
+        raise RequestError(f"--smallest-gain {config.smallest_gain_percent:g}: expected per cent between 0 and 100")
     if not 0 <= config.seed <= LARGEST_SEED:
         raise RequestError(f"--seed {config.seed}: 0 to {LARGEST_SEED}")
     trainer = load_trainer(config.trainer)
@@ -152,8 +154,8 @@ def confirm(
     storage: str | None = None,
     **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
-    """Judge a run's best over `seeds` fresh seeds in all (None: as many as the next planned look needs), and beside it
-    the methods that need no sweep where `with_rivals` asks for them, or the sweep did.
+    """Judge a run's best over `seeds` fresh seeds in all (None: as many as the answer takes), together with the methods
+    that need no sweep where `with_rivals` asks for them, or the sweep did.
 
     What the search has left to do is left alone. The budget is this command's own: None is no limit. RequestError where
     there is nothing to confirm or no more seeds would be judged.
@@ -164,13 +166,13 @@ def confirm(
     wanted = seeds_to_confirm(folder.name, found.verdict, seeds)
     if config.space.controls:
         raise RequestError(f"{folder.name}: there is nothing to confirm: it holds only controls")
-    if confirmation_of(found.records, config.seed, wanted, judged_params={}) is None:
+    config = replace(config, confirm_seeds=wanted)
+    if confirmation_of(found.records, config.seed, config.most_pairs, judged_params={}) is None:
         raise RequestError(
             f"{folder.name}: there is nothing to confirm: it has no default, or no other config to compare"
         )
     config = replace(
         config,
-        confirm_seeds=max(wanted, config.confirm_seeds),
         rivals=config.rivals or with_rivals,
         address=address,
         storage=storage_of(config, storage),
@@ -214,16 +216,24 @@ def _go_on_with(
     return resources
 
 
-def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int:
+def seeds_to_confirm(name: str, verdict: Verdict | None, seeds: int | None) -> int | Literal["auto"]:
     """How many pairs a confirmation shall have in all; RequestError where it has them, or more would not be judged."""
     have = 0 if verdict is None else len(verdict.pairs)
-    most = PLANNED_LOOKS[-1].seeds
+    looks = SEQUENTIAL_LOOKS if verdict is None else verdict.looks
+    most = looks[-1].seeds
     if have >= most:
         raise RequestError(
             f"{name}: was confirmed over {have} seeds; the last planned look is at {most}, more would not be judged"
         )
     if seeds is None:
-        return next(look.seeds for look in PLANNED_LOOKS if look.seeds > have)
+        if verdict is None or verdict.design.stops_hopeless:
+            if verdict is not None and verdict.is_final:
+                raise RequestError(
+                    f"{name}: is decided over {verdict.expected_seeds} seeds: {verdict.word}; "
+                    f"to run more all the same: --seeds {most}"
+                )
+            return "auto"
+        return next(look.seeds for look in looks if look.seeds > have)
     if not have < seeds <= most:
         raise RequestError(f"--confirm-seeds {seeds}: {have} are done and the last planned look is at {most} seeds")
     return seeds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sweeps.confirm.comparison import judgement
-from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.confirmation import EXPECTED_SEEDS, Confirmation, confirmation_of, confirmed_candidates
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
@@ -38,7 +38,8 @@ class ConfirmationPhase:
         return confirmation_of(
             records,
             self._config.seed,
-            self._config.confirm_seeds,
+            self._config.most_pairs,
+            self._config.confirmation_design,
             judged_params=self._trainer.confirmation_params(),
             candidates=self._candidates,
             rivals=self.rivals,
@@ -52,9 +53,10 @@ class ConfirmationPhase:
         trials = self._config.trials
         if not self._searching or len(searched(records)) >= trials:
             confirmation = self.confirmation(records)
-            return (0 if confirmation is None else confirmation.runs) + rival_trials
+            return (0 if confirmation is None else confirmation.runs(records)) + rival_trials
         candidates = min(CANDIDATES, trials - 1)
-        judged = (candidates > 0) * (2 + len(self.rivals)) * self._config.confirm_seeds
+        pairs = EXPECTED_SEEDS if self._config.confirm_seeds == "auto" else self._config.most_pairs
+        judged = (candidates > 0) * (2 + len(self.rivals)) * pairs
         return candidates * (candidates > 1) * SELECTION_SEEDS + judged + rival_trials
 
     def end(self, journal: Journal, events: Sequence[Event], ended: str) -> None:

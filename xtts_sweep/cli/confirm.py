@@ -11,7 +11,7 @@ from xtts_sweep.run_lookup import folder_to_go_on_with
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--seeds", type=int, help="fresh seeds in all: 3 or 8 (default: the next planned look)")
+    parser.add_argument("--seeds", type=int, help="fresh seeds in all, 3 to 10 (default: until there is an answer)")
     parser.add_argument("--rivals", action="store_true", help="compare with the methods that need no sweep, too")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of this command")
     add_wandb(parser)
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train what the next look needs, and close with the verdict."""
+    """Train pairs until there is an answer, and close with the verdict."""
     from sweeps.common.budget import parse_duration
     from sweeps.tuner.api import confirm
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sweeps.common.program import program
 from xtts_sweep.arguments import (
@@ -39,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trials", type=int, default=16, help="how many configs (default: 16)")
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
     add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
-    add("--confirm-seeds", type=int, default=3, metavar="N", help="fresh seeds for the best (default: 3; 0: none)")
+    help_text = "pairs of runs over fresh seeds, best against default: auto (until there is an answer) or 0 to 10"
+    add("--confirm-seeds", type=_confirm_seeds, default="auto", metavar="auto|N", help=f"{help_text} (default: auto)")
+    help_text = "per cent; a smaller gain counts as no difference (default: 1)"
+    add("--smallest-gain", type=float, default=1.0, metavar="PERCENT", help=help_text)
     add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
     add("--budget", metavar="TIME", help="wall-clock time such as 2h or 45m; the sweep then ends with its best so far")
@@ -85,6 +88,15 @@ def run(options: argparse.Namespace) -> int:
     return close(result, options.json, options.lang)
 
 
+def _confirm_seeds(given: str) -> int | Literal["auto"]:
+    if given == "auto":
+        return "auto"
+    try:
+        return int(given)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{given!r}: expected auto or a whole number") from None
+
+
 def _config(options: argparse.Namespace) -> SweepConfig:
     """What was asked for, checked as far as that goes without data."""
     from sweeps.common.budget import Budget, parse_duration
@@ -117,6 +129,7 @@ def _config(options: argparse.Namespace) -> SweepConfig:
         address=options.address,
         storage=None if options.storage is None else storage_uri(options.storage),
         confirm_seeds=0 if space.controls else options.confirm_seeds,
+        smallest_gain_percent=options.smallest_gain,
         rivals=options.rivals,
         command=f"{program()} {shlex.join(options.given)}",
     )

@@ -15,7 +15,9 @@ from sweeps.backend.scheduler import RungScheduler
 from sweeps.common.errors import RequestError
 from sweeps.confirm.comparison import judgement, recommended
 from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
-from sweeps.confirm.verdict import Verdict
+from sweeps.confirm.plan import TWO_LOOK_DESIGN, Design
+from sweeps.confirm.verdict_json import verdict_from_json
+from sweeps.confirm.verdict_text import sentence
 from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
 from sweeps.run.run import Run
@@ -39,11 +41,12 @@ def searched() -> list[TrialRecord]:
 def ended(assignment: Assignment, objectives: list[float], status: str | None = "finished") -> TrialRecord:
     number = 100 + assignment.seed % 1000 + sum(map(ord, assignment.label))
     record = trial(number, objectives, status, role="confirm", origin=assignment.origin)
-    return replace(record, label=assignment.label, seed=assignment.seed, params=assignment.params)
+    about = {"label": assignment.label, "seed": assignment.seed, "design": assignment.design}
+    return replace(record, params=assignment.params, **about)  # type: ignore[arg-type]
 
 
 def planned(records: list[TrialRecord], seeds: int = 3, **more: Any) -> Confirmation:
-    confirmation = confirmation_of(records, 1, seeds, judged_params=SPLIT, **more)
+    confirmation = confirmation_of(records, 1, seeds, Design(stops_early=False), judged_params=SPLIT, **more)
     assert confirmation is not None
     return confirmation
 
@@ -69,7 +72,7 @@ def test_the_best_three_beside_the_default_are_candidates_and_share_seeds_of_the
     assert {run.seed for run in due[:3]} == set(confirmation.plan.selection_seeds)
     assert all("evaluate_on" not in run.params for run in due[:3])
     assert [(run.label, run.params["evaluate_on"]) for run in due[3:]] == [("default", "test")] * 3
-    assert confirmation.runs == 9
+    assert confirmation.runs(searched()) == 9
 
 
 def test_the_finalist_is_chosen_on_selection_seeds_and_then_whole_pairs_run_on_others() -> None:
@@ -146,7 +149,7 @@ def test_the_verdict_file_holds_both_configs_and_can_be_read_back(tmp_path: Path
     records = carried_out([0.70, 0.71, math.nan], [0.8] * 3)
     write_tables(Run(RunFolder(tmp_path), request, plan_for(request), (), records))
     stored = json.loads((tmp_path / "verdict.json").read_text())
-    assert Verdict.from_json(stored).word == "undecided"
+    assert verdict_from_json(stored).word == "undecided"
     assert stored["diverged"]["finalist"] == [2004]
     assert stored["finalist"] == {"trial_id": "t0002", "params": records[1].params}
     assert stored["default"] == {"trial_id": "t0001", "params": records[0].params}
@@ -182,22 +185,30 @@ def test_a_confirm_run_enters_no_rung_and_is_never_stopped() -> None:
 
 def test_more_seeds_are_added_up_to_the_next_planned_look() -> None:
     three = judgement(carried_out([0.7] * 3, [0.8] * 3))
-    eight = judgement(carried_out([0.7] * 8, [0.8] * 8))
+    ten = judgement(carried_out([0.7] * 10, [0.8] * 10))
     assert three is not None
-    assert eight is not None
-    assert seeds_to_confirm("toy", None, None) == 3
-    assert seeds_to_confirm("toy", three.verdict, None) == 8
+    assert ten is not None
+    assert seeds_to_confirm("toy", None, None) == "auto"
+    assert seeds_to_confirm("toy", three.verdict, None) == "auto"
     assert seeds_to_confirm("toy", three.verdict, 5) == 5
-    for verdict, seeds in ((three.verdict, 3), (three.verdict, 9), (None, 0)):
+    for verdict, seeds in ((three.verdict, 3), (three.verdict, 11), (None, 0)):
         with pytest.raises(RequestError, match=f"--confirm-seeds {seeds}"):
             seeds_to_confirm("toy", verdict, seeds)
-    with pytest.raises(RequestError, match="toy: was confirmed over 8 seeds"):
-        seeds_to_confirm("toy", eight.verdict, None)
+    with pytest.raises(RequestError, match="toy: was confirmed over 10 seeds"):
+        seeds_to_confirm("toy", ten.verdict, None)
+    old = replace(three.verdict, design=TWO_LOOK_DESIGN)
+    assert seeds_to_confirm("toy", old, None) == 8
+    sequential = replace(three.verdict, design=Design())
+    with pytest.raises(RequestError, match="toy: is decided over 3 seeds: better"):
+        seeds_to_confirm("toy", sequential, None)
+    assert seeds_to_confirm("toy", sequential, 10) == 10
 
 
 def test_a_request_for_more_seeds_than_are_judged_is_refused_and_there_must_be_a_run(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="--confirm-seeds 9: 0 to 8"):
-        check(toy_request(tmp_path, confirm_seeds=9))
+    with pytest.raises(RequestError, match="--confirm-seeds 11: auto, or 0 to 10"):
+        check(toy_request(tmp_path, confirm_seeds=11))
+    with pytest.raises(RequestError, match="--smallest-gain 0:"):
+        check(toy_request(tmp_path, smallest_gain_percent=0.0))
     with pytest.raises(RequestError, match="holds no run"):
         confirm(tmp_path)
 
@@ -214,7 +225,7 @@ def test_the_progress_counts_confirmation_runs_beside_the_trials() -> None:
 def test_rivals_are_judged_on_the_pairs_seeds_after_them_and_against_what_is_taken_home() -> None:
     records = searched()
     confirmation = planned(records, rivals={"scale": {"weighting": "scale"}})
-    assert confirmation.runs == 12
+    assert confirmation.runs(records) == 12
     assert [run.label for run in confirmation.due(records)[-3:]] == ["scale"] * 3
     assert all(run.params["weighting"] == "scale" and run.role == "rival" for run in confirmation.due(records)[-3:])
     ends = {"finalist": iter([0.7, 0.71, 0.69]), "default": iter([0.8, 0.81, 0.79]), "scale": iter([0.75, 0.76, 0.74])}
@@ -231,6 +242,76 @@ def test_rivals_are_judged_on_the_pairs_seeds_after_them_and_against_what_is_tak
     assert recommended(records, judged) is judged.finalist
     columns = convergence_by_trial(records)
     assert len(columns) == len(records)
+
+
+def sequential(finalist: list[float], default: list[float], **more: Any) -> tuple[Confirmation, list[TrialRecord]]:
+    """A sequential confirmation whose runs are carried out one after the other, as long as any is due."""
+    records = searched()
+    confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT, **more)
+    assert confirmation is not None
+    ends = {"finalist": iter(finalist), "default": iter(default), "scale": iter(default)}
+    while due := confirmation.due(records):
+        run, side = due[0], due[0].label.split()[0]
+        end = next(ends[side]) if side in ends else {"candidate t0002": 0.5}.get(run.label, 0.6)
+        status = "finished" if math.isfinite(end) else "diverged"
+        record = ended(run, [1.0, end, end, end], status)
+        records.append(replace(record, role=run.role, trial_id=f"x{len(records)}"))
+    return confirmation, records
+
+
+NOISY = [0.80, 0.82, 0.78, 0.81, 0.79, 0.83, 0.77, 0.8, 0.82, 0.78]
+
+
+def test_a_sequential_confirmation_runs_pairs_until_it_has_an_answer_and_no_pair_more() -> None:
+    clear, records = sequential([0.70, 0.71, 0.69, 0.70], [0.8] * 10)
+    judged = judgement(records)
+    assert judged is not None
+    assert (judged.verdict.word, len(judged.verdict.pairs)) == ("better", 3)
+    assert not clear.has_more(records)
+    assert clear.runs(records) == 3 + 6
+    assert clear.runs(searched()) == 3 + 2 * 5
+    _, long = sequential([0.78 - 0.01 * (place % 2 * 6) for place in range(10)], NOISY)
+    unclear = judgement(long)
+    assert unclear is not None
+    assert len(unclear.verdict.pairs) > 3
+    assert unclear.verdict.is_final
+
+
+def test_pairs_start_on_all_slots_and_count_in_their_order() -> None:
+    records = searched()
+    confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT)
+    assert confirmation is not None
+    records += [ended(run, [0.6, 0.6]) for run in confirmation.due(records)[:3]]
+    due = confirmation.due(records)
+    assert len(due) == 20
+    runs = [ended(run, [0.7 if "finalist" in run.label else 0.8 + run.seed / 1e6] * 4) for run in due[:8]]
+    waiting = [replace(run, status=None) if run.seed == due[4].seed else run for run in runs]
+    assert confirmation.due([*records, *waiting]), "the third pair still runs"
+    verdict = judgement([*records, *waiting])
+    assert verdict is not None
+    assert (verdict.verdict.word, len(verdict.verdict.pairs)) == ("undecided", 2)
+    assert confirmation.due([*records, *runs]) == []
+    assert not confirmation.has_more([*records, *runs])
+
+
+def test_rivals_of_a_sequential_confirmation_run_on_the_seeds_that_gave_the_answer() -> None:
+    confirmation, records = sequential([0.70, 0.71, 0.69], [0.8] * 10, rivals={"scale": {"weighting": "scale"}})
+    rivals = [record for record in records if record.role == "rival"]
+    assert [rival.seed for rival in rivals] == list(confirmation.plan.confirmation_seeds[:3])
+    judged = judgement(records)
+    assert judged is not None
+    assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
+
+
+def test_a_run_with_two_looks_stays_with_them_whatever_is_asked_for_later() -> None:
+    records = [replace(record, design=None) for record in carried_out([0.70, 0.85, 0.80], [0.8] * 3)]
+    confirmation = confirmation_of(records, 1, 8, Design(), judged_params=SPLIT)
+    assert confirmation is not None
+    assert confirmation.design == TWO_LOOK_DESIGN
+    assert {run.design for run in confirmation.due(records)} == {None}
+    judged = judgement(records)
+    assert judged is not None
+    assert judged.verdict.looks == TWO_LOOK_DESIGN.looks
 
 
 def test_a_rival_as_good_as_the_finalist_speaks_in_the_verdict() -> None:
@@ -269,7 +350,7 @@ def test_figures_are_compared_by_seed_and_speak_where_they_point_elsewhere() -> 
     assert [figure.name for figure in worse.figures] == ["mcd_db"]
     assert worse.figures[0].percent == pytest.approx(100 * 0.5 / 5.1)
     assert worse.verdict.word == "better"
-    assert "mcd disagrees" in worse.verdict.sentence()
+    assert "mcd disagrees" in sentence(worse.verdict)
     agrees = with_figure({"finalist": [5.0, 5.1, 5.2], "default": [5.5, 5.6, 5.7]})
     assert agrees.verdict.notes == ()
     assert with_figure({"finalist": [5.0, 5.1, 5.2]}).figures == ()

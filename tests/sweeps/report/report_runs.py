@@ -12,6 +12,7 @@ import numpy as np
 
 from sweeps.common.budget import Budget
 from sweeps.confirm.verdict import Verdict
+from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.report import (
     Coordinate,
     ExtraTable,
@@ -79,7 +80,7 @@ def write_run(
     if best is not None:
         write_best_config(folder.best_config, best, request.shared_params, {"run": name})
     if verdict is not None:
-        (folder.path / "verdict.json").write_text(json.dumps(verdict.to_json()), encoding="utf-8")
+        (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)), encoding="utf-8")
     return folder
 
 

@@ -114,6 +114,27 @@ def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_pat
     assert read_run(folder.path).config.confirm_seeds == 4
 
 
+def test_a_sequential_confirmation_ends_with_its_answer_and_resumes_to_the_same(tmp_path: Path) -> None:
+    settings = {"best_mel": 1.0}
+    whole = run(request(tmp_path, name="whole", trials=3, confirm_seeds="auto", set_params=settings))
+    assert whole.verdict is not None
+    assert whole.verdict.word == "better"
+    assert whole.verdict.is_final
+    pairs = len(whole.verdict.pairs)
+    assert 3 <= pairs < 10
+    assert whole.verdict.look is not None
+    assert pairs - whole.verdict.look.seeds <= 1, "at most what another slot ran meanwhile"
+    assert read_run(whole.folder.path).config.confirm_seeds == "auto"
+    given = request(tmp_path, name="cut", trials=3, confirm_seeds="auto", set_params=settings)
+    cut = run(given, display=Interrupter(4))
+    assert cut.ended == "interrupted"
+    resumed = resume(cut.folder.path)
+    assert [outcome(record) for record in resumed.records] == [outcome(record) for record in whole.records]
+    assert resumed.verdict == whole.verdict
+    with pytest.raises(RequestError, match="cut: is decided over"):
+        confirm(cut.folder.path)
+
+
 def test_an_interrupted_confirmation_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = run(request(tmp_path, name="whole", trials=3, confirm_seeds=3))
     given = request(tmp_path, name="cut", trials=3, confirm_seeds=3)
@@ -170,7 +191,8 @@ def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_go_on_later(
     assert confirmed.verdict is not None
     assert confirmed.verdict.word == "better"
     runs = confirm_runs(confirmed, "selection") + confirm_runs(confirmed, "confirmation")
-    assert len({(record.label, record.seed) for record in runs}) == len(runs) == 2 + 6
+    assert confirmed.verdict.is_final
+    assert len({(record.label, record.seed) for record in runs}) == len(runs) >= 2 + 6
     assert {record.label for record in runs if record.origin == "selection"} == {"candidate t0002", "candidate t0003"}
     whole = resume(begun.folder.path)
     assert [record.status for record in whole.records if record.role == "trial"][:3] == ["finished"] * 3
@@ -216,7 +238,10 @@ def test_rivals_that_a_search_did_not_ask_for_are_judged_when_the_confirmation_a
     first = run(request(tmp_path, trials=2))
     assert not any(record.role == "rival" for record in first.records)
     result = confirm(first.folder.path, with_rivals=True)
-    assert [record.origin for record in result.records if record.role == "rival"] == ["confirmation"] * 3
+    assert result.verdict is not None
+    assert result.verdict.look is not None
+    judged = result.verdict.look.seeds
+    assert [record.origin for record in result.records if record.role == "rival"] == ["confirmation"] * judged
     assert read_run(first.folder.path).config.rivals
 
 

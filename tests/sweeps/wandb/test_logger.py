@@ -23,6 +23,7 @@ from sweeps.backend.session import ray_session
 from sweeps.run.folder import RunFolder
 from sweeps.tuner.api import resume, run
 from sweeps.confirm.verdict import judge
+from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.wandb import Sample, start_recording
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.report.report_runs import confirmation_events
@@ -91,7 +92,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         write_events(folder, request, [event("sweep_started"), default, *log])
         write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
         verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
-        (folder.path / "verdict.json").write_text(json.dumps(verdict.to_json()))
+        (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)))
         sample = Sample("t0003", "1.said", wav(output / "a.wav"), png(output / "a.png"), "the best")
         real = Sample("t0001", "1.said", wav(output / "b.wav"), None, "the default")
         note = recording.close([sample, real])
