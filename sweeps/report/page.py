@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sweeps.confirm import verdict_text
 from sweeps.report import sections
 from sweeps.report.answer import cards, headline, tone
 from sweeps.report.charts.svg import short, swatch
@@ -81,6 +82,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"cell": cell, "marked": marked, "own": own, "sentence": sentence, "short": short}
+    found.filters["verdict_text"] = verdict_text.sentence
     found.globals |= {"as_cell": _as_cell, "swatch": swatch, "spectrogram": _spectrogram, "sound": _sound}
     return found
 
