@@ -9,8 +9,10 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 from tensorboardX import SummaryWriter
 
 from sweeps.external.readers import (
@@ -23,41 +25,37 @@ from sweeps.external.readers import (
     find_logs,
     read_log_folder,
 )
+from tests.sweeps.external.event_files import append, framed, record
 
 
 def values(points: list[Point]) -> list[tuple[int | None, str, float]]:
     return [(point.step, point.tag, point.value) for point in points]
 
 
-def test_scalars_of_torch_are_read_while_the_file_grows(tmp_path: Path) -> None:
+def test_scalars_of_torch_are_read(tmp_path: Path) -> None:
     writer = SummaryWriter(str(tmp_path))
     writer.add_scalar("val/mel", 0.5, 1)
-    writer.add_histogram("weights", [1.0, 2.0], 1)
-    writer.flush()
-    (path,) = tmp_path.glob("events*")
+    writer.add_histogram("weights", np.asarray([1.0, 2.0]), 1)
+    writer.close()
+    (source,) = find_logs(tmp_path)
+    end = time.monotonic() + 20
+    while not source.points() and time.monotonic() < end:  # tensorboardX writes from a thread
+        time.sleep(0.1)
+    assert values(source.points()) == [(1, "val/mel", 0.5)]
+
+
+def test_scalars_are_read_while_the_file_grows_and_half_a_record_waits_for_its_rest(tmp_path: Path) -> None:
+    path = tmp_path / "events.out.tfevents.1"
+    append(path, record(1, {"val/mel": 0.5}))
     reader = TensorBoardReader(path)
     assert values(reader.read()) == [(1, "val/mel", 0.5)]
-    writer.add_scalar("val/mel", 0.25, 2)
-    writer.add_scalar("val/kl", math.nan, 2)
-    writer.close()
-    points = TensorBoardReader(path, reader.position).read()
-    assert [(point.step, point.tag) for point in points] == [(2, "val/mel"), (2, "val/kl")]
-    assert math.isnan(points[1].value)
-    assert points[0].time is not None
-
-
-def test_half_a_record_waits_for_its_rest(tmp_path: Path) -> None:
-    writer = SummaryWriter(str(tmp_path / "whole"))
-    writer.add_scalar("loss", 1.0, 1)
-    writer.add_scalar("loss", 2.0, 2)
-    writer.close()
-    (whole,) = (tmp_path / "whole").glob("events*")
-    content, path = whole.read_bytes(), tmp_path / "events.out.tfevents.cut"
-    path.write_bytes(content[:-7])
-    reader = TensorBoardReader(path)
-    assert values(reader.read()) == [(1, "loss", 1.0)]
-    path.write_bytes(content)
-    assert values(reader.read()) == [(2, "loss", 2.0)]
+    last = record(2, {"val/mel": 0.25, "val/kl": math.nan}, time=7.0)
+    append(path, last[:-6])
+    assert reader.read() == []
+    append(path, last[-6:])
+    mel, kl = TensorBoardReader(path, reader.position).read()
+    assert mel == Point(2, "val/mel", 0.25, 7.0)
+    assert math.isnan(kl.value)
 
 
 def test_scalars_of_tensorflow_2_are_tensors(tmp_path: Path) -> None:
@@ -73,8 +71,7 @@ def test_scalars_of_tensorflow_2_are_tensors(tmp_path: Path) -> None:
             value.tensor.tensor_content = struct.pack("<f", 4.5)
         else:
             value.tensor.float_val.append(4.25)
-        data = event.SerializeToString()
-        records += struct.pack("<QI", len(data), 0) + data + struct.pack("<I", 0)
+        records += framed(event.SerializeToString())
     path.write_bytes(records)
     assert values(TensorBoardReader(path).read()) == [(1, "val_epoch/mel_loss", 4.5), (2, "val_epoch/mel_loss", 4.25)]
 
@@ -163,9 +160,7 @@ def test_history_of_an_offline_run_of_wandb_is_read(tmp_path: Path) -> None:
 
 
 def test_the_logs_below_a_folder_are_found_by_kind(tmp_path: Path) -> None:
-    writer = SummaryWriter(str(tmp_path / "run"))
-    writer.add_scalar("loss", 1.0, 1)
-    writer.close()
+    append(tmp_path / "events.out.tfevents.1", record(1, {"loss": 1.0}))
     (tmp_path / "metrics.csv").write_text("step,loss\n1,0.5\n")
     (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 0.25}) + "\n")
     (tmp_path / "config.json").write_text('{\n  "a": 1\n}\n')
