@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +13,10 @@ from typing import Any, ClassVar, Literal, cast
 from sweeps.common.errors import RequestError
 
 NEEDED = ("train_epoch", "state_dict", "load_state_dict")
+EXTERNAL = "sweeps.external.trainer"
+"""What runs a spec; it stands above this module, and is imported when a spec is asked for"""
+PINNED = "spec:"
+"""Begins a trainer's name that is a whole spec as JSON: how it travels to workers, and stays what it was in a run"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,31 @@ class Trainer:
         return None
 
     @classmethod
+    def default_space(cls, without: Sequence[str] = ()) -> Mapping[str, object] | None:
+        """The search space where no --space is given, as a space file holds it; None where there is none."""
+        return None
+
+    @classmethod
+    def own_limits(cls) -> Mapping[str, Mapping[str, object]] | None:
+        """The safe ranges of its parameters, as limits.yaml holds them; None where that file applies."""
+        return None
+
+    @classmethod
+    def check_before_sweep(
+        cls, data: str, seed: int, threads: int, store: Path, log: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        """Try out what a sweep relies on; RequestError where it would be a lie. `store` keeps what was found.
+
+        What is returned goes into the run's data_summary, under "preflight".
+        """
+        return {}
+
+    @classmethod
+    def longest_silence(cls, epochs: int) -> float | None:
+        """Seconds after which a trial that reports nothing has hung; None where the sweep's own rule applies."""
+        return None
+
+    @classmethod
     def check_params(cls, params: Mapping[str, object]) -> None:
         """Raise RequestError (or the package's own error for people) where a value cannot be right."""
 
@@ -140,11 +169,18 @@ class Trainer:
         return str(folder)
 
 
+def is_spec(trainer: str) -> bool:
+    """Whether a trainer's name means the spec of an external one: pinned, a YAML file or the name of a shipped spec."""
+    return trainer.startswith(PINNED) or trainer.lower().endswith((".yaml", ".yml")) or ":" not in trainer
+
+
 def load_trainer(spec: str) -> type[Trainer]:
-    """The class that `MODULE:CLASS` names; RequestError where there is none.
+    """The class that `MODULE:CLASS` or a spec names; RequestError where there is none.
 
     A class that does not derive from Trainer gets its defaults here, so that nothing else has to ask what it has.
     """
+    if is_spec(spec):
+        return cast(type[Trainer], importlib.import_module(EXTERNAL).trainer_of(spec))
     module_name, separator, class_name = spec.partition(":")
     if not separator or not module_name or not class_name:
         raise RequestError(f"trainer {spec!r}: expected MODULE:CLASS, for instance xtts.trainer:XttsTrainer")
@@ -168,6 +204,15 @@ def load_trainer(spec: str) -> type[Trainer]:
     if issubclass(found, Trainer):
         return found
     return cast(type[Trainer], type(found.__name__, (found, Trainer), {"__module__": found.__module__}))
+
+
+def pinned(trainer: str, settings: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """A trainer with its settings (--set): for a spec the whole spec, changed as they say, and the settings that are
+    its parameters."""
+    if not is_spec(trainer):
+        return trainer, dict(settings)
+    found = importlib.import_module(EXTERNAL).pinned_trainer(trainer, settings)
+    return cast("tuple[str, dict[str, object]]", found)
 
 
 def use_threads(threads: int, trainer: Trainer | None = None) -> None:

@@ -69,6 +69,9 @@ def add_val_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trainer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--trainer", default=TRAINER, metavar="MODULE:CLASS", help="your own trainer")
-    help_text = "fix a parameter of the trainer"
+    help_text = (
+        "your own trainer: a Python class, or a spec that says how to run a program (trainers lists those that ship)"
+    )
+    parser.add_argument("--trainer", default=TRAINER, metavar="MODULE:CLASS|SPEC.yaml", help=help_text)
+    help_text = "fix a parameter of the trainer, or change a key of its spec such as template=FILE"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=help_text)

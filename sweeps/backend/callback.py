@@ -26,6 +26,7 @@ FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
 FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
 LONGEST_REASON = 300
+OWN_MODULE = re.compile(r"^sweeps\.[\w.]+\.(?=\w)")
 NODE_LOST = "its node died or cannot be reached"
 NODE_LOST_SIGNS = ("node has died", "node has been marked dead", "is unavailable", "node was terminated")
 MOST_NODE_LOSSES = 20  # a trial that takes its node down with it must end some day
@@ -254,7 +255,8 @@ def failure_reason(written: str) -> str:
     in_setup = errors and any("in its creation task" in line for line in lines)  # which tells what went wrong there
     if not in_setup and any("actor died" in line for line in lines):
         return "the worker process died"
-    return (errors or lines or ["the worker failed without a message"])[-1][:LONGEST_REASON]
+    line = (errors or lines or ["the worker failed without a message"])[-1]
+    return OWN_MODULE.sub("", line)[:LONGEST_REASON]
 
 
 def divergence(report: Event) -> str:

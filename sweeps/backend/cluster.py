@@ -23,6 +23,7 @@ from sweeps.common.errors import RequestError
 from sweeps.common.program import program
 from sweeps.run.resources import Resources
 from sweeps.storage.object_store import Storage
+from sweeps.trainer import is_spec
 
 LOOK_AGAIN_SECONDS = 5.0
 ANSWER_SECONDS = 120.0  # a node that is asked for the first time unpacks the code and starts a worker
@@ -176,7 +177,8 @@ def code(trainer: str) -> list[str]:
     """Folders and files that workers need to import this package and the trainer's; what is installed by pip is
     expected to be installed on every node."""
     found: list[str] = []
-    for name in dict.fromkeys(("messages", "sweeps", trainer.partition(":")[0].partition(".")[0])):
+    needed = ("search_spaces", "trainers") if is_spec(trainer) else (trainer.partition(":")[0].partition(".")[0],)
+    for name in dict.fromkeys(("messages", "sweeps", *needed)):
         spec = importlib.util.find_spec(name)
         if spec is None:
             continue

@@ -57,7 +57,7 @@ def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[
     if config.address is None:
         yield Environment(stored=stored)
         return
-    with joined(config.address, config.trainer) as cluster:
+    with joined(config.address, config.loadable_trainer) as cluster:
         if stored is None:
             cluster.stay_on_this_node()
         else:

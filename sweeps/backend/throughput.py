@@ -53,7 +53,7 @@ def measured_resources(
     key = _key(config, layouts)
     rates = _known(store, key)
     if rates is None and start:
-        rates = measure(config.trainer, config.shared_params, config.data, layouts)
+        rates = measure(config.loadable_trainer, config.shared_params, config.data, layouts)
         if rates is not None:
             _keep(store, key, rates)
     return resources if rates is None else with_layout(resources, rates)

@@ -97,6 +97,16 @@ def config_text(spec: TrainerSpec, params: Mapping[str, object], launch: Launch)
     return config.text()
 
 
+def tuned_text(spec: TrainerSpec, params: Mapping[str, object]) -> str:
+    """The template with nothing but the parameters set."""
+    assert spec.file.config is not None
+    assert spec.template_text is not None
+    config = ConfigFile(spec.template_text, spec.suffix, Path(spec.file.config.template).name)
+    for name, key in spec.keys.items():
+        config.set(key, params[name])
+    return config.text()
+
+
 def _settings(spec: TrainerSpec, launch: Launch) -> dict[str, Any]:
     return {**spec.file.set, **launch.extra, **(spec.file.freeze if launch.frozen else {})}
 

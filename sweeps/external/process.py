@@ -77,7 +77,7 @@ class TrainerProcess:
         return True
 
 
-def last_lines(output: Path, lines: int = 3) -> str:
+def last_lines(output: Path, lines: int = 3, most: int = 200) -> str:
     """The end of a program's output in one line, for an error message."""
     try:
         with output.open("rb") as file:
@@ -87,7 +87,7 @@ def last_lines(output: Path, lines: int = 3) -> str:
     except OSError:
         return ""
     found = [" ".join(line.split()) for line in text.replace("\r", "\n").splitlines()]
-    return " | ".join([line for line in found if line][-lines:])
+    return " | ".join([line for line in found if line][-lines:])[-most:]
 
 
 def described_code(code: int) -> str:

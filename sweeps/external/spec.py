@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -36,10 +36,9 @@ from sweeps.external.expressions import Expression
 from sweeps.external.placeholders import BUILT_IN, LISTS, NEWEST, placeholders_in
 from sweeps.space.limits import Limit, Limits
 from sweeps.space.parameter import Number, Parameter, parameter_from_mapping
+from sweeps.trainer import PINNED
 
 SHIPPED_FOLDER = Path(str(files("trainers")))
-PINNED = "spec:"
-"""Begins a trainer's name that is a whole spec as JSON: how it travels to workers and into sweep.yaml"""
 RESERVED = ("epoch", "time", "event", "trial_id", "seconds", "diverged")
 SIGNALS = ("SIGTERM", "SIGINT", "SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 LARGEST_TEMPLATE_BYTES = 4_000_000
@@ -287,7 +286,7 @@ class TrainerSpec:
     def pinned(self) -> str:
         """The whole spec with its template as one line: the same trainer, whatever becomes of the files."""
         content = {"path": str(self.path), "given": self.given, "template": self.template_text}
-        return PINNED + json.dumps(content, sort_keys=True)
+        return PINNED + json.dumps(content)
 
     def absolute(self, path: str) -> Path:
         """A path of the spec."""
@@ -302,13 +301,6 @@ class TrainerSpec:
         return placeholder in placeholders_in(texts)
 
 
-def is_spec(trainer: str) -> bool:
-    """Whether a trainer's name means a spec: a YAML file, a shipped spec's name, or a pinned spec."""
-    if trainer.startswith(PINNED) or Path(trainer).suffix.lower() in (".yaml", ".yml"):
-        return True
-    return ":" not in trainer and trainer in shipped_specs()
-
-
 def shipped_specs() -> dict[str, Path]:
     """The specs that ship, by name."""
     return {path.stem: path for path in sorted(SHIPPED_FOLDER.glob("*.yaml"))}
@@ -319,29 +311,35 @@ def load_spec(trainer: str, overrides: Mapping[str, object] | None = None) -> Tr
 
     RequestError lists all that is wrong with it.
     """
+    path, content, template_text = _read(trainer)
+    given = _overridden(content, overrides or {}, path)
+    same_template = given.get("config") == content.get("config")
+    return _checked(path, given, template_text if same_template else None)
+
+
+def params_of(trainer: str) -> list[str]:
+    """The names of a spec's parameters, whatever else may be wrong with it."""
+    entries = _read(trainer)[1].get("params")
+    return [str(name) for name in entries] if isinstance(entries, Mapping) else []
+
+
+def _read(trainer: str) -> tuple[Path, dict[str, Any], str | None]:
+    """A spec's path, its content, and the template's text where the spec is pinned."""
     if trainer.startswith(PINNED):
-        content = json.loads(trainer.removeprefix(PINNED))
-        given = _overridden(content["given"], overrides or {}, Path(content["path"]))
-        changed = given.get("config") != content["given"].get("config")
-        return _checked(Path(content["path"]), given, None if changed else content["template"])
+        pinned = json.loads(trainer.removeprefix(PINNED))
+        return Path(pinned["path"]), pinned["given"], pinned["template"]
     path = Path(trainer).expanduser()
-    if not path.exists():
+    if not path.is_file():
         shipped = shipped_specs()
         name = path.stem if path.parent.name in ("", "trainers") else ""
         if name not in shipped:
-            raise RequestError(f"--trainer {trainer}: there is no such file; shipped specs: {', '.join(shipped)}")
+            raise RequestError(
+                f"trainer {trainer!r}: expected MODULE:CLASS, the .yaml file of a spec, or a shipped spec; "
+                f"{meant(trainer, shipped)}"
+            )
         path = shipped[name]
     path = path.resolve()
-    given = _overridden(read_yaml_mapping(path), overrides or {}, path)
-    return _checked(path, given, None)
-
-
-def spec_overrides(
-    settings: Mapping[str, object], params: Sequence[str]
-) -> tuple[dict[str, object], dict[str, object]]:
-    """The values of --set as (keys of the spec, fixed parameters of the trainer)."""
-    fixed = {key: value for key, value in settings.items() if key in params}
-    return {key: value for key, value in settings.items() if key not in params}, fixed
+    return path, read_yaml_mapping(path), None
 
 
 def interpreter_of(python: str | None, folder: Path) -> str:

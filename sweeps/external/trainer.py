@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
-from sweeps.common.validation import meant
 from sweeps.external.command import (
     Launch,
     can_resume,
@@ -23,6 +24,7 @@ from sweeps.external.command import (
     config_text,
     environment_of,
     missing_program,
+    tuned_text,
     values_of,
     working_folder,
     write_config,
@@ -31,7 +33,7 @@ from sweeps.external.epochs import Epoch, closed_epochs, epoch_of
 from sweeps.external.folder import bytes_in, fingerprint, prune
 from sweeps.external.metric_log import MetricLog, MetricSource
 from sweeps.external.process import TrainerProcess, described_code, last_lines
-from sweeps.external.spec import TrainerSpec, load_spec
+from sweeps.external.spec import TrainerSpec, load_spec, params_of
 from sweeps.trainer import PreparedData, Trainer, TrialContext
 
 QUIET_SECONDS = 3.0
@@ -67,8 +69,8 @@ class ExternalTrainer(Trainer):
         """Of the epochs that are being replayed"""
         self._difference = 0.0
         self._resumed: str | None = None
+        self._command: list[str] = []
         self._looks = 0
-        self.report_of_epoch: dict[str, object] = {}
 
     def start(self, context: TrialContext) -> None:
         """The program itself is started with the first epoch: a trial may only repeat what is known."""
@@ -93,12 +95,14 @@ class ExternalTrainer(Trainer):
 
     def state_dict(self) -> dict[str, object]:
         """The epochs that are known: a replay must give them again."""
-        return {"epoch": self._epoch, "objectives": list(self._objectives), "folder": str(self._folder or "")}
+        folder = str(self._folder or "")
+        return {"objectives": list(self._objectives), "folder": folder, "command": list(self._command)}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """The program is started again with the next epoch."""
         self._objectives = [float(value) for value in cast(Sequence[float], state["objectives"])]
         self._folder = Path(str(state["folder"])) if state.get("folder") else None
+        self._command = [str(item) for item in cast(Sequence[object], state["command"])]
 
     def close(self) -> None:
         """Stop the program; of its files keep what the spec says."""
@@ -116,14 +120,12 @@ class ExternalTrainer(Trainer):
             self._temporary = None
 
     def export_best(self, folder: Path) -> None:
-        """The config that the program ran with, and the files that the spec keeps."""
+        """The template with the best values, the command that was run, and the files that the spec keeps."""
         source = self._folder
-        launch = Launch(folder=source or folder, seed=self._seed, epochs=self._epoch, data=self._data)
         if self.spec.file.config is not None:
-            name = self.spec.file.config.write or Path(self.spec.file.config.template).name
-            (folder / Path(name).name).write_text(config_text(self.spec, self._params, launch), encoding="utf-8")
-        lines = " ".join(command_of(self.spec, self._params, launch))
-        (folder / "command.txt").write_text(f"{lines}\n", encoding="utf-8")
+            name = Path(self.spec.file.config.template).name
+            (folder / name).write_text(tuned_text(self.spec, self._params), encoding="utf-8")
+        (folder / "command.txt").write_text(f"{shlex.join(self._command)}\n", encoding="utf-8")
         for pattern in self.spec.file.keep if source is not None else ():
             for path in sorted(cast(Path, source).glob(pattern)):
                 with contextlib.suppress(OSError):
@@ -158,8 +160,9 @@ class ExternalTrainer(Trainer):
         self._log = MetricLog(sources, top / "points.jsonl", resumed=resumed)
         cwd = working_folder(spec, self._params, launch)
         cwd.mkdir(parents=True, exist_ok=True)
+        self._command = command_of(spec, self._params, launch)
         self._process = TrainerProcess(
-            command_of(spec, self._params, launch),
+            self._command,
             environment=environment_of(spec, self._params, launch),
             cwd=cwd,
             output=output,
@@ -228,7 +231,7 @@ class ExternalTrainer(Trainer):
             if now - self._began > limit:
                 which = "first_epoch" if self._first else "epoch"
                 process.stop("SIGKILL", 0.0)
-                raise ProgramError(self._silent(number, f"in {duration(limit)} (timeouts.{which})"))
+                raise ProgramError(self._silent(f"no epoch {number} within {duration(limit)} (timeouts.{which})"))
             self._check_size()
             time.sleep(look)
             look = min(look * 1.5, LONGEST_LOOK)
@@ -266,9 +269,9 @@ class ExternalTrainer(Trainer):
     def _ended(self, code: int, number: int) -> str:
         context = self._context
         of = f" of {context.epochs}" if context is not None else ""
-        return self._silent(number, f"and ended ({described_code(code)}) after {number - 1}{of} epochs")
+        return self._silent(f"the program ended ({described_code(code)}) after {number - 1}{of} epochs")
 
-    def _silent(self, number: int, what: str) -> str:
+    def _silent(self, what: str) -> str:
         """Why an epoch did not come, with what was logged and printed instead."""
         log, tag = self.metrics, self.spec.file.epoch.tag
         process = self._process
@@ -277,9 +280,9 @@ class ExternalTrainer(Trainer):
         if log.source_of(tag) is None:
             tags = log.tags()
             where = ", ".join(source.described() for source in log.sources)
-            hint = f"; no value of {tag!r} in {where}"
-            hint += f"; logged: {meant(tag, tags[:20])}" if tags else ""
-        return f"the program logged no epoch {number} {what}{hint}; its last lines: {output or '(none)'}"
+            near = f", but {', '.join(get_close_matches(tag, tags, n=3) or tags[:8])}" if tags else ""
+            hint = f"; no {tag!r} was logged in {where}{near}"
+        return f"{what}{hint}; it printed last: {output or '(nothing)'}"
 
     def _check_size(self) -> None:
         self._looks += 1
@@ -323,7 +326,7 @@ class ExternalTrainer(Trainer):
         return {"name": cls.spec.name, "description": cls.spec.file.description, "parameters": parameters}
 
     @classmethod
-    def limits(cls) -> Mapping[str, Mapping[str, object]] | None:
+    def own_limits(cls) -> Mapping[str, Mapping[str, object]] | None:
         """The safe ranges of the spec."""
         return cast("Mapping[str, Mapping[str, object]]", cls.spec.limits.as_dict())
 
@@ -342,6 +345,17 @@ class ExternalTrainer(Trainer):
         return PreparedData(path, summary, [f"trainer      {cls.spec.name}: {' '.join(cls.spec.file.command)}"])
 
     @classmethod
+    def export_keys(cls) -> Mapping[str, str]:
+        """The template's dotted keys."""
+        return cls.spec.keys
+
+    @classmethod
+    def longest_silence(cls, epochs: int) -> float | None:
+        """A replayed trial reports nothing until it is where it was; the spec's time-outs watch it meanwhile."""
+        timeouts, stop = cls.spec.file.timeouts, cls.spec.file.stop
+        return timeouts.first_epoch + epochs * timeouts.epoch + stop.wait
+
+    @classmethod
     def checkpoint_bytes(cls, params: Mapping[str, object]) -> int | None:
         """What a trial's folder took in the preflight."""
         return cls.trial_bytes
@@ -356,6 +370,14 @@ def vars_of(launch: Launch) -> dict[str, Any]:
 def trainer_of(trainer: str) -> type[ExternalTrainer]:
     """The trainer's class for a spec's file, shipped name or pinned content."""
     return bound(load_spec(trainer))
+
+
+def pinned_trainer(trainer: str, settings: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """The spec as one line with the settings that change it, and the settings that fix parameters."""
+    known = params_of(trainer)
+    params = {key: value for key, value in settings.items() if key in known}
+    changes = {key: value for key, value in settings.items() if key not in params}
+    return load_spec(trainer, changes).pinned, params
 
 
 def bound(spec: TrainerSpec) -> type[ExternalTrainer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import time
@@ -19,6 +20,7 @@ from sweeps.search.asha import Rungs
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
 from sweeps.space.space import Space, space_from_mapping
+from sweeps.trainer import PINNED
 from sweeps.trials.objective import METRIC, MODES
 
 ETA = 3
@@ -57,6 +59,8 @@ class SweepConfig:
     confirm_seeds: int | Literal["auto"] = 0
     smallest_gain_percent: float = SMALLEST_GAIN_PERCENT
     rivals: bool = False
+    trainer_spec: str | None = None
+    """An external trainer's spec as it was when the sweep started, with its template: what workers load"""
     objective_mode: str = "min"
     """The trainer's: whether a lower or a higher objective is better"""
     command: str | None = None
@@ -75,6 +79,11 @@ class SweepConfig:
     def most_pairs(self) -> int:
         """The most pairs that the confirmation runs."""
         return self.confirmation_design.most_seeds if self.confirm_seeds == "auto" else self.confirm_seeds
+
+    @property
+    def loadable_trainer(self) -> str:
+        """What `load_trainer` takes."""
+        return self.trainer_spec or self.trainer
 
     @property
     def shared_params(self) -> dict[str, object]:
@@ -109,6 +118,7 @@ def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
         "limits": config.limits.as_dict(),
         "allow_unsafe": config.allow_unsafe,
         "trainer": config.trainer,
+        **({"trainer_spec": json.loads(config.trainer_spec.removeprefix(PINNED))} if config.trainer_spec else {}),
         "data": config.data,
         "data_summary": dict(config.data_summary),
         **({"storage": config.storage, "data_stored": config.data_stored} if config.storage else {}),
@@ -142,6 +152,7 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
             output=output,
             space=space_from_mapping(content["space"], where),
             trainer=str(content["trainer"]),
+            trainer_spec=PINNED + json.dumps(content["trainer_spec"]) if content.get("trainer_spec") else None,
             data=str(content["data"]),
             budget=Budget(int(content["trials"]), int(content["epochs"]), content["budget_seconds"]),
             data_summary=dict(content["data_summary"]),

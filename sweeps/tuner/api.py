@@ -64,7 +64,7 @@ def check(config: SweepConfig) -> type[Trainer]:
         raise RequestError(f"--smallest-gain {config.smallest_gain_percent:g}: expected per cent between 0 and 100")
     if not 0 <= config.seed <= LARGEST_SEED:
         raise RequestError(f"--seed {config.seed}: 0 to {LARGEST_SEED}")
-    trainer = load_trainer(config.trainer)
+    trainer = load_trainer(config.loadable_trainer)
     if config.rivals and not trainer.rivals():
         raise RequestError(f"--rivals: trainer {config.trainer} names no methods that need no sweep")
     known = trainer.default_params()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sweeps.backend.environment import Environment
+from sweeps.backend.heartbeat import Heartbeat
 from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.confirm.confirmation import CONFIRMATION, RIVAL, confirms
@@ -232,7 +234,7 @@ class Session:
         recorder = SweepCallback(
             journal,
             scheduler,
-            self._outside.heartbeat,
+            self._heartbeat,
             wants_stop=self._wants_stop,
             changed=self._changed,
             ended=self._tidy,
@@ -296,6 +298,14 @@ class Session:
         return "finished", f"all {done} trials are done"
 
     @property
+    def _heartbeat(self) -> Heartbeat:
+        """How long a trial may report nothing: longer where the trainer says so."""
+        usual, silence = self._outside.heartbeat, self._trainer.longest_silence(self._budget.epochs)
+        if silence is None:
+            return usual
+        return replace(usual, first=max(usual.first, silence), floor=max(usual.floor, silence))
+
+    @property
     def _trial_resources(self) -> dict[str, float]:
         asked = {
             "CPU": self._resources.cpus_per_trial,
@@ -320,7 +330,7 @@ class Session:
             "trial_id": record.trial_id,
             "params": {**self._config.shared_params, **record.params},
             "seed": record.seed,
-            "trainer": self._config.trainer,
+            "trainer": self._config.loadable_trainer,
             "data": self._place.data(self._config),
             "threads": self._resources.threads,
             "checkpoints": self._place.checkpoints(self._folder),

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         provenance,
         Path(options.file),
         template=template,
-        keys={} if built_in else load_trainer(run.config.trainer).export_keys(),
+        keys={} if built_in else load_trainer(run.config.loadable_trainer).export_keys(),
         force=options.force,
         unproven=options.unproven,
     ):

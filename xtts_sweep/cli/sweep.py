@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--space", default="safe_weights", metavar="NAME|FILE", help="search space (default: safe_weights)")
+    add(
+        "--space", metavar="NAME|FILE", help="search space (default: safe_weights, or what the trainer's spec searches)"
+    )
     add_data(parser)
     add("--trials", type=int, default=16, help="how many configs (default: 16)")
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
@@ -101,14 +103,19 @@ def _config(options: argparse.Namespace) -> SweepConfig:
     """What was asked for, checked as far as that goes without data."""
     from sweeps.common.budget import Budget, parse_duration
     from sweeps.run.config import SweepConfig
-    from sweeps.space.space import load_space
+    from sweeps.space.limits import limits_from_mapping, load_limits
+    from sweeps.space.space import load_space, space_from_mapping
     from sweeps.storage.object_store import storage_uri
-    from sweeps.trainer import load_trainer
+    from sweeps.trainer import load_trainer, pinned
 
-    space = load_space(options.space)
-    trainer = load_trainer(options.trainer)
+    loadable, given = pinned(options.trainer, settings(options.set))
+    trainer = load_trainer(loadable)
+    own_space, own_limits = trainer.default_space(without=list(given)), trainer.own_limits()
+    if options.space is None and own_space is not None:
+        space = space_from_mapping(own_space, options.trainer)
+    else:
+        space = load_space(options.space or "safe_weights")
     fixed = dict(trainer.default_params() or {})
-    given = settings(options.set)
     if "model" in fixed:
         given.setdefault("model", options.model)
     trainer.check_params({**fixed, **{name: value for name, value in given.items() if name in fixed}})
@@ -117,6 +124,8 @@ def _config(options: argparse.Namespace) -> SweepConfig:
         output=Path(options.output),
         space=space,
         trainer=options.trainer,
+        trainer_spec=loadable if loadable != options.trainer else None,
+        limits=load_limits() if own_limits is None else limits_from_mapping(own_limits, options.trainer),
         data=options.data or "",
         budget=Budget(options.trials, options.epochs, parse_duration(options.budget) if options.budget else None),
         fixed={name: value for name, value in fixed.items() if name not in space.hyperparameters},

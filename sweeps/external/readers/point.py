@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+PRINTED = re.compile(r"[a-zA-Z_][\w.]*\(([^,()]+)(?:,[^()]*)?\)")
+"""np.float64(0.5), tensor(0.5, device='cuda:0')"""
 
 
 class Point(NamedTuple):
@@ -35,8 +39,9 @@ def number(value: object) -> float | None:
     if isinstance(value, (int, float)):
         return float(value)
     if isinstance(value, str):
+        printed = PRINTED.fullmatch(value)
         try:
-            return float(value)
+            return float(printed.group(1) if printed else value)
         except ValueError:
             return None
     return None
