@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeps.run.folder import RunFolder
     from sweeps.run.run import Run
+    from sweeps.search.memory import Memory
+    from sweeps.space.space import Space
 
 
 def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
@@ -36,3 +38,17 @@ def found_run(options: argparse.Namespace) -> Run:
     from sweeps.run.run import read_run
 
     return read_run(found_folder(options, options.name).path)
+
+
+def remembered(options: argparse.Namespace, space: Space) -> Memory:
+    """The full-length trials of the runs that --from names: in --output, or the folders of runs."""
+    from sweeps.run.folder import find_run
+    from sweeps.run.run import read_run, searched
+    from sweeps.search.memory import memory_of
+
+    runs = {}
+    for name in options.from_runs:
+        folder = Path(name)
+        path = folder if (folder / "sweep.yaml").is_file() else find_run(Path(options.output), name).path
+        runs[path.name] = searched(read_run(path).records)
+    return memory_of(runs, space)

@@ -19,6 +19,7 @@ from sweeps.backend.ray_patches import dead_servers
 from sweeps.backend.scheduler import RungScheduler
 from sweeps.backend.session import servers_died
 from sweeps.common.errors import SweepFailed
+from sweeps.search.options import SearchOptions
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event, TrialRecord
 
@@ -83,6 +84,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         ended: Callable[[TrialRecord], None],
         again: Callable[[TrialRecord], None],
         on_cluster: bool = False,
+        options: SearchOptions | None = None,
     ) -> None:
         self._journal = journal
         self._scheduler = scheduler
@@ -92,6 +94,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._ended = ended
         self._again = again
         self._on_cluster = on_cluster
+        self._options = options or SearchOptions()
         self._retried: dict[str, float] = {}
         self._handed_again: set[str] = set()
         self._error: BaseException | None = None
@@ -126,7 +129,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         self._watchdog.reported(trial_id, time.monotonic(), float(result.get("time_this_iter_s", 0.0)))
         if report["epoch"] > self._journal.record(trial_id).epochs:
             node = {"node": result["node_ip"]} if self._on_cluster else {}
-            self._journal.append("report", trial_id, **report, **node)
+            self._journal.append("report", trial_id, **report, **node, **self._options.marks(report))
         decision = self._scheduler.decisions.pop(trial_id, None)
         if decision is not None:
             self._journal.append(
@@ -140,6 +143,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         ending = self._scheduler.endings.pop(trial_id, None)
         if ending is not None:
             reason = divergence(report) if ending.status == "diverged" else ending.reason
+            missed = self._options.missed(self._journal.record(trial_id))
+            reason = "; ".join(part for part in (reason, missed) if part)
             self._end(trial_id, ending.status, reason, ending.rung)
         self._changed()
 

@@ -22,7 +22,8 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
 
     Each new trial is in the journal before Ray hears of it. `concurrent()` is how many may run now. `describe(record)`
     is the config that the worker gets; `handed_out` hears its id. `has_room` says whether the budget holds one more
-    trial. `rivals` (what each adds to the default's config, by name) follow the search's trials.
+    trial, `is_over` whether the search ends before its last one. `rivals` (what each adds to the default's config, by
+    name) follow the search's trials.
     `confirmation(records)`, where something is to be confirmed, is asked once all these have ended, or at once where
     `searching` is off.
     """
@@ -44,6 +45,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         on_error: Callable[[BaseException], None],
         searching: bool = True,
         has_room: Callable[[], bool] = lambda: True,
+        is_over: Callable[[], bool] = lambda: False,
         rivals: Mapping[str, Mapping[str, object]] | None = None,
         confirmation: Callable[[Sequence[TrialRecord]], Confirmation | None] | None = None,
     ) -> None:
@@ -63,6 +65,7 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
         self._waits_for_trials = searching
         self._searching = searching
         self._has_room = has_room
+        self._is_over = is_over
         self._rivals = rivals or {}
         self._plan_confirmation = confirmation
         self._confirmation: Confirmation | None = None
@@ -114,7 +117,8 @@ class SearchAlgorithm(Searcher):  # type: ignore[misc]
             self._journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED, slot=slot)
             return self._journal.record(record.trial_id)
         if self._searching:
-            started = (self._next_trial(slot) if self._has_room() else None) or self._next_rival(slot)
+            more = self._has_room() and not self._is_over()
+            started = (self._next_trial(slot) if more else None) or self._next_rival(slot)
             if started is not None:
                 return started
             self._searching = False

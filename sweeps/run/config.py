@@ -17,6 +17,7 @@ from sweeps.common.errors import RequestError
 from sweeps.confirm.plan import SMALLEST_GAIN_PERCENT, Design
 from sweeps.run.resources import Resources, resources_from_mapping
 from sweeps.search.asha import Rungs
+from sweeps.search.options import SearchOptions, search_options_from_mapping
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
 from sweeps.space.space import Space, space_from_mapping
@@ -64,6 +65,7 @@ class SweepConfig:
     objective_mode: str = "min"
     """The trainer's: whether a lower or a higher objective is better"""
     command: str | None = None
+    search: SearchOptions = field(default_factory=SearchOptions)
 
     @property
     def trials(self) -> int:
@@ -135,6 +137,7 @@ def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
             "order": ["default", "sobol", "model"],
             "sobol": config.sobol_cohort,
             "model": "gaussian process over rungs and ends",
+            **config.search.as_dict(),
         },
         "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
         "plan": resources.as_dict(),
@@ -147,10 +150,12 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
     """The request and the plan that sweep.yaml holds; RequestError names what is missing or wrong."""
     try:
         content = cast(Mapping[str, Any], given)
+        space = space_from_mapping(content["space"], where)
         config = SweepConfig(
             name=str(content["name"]),
             output=output,
-            space=space_from_mapping(content["space"], where),
+            space=space,
+            search=search_options_from_mapping(content["search"], space),
             trainer=str(content["trainer"]),
             trainer_spec=PINNED + json.dumps(content["trainer_spec"]) if content.get("trainer_spec") else None,
             data=str(content["data"]),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeps.common.errors import RequestError
 from sweeps.confirm.comparison import Comparison, judgement, recommended
@@ -17,6 +18,9 @@ from sweeps.search.asha import RungCorrelation
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
 from sweeps.trials.wall_clock import seconds_used
+
+if TYPE_CHECKING:
+    from sweeps.run.search_summary import SearchSummary
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class SweepResult:
     comparison: Comparison | None = None
     address: str | None = None
     """Of the Ray cluster that it ran on"""
+    search: SearchSummary | None = None
 
     @property
     def verdict(self) -> Verdict | None:

@@ -66,6 +66,8 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
         lines.append(line(say("finalist"), _config(result.comparison.finalist)))
         lines.append(line(say("verdict"), sentence(result.comparison.verdict, lang)))
         lines += [line(say("measured"), _figure(figure, lang)) for figure in result.comparison.figures]
+    if result.search is not None:
+        lines += [line(label, text) for label, text in result.search.lines(lang)]
     rivals = (record for record in records if record.role == RIVAL and not confirms(record))
     lines += [line(say("rival"), _rival(record, lang)) for record in rivals]
     lines.append(line(say("rungs"), _correlation(result.correlation, lang)))
@@ -134,6 +136,7 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
         "verdict": None if result.comparison is None else result.comparison.to_json(),
         "rung_correlation": result.correlation.value,
         "notes": list(result.notes),
+        **({} if result.search is None else result.search.as_dict()),
     }
 
 

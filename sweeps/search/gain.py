@@ -27,7 +27,7 @@ from sweeps.search.asha import rank_correlation
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
 from sweeps.trials.final_values import FullLengthCurves
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import Event, TrialRecord
 
 if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess
@@ -76,6 +76,60 @@ class GainRule:
             for process in (fitted, fitted.with_lengths(SHORTER))
         ]
         return max(chances)
+
+
+@dataclass(frozen=True)
+class SearchEnd:
+    """A search that ended early: a gain of `least` percent or more had only this `chance` in the trials left."""
+
+    trials: int
+    planned: int
+    least: float
+    chance: float
+
+    @property
+    def reason(self) -> str:
+        """Why no more trials run, in words."""
+        return (
+            f"{self.trials} of {self.planned} trials are done; in the {self.planned - self.trials} left a gain of "
+            f"{self.least:.2g} % has a chance of {self.chance:.0%}"
+        )
+
+    @property
+    def saved(self) -> float:
+        """The share of the search that it saved, where the trials left are as long as those that ran."""
+        return 1 - self.trials / self.planned
+
+
+def search_end(events: Sequence[Event], planned: int) -> SearchEnd | None:
+    """How the search of a journal ended early; None where it did not, or was given more trials since."""
+    found = next((event for event in reversed(events) if event.get("event") == "search_ended"), None)
+    if found is None:
+        return None
+    trials, then, least, chance = (float(str(found.get(key))) for key in ("trials", "planned", "least", "chance"))
+    return SearchEnd(int(trials), int(then), least, chance) if then >= planned else None
+
+
+class SearchEnding:
+    """Decides before each new trial whether the search goes on; it is asked again only once a trial has ended."""
+
+    def __init__(self, space: Space, limits: Limits, *, percent: float | None, trials: int, seed: int) -> None:
+        self._space = space
+        self._limits = limits
+        self._rule = None if percent is None or space.controls else GainRule(percent / 100, trials)
+        self._seed = seed
+        self._ended = 0
+
+    def __call__(self, records: Sequence[TrialRecord]) -> SearchEnd | None:
+        """How the search ends now, or None."""
+        ended = sum(record.status is not None for record in records)
+        if self._rule is None or ended == self._ended or len(records) >= self._rule.trials:
+            return None
+        self._ended = ended
+        chance = self._rule.chance(self._space, self._limits, records, seed=self._seed)
+        if chance is None or chance >= SLIGHT_CHANCE:
+            return None
+        return SearchEnd(len(records), self._rule.trials, 100 * self._rule.least, chance)
 
 
 def _chance_of(

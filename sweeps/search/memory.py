@@ -8,15 +8,12 @@ predicts for them, the memory is left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeps.common.atomic_file import write_atomically
 from sweeps.common.errors import RequestError
 from sweeps.search.asha import rank_correlation
 from sweeps.space.space import Space
@@ -43,6 +40,21 @@ class Memory:
 
     def __bool__(self) -> bool:
         return bool(self.values)
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain data for sweep.yaml, from which the run is repeated when the earlier ones are gone."""
+        trials = [{"values": dict(v), "cost": c} for v, c in zip(self.values, self.costs, strict=True)]
+        return {"from": list(self.names), "trials": trials}
+
+    @staticmethod
+    def from_mapping(given: Mapping[str, Any]) -> Memory:
+        """The memory that sweep.yaml holds."""
+        trials = given.get("trials", ())
+        return Memory(
+            tuple(map(str, given.get("from", ()))),
+            tuple(dict(trial["values"]) for trial in trials),
+            tuple(float(trial["cost"]) for trial in trials),
+        )
 
     def observed(self, space: Space) -> tuple[np.ndarray, np.ndarray]:
         """Points of the unit cube [trials, searched] and costs [trials] of the trials that lie inside a space.
@@ -140,25 +152,3 @@ def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> f
         return None
     predicted = predictor(memory, space).ends(np.array(points))[0]
     return rank_correlation(predicted, np.array(values))
-
-
-def write_memory(path: Path, memory: Memory) -> None:
-    """The memory as JSON in the run's folder, so that the run can be repeated when the earlier ones are gone."""
-    trials = [{"values": dict(v), "cost": c} for v, c in zip(memory.values, memory.costs, strict=True)]
-    write_atomically(path, json.dumps({"from": list(memory.names), "trials": trials}, indent=0))
-
-
-def read_memory(path: Path) -> Memory:
-    """The memory that a run's folder holds; none where there is no such file."""
-    if not path.is_file():
-        return NO_MEMORY
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        trials = content["trials"]
-        return Memory(
-            tuple(map(str, content["from"])),
-            tuple(dict(trial["values"]) for trial in trials),
-            tuple(float(trial["cost"]) for trial in trials),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path}: is not the memory of a run ({error})") from None

@@ -11,6 +11,7 @@ from sweeps.search.memory import NO_MEMORY, Memory
 from sweeps.search.prior import Prior, prior_from_text
 from sweeps.search.requirement import Requirement, requirement_from_text
 from sweeps.space.space import Space
+from sweeps.trials.record import TrialRecord
 
 GAIN_PERCENT = 1.0
 """Of the best objective: less is hardly worth a trial, as seeds differ by about as much"""
@@ -26,13 +27,24 @@ class SearchOptions:
     memory: Memory = NO_MEMORY
 
     def as_dict(self) -> dict[str, object]:
-        """Plain data for sweep.yaml; the memory's trials are in a file of their own."""
+        """Plain data for sweep.yaml."""
         return {
             "stop_when_gain_below": self.gain_percent,
             "require": [str(requirement) for requirement in self.requirements],
             "prior": [str(prior) for prior in self.priors],
-            "from": list(self.memory.names),
+            "memory": self.memory.as_dict() if self.memory else {},
         }
+
+    def marks(self, report: Mapping[str, object]) -> dict[str, object]:
+        """What the journal adds to a report: whether it meets all requirements, where there are any."""
+        if not self.requirements:
+            return {}
+        return {"feasible": all(requirement.met(report) for requirement in self.requirements)}
+
+    def missed(self, record: TrialRecord) -> str:
+        """Which requirements the best epoch of a trial misses, in words; empty where it misses none."""
+        missed = [one for one in self.requirements if not one.met(record.best_report)]
+        return ", ".join(f"misses {one} ({_shown(one.value(record.best_report))})" for one in missed)
 
 
 def search_options(
@@ -45,8 +57,10 @@ def search_options(
 ) -> SearchOptions:
     """Options from their command-line words; one RequestError holds all that is wrong with them."""
     problems: list[str] = []
-    if gain_percent is not None and not 0 <= gain_percent < 100:
-        problems.append(f"--stop-when-gain-below {gain_percent:g}: expected percent, 0 (never) to below 100")
+    try:
+        gain_percent = checked_gain(gain_percent)
+    except RequestError as error:
+        problems.append(str(error))
     requirements, priors = [], []
     for text in require:
         try:
@@ -62,7 +76,14 @@ def search_options(
     problems += [f"--prior {name}: given more than once" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise RequestError("; ".join(problems))
-    return SearchOptions(gain_percent or None, tuple(requirements), tuple(priors), memory)
+    return SearchOptions(gain_percent, tuple(requirements), tuple(priors), memory)
+
+
+def checked_gain(percent: float | None) -> float | None:
+    """The percent of --stop-when-gain-below; None where the search runs all its trials."""
+    if percent is not None and not 0 <= percent < 100:
+        raise RequestError(f"--stop-when-gain-below {percent:g}: expected percent, 0 (never) to below 100")
+    return percent or None
 
 
 def search_options_from_mapping(given: Mapping[str, Any], space: Space) -> SearchOptions:
@@ -72,5 +93,9 @@ def search_options_from_mapping(given: Mapping[str, Any], space: Space) -> Searc
         gain_percent=given.get("stop_when_gain_below"),
         require=given.get("require", ()),
         prior=given.get("prior", ()),
-        memory=Memory(names=tuple(given.get("from", ()))),
+        memory=Memory.from_mapping(given.get("memory") or {}),
     )
+
+
+def _shown(value: float | None) -> str:
+    return "not reported" if value is None else f"{value:.4g}"

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Literal, Unpack, cast
 
 from sweeps.backend.environment import Environment, environment_of, fetched_first, plan_again, plan_at, with_stored_data
 from sweeps.common.errors import RequestError
@@ -17,6 +17,7 @@ from sweeps.run.config import SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
 from sweeps.run.resources import Resources
 from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
+from sweeps.search.options import checked_gain
 from sweeps.space.space import check_limits
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, load_trainer, unknown_params
@@ -116,11 +117,13 @@ def resume(
     *,
     trials: int | None = None,
     budget_seconds: float | None = None,
+    gain_percent: float | None = None,
     address: str | None = None,
     storage: str | None = None,
     **outside: Unpack[CallbackOptions],
 ) -> SweepResult:
-    """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised.
+    """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised, and
+    `gain_percent` changed.
 
     A run that lies in a storage is fetched from there first; one that does not may be moved into one.
     """
@@ -128,6 +131,8 @@ def resume(
     found = read_run(path)
     config, folder = raised(found.config, trials, budget_seconds), found.folder
     config = replace(config, address=address, storage=storage_of(found.config, storage))
+    if gain_percent is not None:
+        config = replace(config, search=replace(config.search, gain_percent=checked_gain(gain_percent)))
     if config.trials < len(searched(found.records)):
         raise RequestError(f"--trials {config.trials}: {folder.name} has {len(searched(found.records))} already")
     spent = config.budget.exhausted(trials=0, seconds=found.seconds)
@@ -137,7 +142,10 @@ def resume(
     surroundings = Callbacks(**outside)
     with environment_of(config, surroundings.display.log) as place, folder.locked():
         config = _moved_in(place, found, config, trainer)
-        changed = {"trials": config.trials, "budget_seconds": config.budget.seconds}
+        changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
+        if gain_percent is not None:
+            search = cast(Mapping[str, object], found.content["search"])
+            changed["search"] = {**search, "stop_when_gain_below": config.search.gain_percent}
         resources = _go_on_with(folder, found, config, place, changed)
         return Session(folder, config, resources, trainer, surroundings, found.seconds, place=place).run(
             "sweep_resumed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from sweeps.backend.environment import Environment
@@ -20,7 +20,9 @@ from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder, read_sweep_yaml
 from sweeps.run.progress import Progress, progress_of
 from sweeps.run.resources import Resources
 from sweeps.run.run import Run, SweepResult, searched
+from sweeps.run.search_summary import search_summary
 from sweeps.search.asha import Rungs, rung_correlation
+from sweeps.search.gain import SearchEnd, SearchEnding, search_end
 from sweeps.search.sampler import Sampler
 from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.disk_use import disk_estimate
@@ -72,6 +74,14 @@ class Session:
         self._interruption = SignalHandler(at_once=self._display.close)
         self._searching = searching
         self._confirming = ConfirmationPhase(config, trainer, searching=searching)
+        self._search_end: SearchEnd | None = None
+        self._search_ending = SearchEnding(
+            config.space,
+            config.acting_limits,
+            percent=config.search.gain_percent,
+            trials=config.trials,
+            seed=config.seed,
+        )
 
     @property
     def _seconds(self) -> float:
@@ -103,6 +113,7 @@ class Session:
                 free = self._folder.free_bytes() / 1e6
                 self._display.log(f"{self._folder.path}: only {free:.0f} MB are free on this disk; needed: {needed}")
             self._confirming.begin(self._journal.events)
+            self._search_end = search_end(self._journal.events, self._config.trials)
             journal.append(first_event, None, trials=self._config.trials, epochs=self._budget.epochs)
             self._reopen(first_event)
             try:
@@ -181,7 +192,8 @@ class Session:
     def _work_left(self) -> bool:
         records = self._journal.records
         search = [record for record in records if not confirms(record)]
-        planned = self._budget.trials + len(self._confirming.rivals)
+        trials = self._budget.trials if self._search_end is None else self._search_end.trials
+        planned = trials + len(self._confirming.rivals)
         if self._searching and (len(search) < planned or any(record.status is None for record in search)):
             return True
         confirming = any(confirms(record) and record.status is None for record in records)
@@ -240,10 +252,17 @@ class Session:
             ended=self._tidy,
             again=lambda record: searcher.hand_out_again(record),
             on_cluster=self._place.cluster is not None,
+            options=config.search,
         )
         searcher = SearchAlgorithm(
             journal,
-            Sampler(config.space, config.acting_limits, seed=config.seed, cohort=config.sobol_cohort),
+            Sampler(
+                config.space,
+                config.acting_limits,
+                seed=config.seed,
+                cohort=config.sobol_cohort,
+                options=config.search,
+            ),
             limits=config.limits,
             fixed=config.shared_params,
             controls=config.space.controls,
@@ -256,6 +275,7 @@ class Session:
             on_error=recorder.fail,
             searching=self._searching,
             has_room=self._has_room,
+            is_over=self._is_over,
             rivals=self._confirming.rivals,
             confirmation=self._confirming.confirmation if config.confirm_seeds else None,
         )
@@ -292,6 +312,8 @@ class Session:
             raise SweepFailed(lost) from error
         if not self._searching:
             return "finished", "all confirmation runs are done"
+        if self._search_end is not None:
+            return "finished", self._search_end.reason
         done = len(searched(journal.records))
         if done < config.trials and not self._has_room():
             return "finished", f"{done} of {config.trials} trials are done; the time left was kept to confirm the best"
@@ -324,6 +346,14 @@ class Session:
             confirm_runs=self._confirming.runs(records),
             concurrent=self._place.concurrent(self._resources),
         )
+
+    def _is_over(self) -> bool:
+        """Whether more trials are hardly worth it; once said, it is in the journal and stays so."""
+        if self._search_end is None:
+            self._search_end = self._search_ending(searched(self._journal.records))
+            if self._search_end is not None:
+                self._journal.append("search_ended", None, **asdict(self._search_end))
+        return self._search_end is not None
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:
         return {
@@ -442,6 +472,7 @@ class Session:
             tuple(note for note in notes if note),
             self._run.comparison,
             self._config.address,
+            search=search_summary(self._config, records, self._journal.events),
         )
 
     def _beside(self, records: Sequence[TrialRecord], proven: TrialRecord) -> Beside | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from xtts_sweep.arguments import add_address, add_json, add_lang, add_run, add_wandb
+from xtts_sweep.arguments import add_address, add_gain, add_json, add_lang, add_run, add_wandb
 from xtts_sweep.closing import close, recording_for, surroundings
 from xtts_sweep.run_lookup import folder_to_go_on_with
 
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--trials", type=int, help="how many configs in all")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of the whole sweep")
+    add_gain(parser, None)
     add_wandb(parser)
     add_address(parser)
     add_lang(parser)
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
         folder.path,
         trials=options.trials,
         budget_seconds=budget,
+        gain_percent=options.stop_when_gain_below,
         address=options.address,
         storage=options.storage,
         **surroundings(options, recording_for(options)),

@@ -18,6 +18,7 @@ from xtts_sweep.arguments import (
     add_json,
     add_lang,
     add_output,
+    add_search,
     add_storage,
     add_trainer,
     add_wandb,
@@ -25,11 +26,14 @@ from xtts_sweep.arguments import (
 from xtts_sweep.closing import close, recording_for, surroundings
 from xtts_sweep.overrides import settings
 from xtts_sweep.preparation import prepare
+from xtts_sweep.run_lookup import remembered
 from xtts_sweep.terminal import printer
 
 if TYPE_CHECKING:
     from sweeps.run.config import SweepConfig
     from sweeps.run.resources import Resources
+    from sweeps.search.options import SearchOptions
+    from sweeps.space.space import Space
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help_text = "per cent; a smaller gain counts as no difference (default: 1)"
     add("--smallest-gain", type=float, default=1.0, metavar="PERCENT", help=help_text)
     add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
+    add_search(parser)
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
     add("--budget", metavar="TIME", help="wall-clock time such as 2h or 45m; the sweep then ends with its best so far")
     add("--gpus-per-trial", type=float, metavar="F", help="share of a GPU each trial gets (default: one)")
@@ -141,7 +146,18 @@ def _config(options: argparse.Namespace) -> SweepConfig:
         smallest_gain_percent=options.smallest_gain,
         rivals=options.rivals,
         command=f"{program()} {shlex.join(options.given)}",
+        search=_search(options, space),
     )
+
+
+def _search(options: argparse.Namespace, space: Space) -> SearchOptions:
+    """What is asked of the search; the trials of --from are read here, and go into the run's sweep.yaml."""
+    from sweeps.search.options import search_options
+
+    search = search_options(
+        space, gain_percent=options.stop_when_gain_below, require=options.require, prior=options.prior
+    )
+    return replace(search, memory=remembered(options, space)) if options.from_runs else search
 
 
 def _dry_run(options: argparse.Namespace, config: SweepConfig, resources: Resources, say: Callable[[str], None]) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sweeps.common.errors import RequestError
 from sweeps.search.gain import GainRule
-from sweeps.search.memory import Memory, agreement, memory_of, read_memory, write_memory
+from sweeps.search.memory import Memory, agreement, memory_of
 from sweeps.search.options import SearchOptions, search_options, search_options_from_mapping
 from sweeps.search.prior import prior_from_text
 from sweeps.search.requirement import requirement_from_text
@@ -171,14 +171,10 @@ def test_a_misleading_memory_is_left_out() -> None:
     assert min(record.objective or 9.0 for record in records) < 0.51
 
 
-def test_a_memory_lies_in_the_folder_of_the_run(tmp_path: Path) -> None:
-    memory = remembered(bowl)
-    write_memory(tmp_path / "memory.json", memory)
-    assert read_memory(tmp_path / "memory.json") == memory
-    assert not read_memory(tmp_path / "none.json")
-    (tmp_path / "memory.json").write_text('{"from": 1}')
-    with pytest.raises(RequestError, match="is not the memory of a run"):
-        read_memory(tmp_path / "memory.json")
+def test_a_memory_comes_back_from_the_file_of_the_run() -> None:
+    options = search_options(SQUARE, memory=remembered(bowl))
+    assert search_options_from_mapping(json.loads(json.dumps(options.as_dict())), SQUARE) == options
+    assert options.memory.names == ("old",)
 
 
 def test_a_run_that_says_nothing_of_this_space_is_no_memory() -> None:
