@@ -39,6 +39,7 @@ FLOORS = {
         ["main"],
         ["cli"],
         ["api", "closing"],
+        ["diagnosis"],
         ["integration"],
         ["preparation", "run_lookup"],
         ["arguments", "overrides", "terminal"],

@@ -44,18 +44,19 @@ class Finding:
     @property
     def text(self) -> str:
         """What was found, in English, with its numbers."""
-        return self._text("text", "en")
+        return self.words("text", "en")
 
     @property
     def todo(self) -> str:
         """What to do next, in English."""
-        return self._text("todo", "en")
+        return self.words("todo", "en")
 
     def sentence(self, lang: str = "en") -> str:
         """What was found and what to do, in one language."""
-        return f"{self._text('text', lang)} {self._text('todo', lang)}"
+        return f"{self.words('text', lang)} {self.words('todo', lang)}"
 
-    def _text(self, part: str, lang: str) -> str:
+    def words(self, part: Literal["title", "text", "todo"], lang: str) -> str:
+        """The title, the sentence or the next step, in one language."""
         values = {
             name: known(f"finding_words.{value}", lang, value) if isinstance(value, str) else value
             for name, value in self.numbers.items()

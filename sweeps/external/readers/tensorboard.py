@@ -44,14 +44,15 @@ class TensorBoardReader:
             data = content[at + HEADER : at + HEADER + length]
             at += HEADER + length + FOOTER
             try:
-                points += _scalars(Event.FromString(data))
+                points += scalars(Event.FromString(data))
             except DecodeError:
                 continue
         self._tail.take(content[:at])
         return points
 
 
-def _scalars(event: Any) -> Iterator[Point]:
+def scalars(event: Any) -> Iterator[Point]:
+    """The scalars of an event message."""
     for value in event.summary.value:
         found = _scalar(value)
         if found is not None:

@@ -1,0 +1,60 @@
+"""Numbers in console output of any trainer: `name: 1.5`, `name=1.5` and Python dict literals, by split and step.
+
+Keeps three things in mind from line to line: the epoch, the global step, and whether the lines are about validation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sweeps.external.readers.point import Point
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf)"
+PAIR = re.compile(rf"['\"]?([A-Za-z][\w./ -]{{0,60}}?)['\"]?\s*[:=]\s*({NUMBER})(?![\w.])", re.IGNORECASE)
+EPOCH = re.compile(r"\bepoch\b\D{0,4}(\d{1,7})(?:\s*/\s*\d+)?", re.IGNORECASE)
+STEP = re.compile(r"\b(?:global[_ ]?step|steps?|iter(?:ation)?)\b\W{0,4}(\d{1,9})(?!\s*/\s*\d)(?![.\d])", re.IGNORECASE)
+VALIDATION = re.compile(r"\b(validation|evaluation|eval|val|dev)\b", re.IGNORECASE)
+TRAINING = re.compile(r"\b(train|training)\b", re.IGNORECASE)
+LONGEST_LINE = 20_000
+NO_METRIC = {
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "global_step",
+    "iter",
+    "iteration",
+    "eta",
+    "v_num",
+    "seed",
+    "port",
+    "pid",
+}
+
+
+def console_points(lines: Iterable[str]) -> Iterator[Point]:
+    """The numbers of a training log. Points without a step of their own count the lines with their tag."""
+    step, validating = None, False
+    for line in lines:
+        text = ESCAPES.sub("", line[:LONGEST_LINE])
+        for part in text.split("\r"):
+            found = STEP.search(part)
+            if found is not None:
+                step = int(found.group(1))
+            header = part.isupper() or not PAIR.search(part)
+            if VALIDATION.search(part):
+                validating = True
+            elif TRAINING.search(part) or (header and EPOCH.search(part)):
+                validating = False
+            epoch = EPOCH.search(part)
+            if epoch is not None:
+                yield Point(step, "epoch", float(epoch.group(1)))
+            for name, value in PAIR.findall(part):
+                tag = name.strip().rsplit(" ", 1)[-1]
+                if tag.lower() in NO_METRIC or "time" in tag.lower():
+                    continue
+                named = VALIDATION.search(tag.replace("_", " ")) or TRAINING.search(tag.replace("_", " "))
+                split = "" if named else "val/" if validating else "train/"
+                yield Point(step, split + tag, float(value))

@@ -1,0 +1,217 @@
+"""Reads whole logs in bounded memory, as arrays: for a diagnosis of files of any size.
+
+The readers next to this module follow a growing log point by point; this one reads finished files, a piece at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeps.external.readers.console import console_points
+from sweeps.external.readers.point import Point, flattened, json_object, step_in
+from sweeps.external.readers.tables import CsvReader
+from sweeps.external.readers.tensorboard import FOOTER, HEADER, LARGEST_RECORD, scalars
+from sweeps.external.readers.wandb_offline import WandbReader
+
+Floats = NDArray[np.float64]
+Piece = Mapping[str, tuple[Floats, Floats]]
+"""Steps and values of each tag, in the order of the log"""
+
+PIECE_BYTES = 1 << 25
+PIECE_POINTS = 200_000
+LARGEST_SCALAR = 1 << 16
+"""A longer event record is an image, audio or a histogram, and is skipped without being read"""
+SMALL_CSV = 1 << 23
+LARGEST_JSON = 1 << 28
+LONGEST_LINE = 1 << 20
+
+
+@dataclass
+class LogStream:
+    """One log file, read once. `truncated` is known after the last piece: the file ends within a record."""
+
+    kind: str
+    """tensorboard, wandb, csv, jsonl, trainer_state or console"""
+    path: Path
+    truncated: bool = False
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The whole log; unreadable parts are left out."""
+        try:
+            if self.kind == "tensorboard":
+                yield from self._tensorboard()
+            elif self.kind == "csv" and self.path.stat().st_size > SMALL_CSV:
+                yield from self._large_csv()
+            else:
+                yield from self._from_points(self._points())
+        except OSError:
+            return
+
+    def _points(self) -> Iterator[Point]:
+        if self.kind == "wandb":
+            yield from WandbReader(self.path).read(final=True)
+        elif self.kind == "csv":
+            yield from CsvReader(self.path).read(final=True)
+        elif self.kind == "trainer_state":
+            yield from _trainer_state(self.path)
+        elif self.kind == "jsonl":
+            for line in _lines(self.path):
+                row = json_object(line)
+                if row is not None:
+                    step = step_in(row, None)
+                    yield from (Point(step, tag, value) for tag, value in flattened(row))
+        else:
+            yield from console_points(_lines(self.path))
+
+    def _from_points(self, points: Iterable[Point]) -> Iterator[Piece]:
+        found: dict[str, tuple[list[float], list[float]]] = {}
+        held = 0
+        for point in points:
+            steps, values = found.setdefault(point.tag, ([], []))
+            count = self._counts[point.tag] = self._counts.get(point.tag, -1) + 1
+            steps.append(count if point.step is None else point.step)
+            values.append(point.value)
+            held += 1
+            if held >= PIECE_POINTS:
+                yield _arrays(found)
+                found, held = {}, 0
+        yield _arrays(found)
+
+    def _large_csv(self) -> Iterator[Piece]:
+        import pandas as pd  # type: ignore[import-untyped]
+
+        head = self.path.open("rb").readline(LONGEST_LINE).decode("utf-8-sig", errors="replace")
+        delimiter = max(",;\t|", key=head.count)
+        rows = 0
+        try:
+            with pd.read_csv(
+                self.path, sep=delimiter, chunksize=PIECE_POINTS, on_bad_lines="skip", encoding_errors="replace"
+            ) as parts:
+                for part in parts:
+                    part.columns = [str(name).strip() for name in part.columns]
+                    numbers = part.apply(pd.to_numeric, errors="coerce")
+                    named = next((n for n in ("step", "global_step", "_step", "epoch") if n in numbers), None)
+                    counted = pd.Series(np.arange(rows, rows + len(part), dtype=float), index=part.index)
+                    steps = numbers[named].ffill().fillna(0.0) if named else counted
+                    rows += len(part)
+                    yield {
+                        name: (steps[there].to_numpy(float), numbers[name][there].to_numpy(float))
+                        for name in numbers
+                        if (there := part[name].notna() & (numbers[name].notna() | _is_nan(part[name]))).any()
+                    }
+        except (ValueError, pd.errors.ParserError):
+            self.truncated = True
+
+    def _tensorboard(self) -> Iterator[Piece]:
+        with self.path.open("rb") as file:
+            size, buffer, base = self.path.stat().st_size, b"", 0
+            while True:
+                buffer += file.read(PIECE_BYTES)
+                found: dict[bytes, tuple[list[float], list[float]]] = {}
+                at = _read_records(buffer, found)
+                yield _arrays({tag.decode("utf-8", errors="replace"): pairs for tag, pairs in found.items()})
+                left = len(buffer) - at
+                length = struct.unpack_from("<Q", buffer, at)[0] if left >= HEADER else 0
+                base += at
+                buffer = buffer[at:]
+                if length > LARGEST_RECORD:  # not a record: the file is damaged from here on
+                    self.truncated = True
+                    return
+                if length > LARGEST_SCALAR:
+                    base += HEADER + length + FOOTER
+                    file.seek(base)
+                    buffer = b""
+                if file.tell() >= size or base >= size:
+                    self.truncated = bool(buffer) or base > size
+                    return
+
+
+def _read_records(buffer: bytes, found: dict[bytes, tuple[list[float], list[float]]]) -> int:
+    """Take whole records from the beginning of `buffer`; returns where the first one begins that was not taken."""
+    length_of, float_of = struct.Struct("<Q").unpack_from, struct.Struct("<f").unpack_from
+    at, end = 0, len(buffer)
+    while at + HEADER <= end:
+        length = length_of(buffer, at)[0]
+        after = at + HEADER + length + FOOTER
+        if length > LARGEST_SCALAR or after > end:
+            break
+        # The layout of add_scalar, read by hand: one in a hundred of the time of the protobuf message.
+        place = at + HEADER + 9
+        stop = after - FOOTER
+        at = after
+        step = 0
+        if place < stop and buffer[place] == 0x10:
+            place += 1
+            shift = 0
+            while place < stop and buffer[place] & 0x80:
+                step |= (buffer[place] & 0x7F) << shift
+                shift += 7
+                place += 1
+            if place < stop:
+                step |= buffer[place] << shift
+                place += 1
+        if place + 6 < stop and buffer[place] == 0x2A and buffer[place + 4] == 0x0A and buffer[place + 2] == 0x0A:
+            name = place + 6
+            last = name + buffer[place + 5]
+            if last + 5 == stop and buffer[last] == 0x15:
+                pair = found.get(tag := buffer[name:last])
+                if pair is None:
+                    pair = found[tag] = ([], [])
+                pair[0].append(step)
+                pair[1].append(float_of(buffer, last + 1)[0])
+                continue
+        if place < stop and buffer[place] == 0x1A:  # the file's version: no scalar
+            continue
+        _read_message(buffer[after - FOOTER - length : after - FOOTER], found)
+    return at
+
+
+def _read_message(data: bytes, found: dict[bytes, tuple[list[float], list[float]]]) -> None:
+    from google.protobuf.message import DecodeError
+    from tensorboardX.proto.event_pb2 import Event
+
+    try:
+        event = Event.FromString(data)
+    except DecodeError:
+        return
+    for point in scalars(event):
+        steps, values = found.setdefault(point.tag.encode(), ([], []))
+        steps.append(float(point.step or 0))
+        values.append(point.value)
+
+
+def _arrays(found: Mapping[str, tuple[list[float], list[float]]]) -> Piece:
+    return {tag: (np.array(steps, float), np.array(values, float)) for tag, (steps, values) in found.items()}
+
+
+def _is_nan(column: Any) -> Any:
+    return column.astype(str).str.strip().str.lower().isin(["nan", "inf", "-inf"])
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+
+def _trainer_state(path: Path) -> Iterator[Point]:
+    """The history in a trainer_state.json of HF's Trainer."""
+    if path.stat().st_size > LARGEST_JSON:
+        return
+    try:
+        history = json.loads(path.read_bytes())["log_history"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    for row in history if isinstance(history, list) else []:
+        if isinstance(row, dict):
+            step = step_in(row, None)
+            yield from (Point(step, tag, value) for tag, value in flattened(row) if tag != "step")

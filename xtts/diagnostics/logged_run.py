@@ -1,0 +1,132 @@
+"""One training run as its log shows it, and what follows from it: health, best evaluation, findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xtts.diagnostics.logged_curve import Curve
+
+JUDGED = ("objective", "mel", "mel_ce", "diffusion", "loss")
+"""Terms that a run is judged by, the first that is there: weight-free ones before the total"""
+TOO_SHORT = 3
+"""Evaluations, or blocks of training steps, below which a run is not judged"""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A weights file of the run; `step` and `epoch` as its name has them, `is_best`: the trainer's own choice."""
+
+    path: str
+    step: int | None = None
+    epoch: int | None = None
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best evaluation: the judged curve's name, its value, and the weights file that is nearest."""
+
+    name: str
+    epoch: int
+    step: int
+    value: float
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """Curves by name (see logged_tags), and what is known of the trainer's settings.
+
+    `weighted`: whether the logged terms contain their weights; None if unknown. `mel_sd` and `mean_frame_error` (ln-mel
+    units) describe the data set, where it was given.
+    """
+
+    curves: Mapping[str, Curve]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    weighted: bool | None = None
+    clip: float | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    mel_sd: float | None = None
+    mean_frame_error: float | None = None
+    truncated: bool = False
+
+    def raw(self, name: str) -> Curve | None:
+        """A term without its weight; None if it is not logged, or if its weight is unknown."""
+        curve, term = self.curves.get(name), name.partition("/")[2]
+        if curve is None or not len(curve):
+            return None
+        if self.is_weighted and term in self.weights:
+            return curve.scaled(1 / self.weights[term]) if self.weights[term] else None
+        return curve
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether logged terms contain their weights: as known, or as the total shows that is logged with them."""
+        if self.weighted is not None:
+            return self.weighted
+        total = self.curves.get("train/loss")
+        terms = {name: self.curves.get(f"train/{name}") for name in self.weights}
+        known = {name: curve for name, curve in terms.items() if curve is not None and len(curve)}
+        if total is None or not len(total) or not known:
+            return False
+        plain = sum(float(curve.values[0]) for curve in known.values())
+        times = sum(self.weights[name] * float(curve.values[0]) for name, curve in known.items())
+        first = float(total.values[0])
+        return abs(plain - first) < abs(times - first)
+
+    @property
+    def training(self) -> tuple[str, Curve] | None:
+        """The training curve that the run is judged by."""
+        return self._judged("train")
+
+    @property
+    def validation(self) -> tuple[str, Curve] | None:
+        """The validation curve that the run is judged by, without its weight where that is known."""
+        return self._judged("val")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in the log: its own count, else evaluations; 0 if neither is there."""
+        counted, validation = self.curves.get("epoch"), self.validation
+        if counted is not None and len(counted):
+            return int(counted.high.max()) + (1 if counted.low.min() < 1 else 0)
+        return validation[1].count if validation else 0
+
+    def epoch_at(self, step: float) -> int:
+        """The epoch (from 1) of a step: from the logged epochs, else the evaluation's number."""
+        counted, validation = self.curves.get("epoch"), self.validation
+        if counted is not None and len(counted):
+            place = int(np.searchsorted(counted.steps, step, side="right")) - 1
+            return max(1, int(counted.values[max(0, place)]) + (1 if counted.low.min() < 1 else 0))
+        return int(np.searchsorted(validation[1].steps, step, side="right")) if validation else 0
+
+    @property
+    def best(self) -> Best | None:
+        """The lowest value of the judged validation curve; None without one."""
+        if self.validation is None:
+            return None
+        name, curve = self.validation
+        place = int(np.argmin(curve.values))
+        step = int(curve.steps[place])
+        epoch = self.epoch_at(step)
+        return Best(name, epoch, step, float(curve.values[place]), self._file_near(step, epoch))
+
+    def _file_near(self, step: int, epoch: int) -> str | None:
+        evaluations = self.validation[1].steps if self.validation else np.array([0.0])
+        gap = float(np.median(np.diff(evaluations))) if len(evaluations) > 1 else math.inf
+        steps = [one for one in self.checkpoints if one.step is not None and abs(one.step - step) <= gap / 2]
+        if steps:
+            return min(steps, key=lambda one: abs((one.step or 0) - step)).path
+        return next((one.path for one in self.checkpoints if one.step is None and one.epoch == epoch), None)
+
+    def _judged(self, split: str) -> tuple[str, Curve] | None:
+        others = sorted(name.partition("/")[2] for name in self.curves if name.startswith(f"{split}/"))
+        for term in dict.fromkeys((*JUDGED, *others)):
+            curve = self.raw(f"{split}/{term}")
+            if curve is not None:
+                return f"{split}/{term}", curve
+        return None

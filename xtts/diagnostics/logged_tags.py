@@ -1,0 +1,155 @@
+"""What the tags of a training log mean: which are losses of training and validation, which term, and in which units.
+
+Names are `train/TERM` and `val/TERM` (TERM: loss, mel, kl, duration, ...), `grad_norm`, `learning_rate` and `epoch`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+TERMS: Mapping[str, re.Pattern[str]] = {
+    "mel_ce": re.compile(r"mel_?ce|ce_?mel"),
+    "text_ce": re.compile(r"text_?ce|ce_?text"),
+    "mel": re.compile(r"(^|[_ ])(w_)?mel"),
+    "kl": re.compile(r"(^|[_ ])(w_)?kl"),
+    "duration": re.compile(r"dur"),
+    "feature": re.compile(r"feat|(^|_)fm($|_)"),
+    "discriminator": re.compile(r"disc|(^|_)d($|_)|loss_0$"),
+    "generator": re.compile(r"(^|_)gen($|_)|adv"),
+    "stop": re.compile(r"stop"),
+    "attention": re.compile(r"attn|attention|align"),
+    "prior": re.compile(r"prior"),
+    "diffusion": re.compile(r"diff"),
+    "pitch": re.compile(r"pitch|(^|_)f0"),
+    "energy": re.compile(r"energy"),
+}
+TOTAL = re.compile(r"^(avg_|running_|total_|mean_)*(loss|total|cost|objective)(_total|_all|_g|_gen_all|_1)?$")
+WEIGHT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "mel": ("mel_loss_alpha", "mel_loss_weight", "c_mel", "lambda_mel", "mel_weight", "mel_w"),
+    "kl": ("kl_loss_alpha", "kl_loss_weight", "c_kl", "lambda_kl", "kl_weight", "kl_w"),
+    "duration": ("dur_loss_alpha", "duration_loss_weight", "lambda_dur"),
+    "generator": ("gen_loss_alpha", "lambda_gen"),
+    "feature": ("feat_loss_alpha", "lambda_feat"),
+    "mel_ce": ("gpt_loss_mel_ce_weight",),
+    "text_ce": ("gpt_loss_text_ce_weight",),
+}
+CLIP_KEYS = (
+    "gradient_clip_norm",
+    "gradient_clip_val",
+    "max_grad_norm",
+    "clip_grad_norm",
+    "grad_clip_thresh",
+    "grad_clip",
+)
+_VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "evalstats", "test", "dev"}
+_TRAINING = {"train", "training", "trainiterstats", "trainepochstats"}
+_NOT_A_TERM = _VALIDATION | _TRAINING | {"epoch", "step"}
+_WORDS = re.compile(r"[/.:\s-]+")
+_NO_LOSS = {"time", "step", "steps", "seconds", "eta", "size", "accuracy"}
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer that is recognised by its tags: whether its logged terms contain their weights."""
+
+    name: str
+    signature: tuple[str, ...]
+    """Tags that its logs have"""
+    weighted: bool
+
+
+TRAINERS = (
+    Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True),
+    Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True),
+    Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce", "EvalStats/avg_loss_mel_ce"), weighted=True),
+    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False),
+    Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False),
+    Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
+)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The tag behind each name, the tags without a name, and the trainer that the tags point to."""
+
+    tags: Mapping[str, str]
+    unmapped: tuple[str, ...]
+    trainer: Trainer | None
+
+
+def map_tags(counts: Mapping[str, int], given: Mapping[str, str] | None = None) -> Mapped:
+    """Names for the tags of a log; `counts` are the points of each tag, `given` (name to tag) comes first.
+
+    Of several tags with one meaning the one with most points stands for training, the one with fewest for validation.
+    """
+    given = dict(given or {})
+    candidates: dict[str, list[str]] = {}
+    for tag in counts:
+        name = name_of(tag)
+        if name is not None and tag not in given.values():
+            candidates.setdefault(name, []).append(tag)
+    tags = dict(given)
+    for name, found in candidates.items():
+        if name not in tags:
+            best = min if name.startswith("val/") else max
+            tags[name] = best(sorted(found, key=_weight_in_name), key=lambda tag: counts[tag])
+    unmapped = tuple(sorted(tag for tag in counts if tag not in tags.values()))
+    return Mapped(tags, unmapped, recognised(counts))
+
+
+def recognised(tags: Iterable[str]) -> Trainer | None:
+    """The trainer whose tags these are; None for an unknown one."""
+    have = set(tags)
+    return next((trainer for trainer in TRAINERS if have.issuperset(trainer.signature)), None)
+
+
+def name_of(tag: str) -> str | None:
+    """The name of one tag by its words; None where they say nothing."""
+    words = [word for word in _WORDS.split(tag.lower()) if word]
+    parts = {part for word in words for part in word.split("_")} | set(words)
+    last = words[-1] if words else ""
+    if "grad" in tag.lower() and "norm" in tag.lower():
+        return None if "grad_norm_0" in tag.lower() else "grad_norm"
+    if parts & {"lr", "learning_rate"} or "learning_rate" in tag.lower():
+        return "learning_rate"
+    if last in ("epoch", "epochs"):
+        return "epoch"
+    if "weight" in parts or "w" in parts or (parts & _NO_LOSS and "loss" not in parts):
+        return None
+    split = "val" if parts & _VALIDATION else "train"
+    plain = [part for part in last.split("_") if part not in _NOT_A_TERM]
+    bare = "_".join(plain or [part for word in words for part in word.split("_") if part not in _NOT_A_TERM])
+    if last == "objective" and len(words) == 1:
+        return "val/objective"
+    if TOTAL.match(bare):
+        return f"{split}/loss"
+    known = "loss" in tag.lower() or bool(parts & (_VALIDATION | _TRAINING))
+    term = next((term for term, pattern in TERMS.items() if pattern.search(bare)), None)
+    return f"{split}/{term}" if term is not None and known else None
+
+
+def _weight_in_name(tag: str) -> tuple[int, str]:
+    return len(tag), tag
+
+
+def weights_in(config: Mapping[str, object]) -> dict[str, float]:
+    """The weight of each term that a flattened config (dotted keys) names."""
+    found = {}
+    for term, keys in WEIGHT_KEYS.items():
+        value = number_under(config, keys)
+        if value is not None:
+            found[term] = value
+    return found
+
+
+def number_under(config: Mapping[str, object], keys: Iterable[str]) -> float | None:
+    """The first number under one of the keys, wherever they are nested; of a list the last."""
+    for key in keys:
+        for path, value in config.items():
+            if path == key or path.endswith("." + key):
+                one = value[-1] if isinstance(value, list) and value else value
+                if isinstance(one, (int, float)) and not isinstance(one, bool):
+                    return float(one)
+    return None

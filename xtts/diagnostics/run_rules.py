@@ -1,0 +1,348 @@
+"""Findings about one training run of any trainer, from the curves of its log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from xtts.diagnostics.curve_rules import THREE_DIGITS, Finding, Numbers, worst_first
+from xtts.diagnostics.logged_curve import Curve
+from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
+
+State = Literal["healthy", "watch", "stop", "unknown"]
+Rule = Callable[[LoggedRun], Finding | None]
+RuleT = TypeVar("RuleT", bound=Rule)
+RUN_RULES: list[Rule] = []
+
+RAW_MEL_ERROR = 2.0
+"""A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
+USUAL_MEL_SD = 2.2
+"""Of un-normalised ln-mel of speech (measured 2.1 to 2.3)"""
+SPIKE_TIMES = 3.0
+RISING = 1.3
+FALLEN = 0.97
+OVERFITTING = 0.03
+SEVERE = 0.10
+
+
+def run_rule(rule: RuleT) -> RuleT:
+    """Register a rule; its sentences are under `findings` in the message catalogues."""
+    RUN_RULES.append(rule)
+    return rule
+
+
+def run_findings(run: LoggedRun) -> tuple[Finding, ...]:
+    """All that the rules find in a run, worst first."""
+    found = [rule(run) for rule in RUN_RULES]
+    return worst_first(finding for finding in found if finding is not None)
+
+
+def run_state(run: LoggedRun, findings: Sequence[Finding]) -> State:
+    """stop with a problem, unknown with too little to judge, watch with a warning, else healthy."""
+    severities = {finding.severity for finding in findings}
+    if "problem" in severities:
+        return "stop"
+    curves = [curve for judged in (run.training, run.validation) if judged for curve in [judged[1]]]
+    if not any(len(curve) >= TOO_SHORT for curve in curves):
+        return "unknown"
+    return "watch" if "warning" in severities else "healthy"
+
+
+@run_rule
+def too_little_logged(run: LoggedRun) -> Finding | None:
+    """No curve of a loss has three points."""
+    longest = max((len(curve) for name, curve in run.curves.items() if "/" in name), default=0)
+    return Finding("too_little_logged", "note", {"points": longest}) if longest < TOO_SHORT else None
+
+
+@run_rule
+def not_finite(run: LoggedRun) -> Finding | None:
+    """A loss or a gradient norm that is NaN or infinite; a problem unless the run recovered from it."""
+    first: tuple[int, str, Curve] | None = None
+    for name, curve in run.curves.items():
+        if curve.bad_steps and ("/" in name or name == "grad_norm"):
+            step = curve.bad_steps[0]
+            first = (step, name, curve) if first is None or step < first[0] else first
+    if first is None:
+        return None
+    step, name, curve = first
+    recovered = bool(len(curve)) and int((curve.steps > max(curve.bad_steps)).sum()) >= max(5, 2 * curve.bad_count)
+    numbers: Numbers = {"term": name, "step": step, "epoch": run.epoch_at(step), "count": curve.bad_count}
+    if recovered:
+        return Finding("not_finite_recovered", "warning", numbers)
+    return Finding("not_finite", "problem", numbers)
+
+
+@run_rule
+def loss_rises(run: LoggedRun) -> Finding | None:
+    """The training loss ends 30 % or more above its lowest stretch, and is not coming down."""
+    if run.training is None:
+        return None
+    name, curve = run.training
+    means = curve.blocks()
+    if len(means) < 5 or not np.isfinite(means).all():
+        return None
+    lowest = int(np.argmin(means))
+    low = means[lowest]
+    if low <= 0 or lowest > len(means) - 3 or means[-2:].min() < RISING * low or means[-1] < 0.9 * means[-2]:
+        return None
+    step = int(curve.steps[round(lowest * len(curve) / len(means))])
+    return Finding("loss_rises", "problem", {"term": name, "low": low, "end": means[-1], "step": step})
+
+
+@run_rule
+def not_learning(run: LoggedRun) -> Finding | None:
+    """The training loss never fell by 3 %."""
+    if run.training is None or loss_rises(run) is not None:
+        return None
+    name, curve = run.training
+    means = curve.blocks(10)
+    if len(curve) < 10 or means[0] <= 0 or means[1:].min() < FALLEN * means[0]:
+        return None
+    change = means[-1] / means[0] - 1
+    return Finding("not_learning", "problem", {"term": name, "first": means[0], "end": means[-1], "change": change})
+
+
+@run_rule
+def no_better_than_mean_frame(run: LoggedRun) -> Finding | None:
+    """The best validation mel error is not 5 % below that of always predicting the mean frame."""
+    curve, frame = run.raw("val/mel"), run.mean_frame_error
+    if curve is None or frame is None or len(curve) < 2 or frame <= 0:
+        return None
+    scale = 1.0 if _is_raw_mel(run) else (run.mel_sd or USUAL_MEL_SD)
+    best = float(curve.values.min()) * scale
+    skill = 1 - best / frame
+    code = "no_better_than_mean_frame" if skill < 0.05 else "skill"
+    severity: Literal["problem", "note"] = "problem" if skill < 0.05 else "note"
+    return Finding(code, severity, {"best": best, "frame": frame, "skill": skill})
+
+
+@run_rule
+def overfitting(run: LoggedRun) -> Finding | None:
+    """Validation is worse than its best for three evaluations or more; over-fitting where training still falls."""
+    if run.validation is None:
+        return None
+    name, curve = run.validation
+    place = int(np.argmin(curve.values)) if len(curve) else 0
+    after = curve.values[place + 1 :]
+    if len(after) < 3 or curve.values[place] <= 0:
+        return None
+    best, noise = float(curve.values[place]), curve.noise()
+    end = float(np.median(after[-3:]))
+    if end < best * (1 + OVERFITTING) or end < best + 2 * noise:
+        return None
+    step = int(curve.steps[place])
+    training = run.training
+    before = np.interp(step, training[1].steps, training[1].values) if training else math.nan
+    falls = training is not None and float(training[1].blocks()[-1]) < before
+    numbers: Numbers = {"term": name, "best": best, "epoch": run.epoch_at(step), "step": step, "end": end}
+    numbers["worse"] = end / best - 1
+    if training is None:
+        return Finding("worse_after_best", "warning", numbers)
+    code = "overfitting" if falls else "worse_after_best"
+    return Finding(code, "problem" if end / best - 1 >= SEVERE else "warning", numbers)
+
+
+@run_rule
+def kl_vanished(run: LoggedRun) -> Finding | None:
+    """The KL term ends near zero: below 1 % of its largest value, or below 0.001."""
+    curve = run.raw("val/kl") or run.raw("train/kl")
+    if curve is None or len(curve) < TOO_SHORT:
+        return None
+    end = float(curve.blocks(10)[-1])
+    top = float(curve.values.max())
+    if end >= 0.01 * top and end >= 0.001:
+        return None
+    return Finding("kl_vanished", "warning", {"kl": end, "top": top})
+
+
+@run_rule
+def step_spikes(run: LoggedRun) -> Finding | None:
+    """Training steps whose loss is three times what is usual around them, after the first tenth."""
+    if run.training is None:
+        return None
+    name, curve = run.training
+    if len(curve) < 20:
+        return None
+    start = len(curve) // 10
+    usual = np.array([np.median(curve.values[max(0, at - 10) : at + 11]) for at in range(start, len(curve))])
+    times = curve.high[start:] / np.where(usual > 0, usual, np.inf)
+    places = np.flatnonzero(times > SPIKE_TIMES)
+    if not len(places):
+        return None
+    worst = int(places[np.argmax(times[places])])
+    steps = ", ".join(str(int(step)) for step in curve.steps[start:][places[:3]])
+    numbers: Numbers = {"term": name, "count": len(places), "steps": steps, "times": float(times[worst])}
+    return Finding("step_spikes", "warning", numbers)
+
+
+@run_rule
+def three_digits(run: LoggedRun) -> Finding | None:
+    """A first printed loss of three digits or more: explained by weight times mel error where these are known."""
+    total, mel = run.curves.get("train/loss"), run.raw("train/mel")
+    logged = total if total is not None and len(total) else run.curves.get("train/mel")
+    if logged is None or not len(logged) or logged.values[0] < THREE_DIGITS:
+        return None
+    first, weight = float(logged.values[0]), run.weights.get("mel")
+    if weight is None:
+        return Finding("three_digits_unknown", "note", {"loss": first})
+    error = float(mel.values[0]) if mel is not None and total is not None else first / weight
+    numbers: Numbers = {"loss": first, "weight": weight, "mel": error, "part": weight * error / first}
+    if error < RAW_MEL_ERROR:
+        return Finding("three_digits_weight", "note", numbers)
+    sd = run.mel_sd or USUAL_MEL_SD
+    return Finding("three_digits_raw_mel", "note", {**numbers, "sd": sd, "standard": error / sd})
+
+
+@run_rule
+def term_shares(run: LoggedRun) -> Finding | None:
+    """What share each weighted term has of the last tenth of training."""
+    parts: dict[str, float] = {}
+    for name, curve in run.curves.items():
+        split, _, term = name.partition("/")
+        if split != "train" or term in ("loss", "discriminator", "objective") or not len(curve):
+            continue
+        if not run.is_weighted and run.weights and term not in run.weights:
+            continue
+        weight = 1.0 if run.is_weighted else run.weights.get(term, 1.0)
+        parts[term] = weight * float(curve.blocks(10)[-1])
+    total = sum(abs(value) for value in parts.values())
+    if len(parts) < 2 or total <= 0:
+        return None
+    shares = sorted(((abs(value) / total, term) for term, value in parts.items()), reverse=True)
+    numbers: Numbers = {
+        "shares": ", ".join(f"{term} {share:.0%}" for share, term in shares),
+        "first": shares[0][1],
+        "share": shares[0][0],
+    }
+    return Finding("term_shares" if run.is_weighted or run.weights else "term_shares_unweighted", "note", numbers)
+
+
+@run_rule
+def clip_share(run: LoggedRun) -> Finding | None:
+    """On how many steps the gradient clip acted; a clip that acts on none or on all of them is a dead setting."""
+    norms = run.curves.get("grad_norm")
+    if norms is None or len(norms) < TOO_SHORT or not norms.values.any():
+        return None
+    p50, p95 = (float(np.quantile(norms.values, share)) for share in (0.5, 0.95))
+    if run.clip is None:
+        return Finding("clip_unknown", "note", {"p50": p50, "p95": p95})
+    if run.clip <= 0:
+        return None
+    share = float((norms.values > run.clip).mean())
+    code = "clip_acts_never" if share <= 0.001 else "clip_acts_always" if share >= 0.999 else "clip_acts"
+    return Finding(code, "note", {"clip": run.clip, "share": share, "p50": p50, "p95": p95})
+
+
+@run_rule
+def trend(run: LoggedRun) -> Finding | None:
+    """Whether the judged curve still improves: slope of its last third with an interval, or the start of a plateau."""
+    judged = run.validation if run.validation and len(run.validation[1]) >= 6 else run.training
+    if judged is None or overfitting(run) or loss_rises(run) or not_learning(run):
+        return None
+    name, curve = judged
+    slope, start = curve.slope(), curve.plateau_start()
+    if slope is None:
+        return None
+    numbers: Numbers = {"term": name, "change": slope.change, "low": slope.low, "high": slope.high}
+    if slope.high < 0 and slope.change < -0.005:
+        return Finding("still_improving", "note", numbers)
+    if start is not None and slope.low <= 0.01:
+        share = float((curve.steps >= start).mean())
+        return Finding("plateau", "warning" if share > 0.5 else "note", {**numbers, "step": start, "share": share})
+    return Finding("trend_unclear", "note", numbers)
+
+
+@run_rule
+def validation_noisy(run: LoggedRun) -> Finding | None:
+    """Single evaluations differ by more than the trend: how many to average for 1 %."""
+    if run.validation is None or len(run.validation[1]) < 6:
+        return None
+    name, curve = run.validation
+    noise, level = curve.noise(), float(np.median(curve.values[-max(3, len(curve) // 3) :]))
+    slope = curve.slope()
+    if level <= 0 or slope is None or noise / level < 0.01 or abs(slope.change) > 2 * noise / level:
+        return None
+    average = math.ceil((2 * noise / (0.01 * level)) ** 2)
+    return Finding("validation_noisy", "note", {"term": name, "noise": noise / level, "average": average})
+
+
+@run_rule
+def no_validation(run: LoggedRun) -> Finding | None:
+    """Without a validation loss, over-fitting and the best checkpoint cannot be judged."""
+    return Finding("no_validation", "note") if run.validation is None and run.training is not None else None
+
+
+@run_rule
+def judged_by_total(run: LoggedRun) -> Finding | None:
+    """The only validation loss is the total: no comparison across weights."""
+    if run.validation is None or run.validation[0] != "val/loss":
+        return None
+    return Finding("judged_by_total", "note")
+
+
+@run_rule
+def best_evaluation(run: LoggedRun) -> Finding | None:
+    """The best evaluation by the weight-free term, its weights file, and whether the trainer's own best differs."""
+    best = run.best
+    if best is None:
+        return None
+    numbers: Numbers = {"term": best.name, "value": best.value, "epoch": best.epoch, "step": best.step}
+    own = [one for one in run.checkpoints if one.is_best and one.step is not None]
+    if own and run.validation is not None and len(run.validation[1]) > 1:
+        gap = float(np.median(np.diff(run.validation[1].steps)))
+        newest = max(own, key=lambda one: one.step or 0)
+        if newest.step is not None and abs(newest.step - best.step) > gap:
+            return Finding("best_differs", "warning", {**numbers, "own": newest.path, "own_step": newest.step})
+    if best.file:
+        return Finding("best_checkpoint", "note", {**numbers, "file": best.file})
+    return Finding("best_without_file", "note", numbers)
+
+
+@run_rule
+def schedule_ended(run: LoggedRun) -> Finding | None:
+    """The learning rate is down to 2 % of its peak."""
+    rates = run.curves.get("learning_rate")
+    if rates is None or len(rates) < 5:
+        return None
+    top, end = float(rates.high.max()), float(rates.values[-1])
+    if top <= 0 or end > 0.02 * top or int(np.argmax(rates.values)) == len(rates) - 1:
+        return None
+    return Finding("schedule_ended", "note", {"peak": top, "end": end})
+
+
+@run_rule
+def term_starts_late(run: LoggedRun) -> Finding | None:
+    """A training term that is exactly zero at first and not later: the total jumps there."""
+    for name, curve in run.curves.items():
+        if not name.startswith("train/") or len(curve) < 10:
+            continue
+        on = np.flatnonzero(curve.values != 0)
+        if len(on) and on[0] >= 3 and (curve.values[on[0] :] != 0).mean() > 0.9:
+            return Finding("term_starts_late", "note", {"term": name, "step": int(curve.steps[on[0]])})
+    return None
+
+
+@run_rule
+def resumed(run: LoggedRun) -> Finding | None:
+    """The steps went back: a resumed run, whose newer values were kept."""
+    resumes = {pair for curve in run.curves.values() for pair in curve.resumes}
+    if not resumes:
+        return None
+    last, first = max(resumes, key=lambda pair: pair[0] - pair[1])
+    count = max(len(curve.resumes) for curve in run.curves.values())
+    return Finding("resumed", "note", {"count": count, "step": first, "overlap": last - first + 1})
+
+
+@run_rule
+def log_cut_off(run: LoggedRun) -> Finding | None:
+    """The log ends within a record: the writer was killed, or is writing."""
+    return Finding("log_cut_off", "note") if run.truncated else None
+
+
+def _is_raw_mel(run: LoggedRun) -> bool:
+    mel = run.raw("train/mel") or run.raw("val/mel")
+    return mel is not None and bool(len(mel)) and float(mel.values[0]) > 1.3
