@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.common.errors import RequestError
-from sweeps.run.resources import Resources, impossible_shares
+from sweeps.run.resources import Resources, impossible_shares, room_on_gpus
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _cpus_each(nodes: Sequence[Node], wanted: int, gpus_each: float) -> float:
     """With GPUs the share of its node that goes with a GPU, on the poorest; else the most cores that still let `wanted`
     trials run at once."""
     if gpus_each:
-        shares = [node.cpus / max(int(node.gpus / gpus_each + 1e-9), 1) for node in nodes if node.cpus >= 1]
+        shares = [node.cpus / max(room_on_gpus(node.gpus, gpus_each), 1) for node in nodes if node.cpus >= 1]
         return max(float(int(min(shares, default=1.0))), min(1.0, min(shares, default=1.0)))
     most = int(max((node.cpus for node in nodes), default=1.0))
     enough = (cpus for cpus in range(most, 1, -1) if room(nodes, cpus, 0.0) >= wanted)
@@ -73,7 +73,7 @@ def _cpus_each(nodes: Sequence[Node], wanted: int, gpus_each: float) -> float:
 
 def _room_on(node: Node, cpus_per_trial: float, gpus_per_trial: float) -> int:
     by_cpus = int(node.cpus / cpus_per_trial + 1e-9)
-    return min(by_cpus, int(node.gpus / gpus_per_trial + 1e-9)) if gpus_per_trial else by_cpus
+    return min(by_cpus, room_on_gpus(node.gpus, gpus_per_trial)) if gpus_per_trial else by_cpus
 
 
 def _listed(nodes: Sequence[Node]) -> str:

@@ -88,9 +88,10 @@ def plan_again(place: Environment, resources: Resources, config: SweepConfig) ->
     """The stored plan on today's machines: threads and shares stay, because curves depend on them; how many trials run
     side by side follows what is there."""
     if place.cluster is None:
-        if resources.follows_nodes is None:
+        machine = this_machine()
+        if resources.follows_nodes is None and machine.gpus >= resources.gpus:
             return resources
-        here = plan_resources(this_machine(), config.trials)
+        here = plan_resources(machine, config.trials, gpus_per_trial=config.gpus_per_trial)
         return replace(here, threads=resources.threads, concurrent=min(here.concurrent, resources.concurrent))
     as_given = resources.follows_nodes is False
     return plan_cluster_resources(

@@ -77,7 +77,16 @@ def impossible_shares(concurrent: int | None, cpus_per_trial: float | None, gpus
     ]
     if gpus_per_trial is not None and not gpus_per_trial >= 0:
         problems.append(f"--gpus-per-trial {gpus_per_trial:g}: must not be negative")
+    elif gpus_per_trial is not None and gpus_per_trial > 1 and gpus_per_trial % 1:
+        problems.append(f"--gpus-per-trial {gpus_per_trial:g}: above 1 it must be a whole number of GPUs")
     return problems
+
+
+def room_on_gpus(gpus: float, gpus_each: float) -> int:
+    """How many trials GPUs hold: a share of a GPU is of one card, so that of two cards each holds two of 0.4."""
+    if gpus_each < 1:
+        return int(gpus) * int(1 / gpus_each + 1e-9)
+    return int(gpus / gpus_each + 1e-9)
 
 
 def plan_resources(
@@ -95,15 +104,13 @@ def plan_resources(
     if gpus_per_trial is not None and gpus_per_trial > machine.gpus:
         problems.append(f"--gpus-per-trial {gpus_per_trial:g}: this machine has {machine.gpus} GPUs")
     gpus_each = float(min(machine.gpus, 1)) if gpus_per_trial is None else gpus_per_trial
-    room_on_gpus = int(machine.gpus / gpus_each + 1e-9) if gpus_each > 0 else None
-    if concurrent is not None and room_on_gpus is not None and concurrent > room_on_gpus:
-        problems.append(
-            f"--concurrent {concurrent}: {machine.gpus} GPUs hold {room_on_gpus} trials of {gpus_each:g} each"
-        )
+    on_gpus = room_on_gpus(machine.gpus, gpus_each) if gpus_each > 0 else None
+    if concurrent is not None and on_gpus is not None and concurrent > on_gpus:
+        problems.append(f"--concurrent {concurrent}: {machine.gpus} GPUs hold {on_gpus} trials of {gpus_each:g} each")
     if problems:
         raise RequestError("; ".join(problems))
     if concurrent is None:
-        room = room_on_gpus if room_on_gpus is not None else int(machine.cores / (cpus_per_trial or 1))
+        room = on_gpus if on_gpus is not None else int(machine.cores / (cpus_per_trial or 1))
         concurrent = max(min(room, trials, machine.memory_bytes // TRIAL_BYTES), 1)
     threads = max(int(cpus_per_trial) if cpus_per_trial else machine.cores // concurrent, 1)
     cpus = min(cpus_per_trial or threads, machine.cores / concurrent)
