@@ -8,6 +8,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ from xtts_sweep.main import commands
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = ("search_spaces", "sweeps", "trainers", "xtts", "xtts_sweep")
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+PACKAGES = sorted(
+    folder.name for pattern in SETUP["packages"]["find"]["include"] for folder in ROOT.glob(f"{pattern}/")
+)
 
 
 @dataclass(frozen=True)
