@@ -136,6 +136,19 @@ def diverged(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) 
 
 
 @trial_rule
+def memory_ran_out(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
+    """The GPU's memory ran out in some epoch, and the rest was trained with half the batch."""
+    del params
+    for place, epoch in enumerate(epochs):
+        noted = epoch.get("out_of_memory")
+        if isinstance(noted, Mapping):
+            frames, step = number(noted, "batch_frames"), number(noted, "step")
+            numbers = {"frames": frames or 0.0, "step": step or 0.0, "epoch": epoch_number(epochs, place)}
+            return Finding("memory_ran_out", "warning", numbers)
+    return None
+
+
+@trial_rule
 def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
     """A loss-value clip stops learning on each step that reaches it, and does nothing on the others."""
     clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")

@@ -439,3 +439,14 @@ def test_a_new_rule_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -
         return Finding("still_falling", "note", {"rate": 0.5, "epochs": len(epochs)}) if len(epochs) == 1 else None
 
     assert [one.code for one in trial_findings([{"objective": 1.0}], {})] == ["still_falling"]
+
+
+def test_memory_that_ran_out_is_named_with_the_batches_that_were_left():
+    epochs = curve()
+    assert findings.memory_ran_out(epochs) is None
+    epochs[1]["out_of_memory"] = {"step": 35, "batch_frames": 2000}
+    found = findings.memory_ran_out(epochs)
+    assert found is not None
+    assert found.severity == "warning"
+    assert "at step 35 in epoch 2" in found.text
+    assert "batches of 2000 frames" in found.text
