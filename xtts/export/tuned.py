@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from xtts.export.errors import ExportError
+from xtts.model.model_config import DEFAULT_MODEL
 
 WEIGHTS = ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
 
@@ -36,7 +37,7 @@ class TunedConfig(TunedParams):
 
     mel_mean: float
     mel_sd: float
-    model: str = "tiny"
+    model: str = DEFAULT_MODEL
 
     def __post_init__(self) -> None:
         for name in WEIGHTS:

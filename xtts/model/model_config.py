@@ -34,6 +34,8 @@ PRESETS = {
 }
 """`tiny` learns on a CPU, `xtts` has the width, depth and heads of XTTS v2's GPT."""
 
+DEFAULT_MODEL = "tiny"
+
 
 def model_config(name: str) -> ModelConfig:
     """The preset of that name; SpeechError where there is none."""

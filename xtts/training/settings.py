@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from xtts.errors import SpeechError
-from xtts.model.model_config import PRESETS
+from xtts.model.model_config import DEFAULT_MODEL, PRESETS
 
 if TYPE_CHECKING or find_spec("pydantic") is not None:
     from annotated_types import Ge, Gt, Le, Lt
@@ -55,7 +55,7 @@ class Settings(BaseModel):
     loss_value_clip: NotNegative | None = None
     """Largest raw batch-mean mel loss; above it the gradient is zero. None or 0: off"""
     mel_normalisation: Literal["standard", "none"] = "standard"
-    model: Annotated[str, AfterValidator(_known_preset)] = "tiny"
+    model: Annotated[str, AfterValidator(_known_preset)] = DEFAULT_MODEL
     batch_frames: Count = 0
     """Padded mel frames a batch; 0: the model's own"""
     warmup_updates: Count = 30

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.run.summary import exportable
     from sweeps.trainer import load_trainer
     from xtts.export import Provenance, TunedConfig, TunedParams, export_config
+    from xtts.model.model_config import DEFAULT_MODEL
 
     run = found_run(options)
     best, found = exportable(run, options.unproven)
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             params,
             mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
             mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
-            model=str(run.config.shared_params.get("model", "tiny")),
+            model=str(run.config.shared_params.get("model", DEFAULT_MODEL)),
             searched=searched,
         )
     provenance = Provenance(

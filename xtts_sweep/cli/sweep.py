@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sweeps.common.program import program
+from xtts.model.model_config import DEFAULT_MODEL, PRESETS
 from xtts_sweep.arguments import (
     add_address,
     add_data,
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add("--trials", type=int, default=16, help="how many configs (default: 16)")
     add("--epochs", type=int, default=9, help="the full length of a trial (default: 9)")
-    add("--model", default="tiny", help="tiny, small, base or xtts (default: tiny)")
+    add("--model", help=f"{', '.join(PRESETS)} (default: {DEFAULT_MODEL})")
     help_text = "pairs of runs over fresh seeds, best against default: auto (until there is an answer) or 0 to 10"
     add("--confirm-seeds", type=_confirm_seeds, default="auto", metavar="auto|N", help=f"{help_text} (default: auto)")
     help_text = "per cent; a smaller gain counts as no difference (default: 1)"
@@ -121,7 +122,7 @@ def _config(options: argparse.Namespace) -> SweepConfig:
     else:
         space = load_space(options.space or "safe_weights")
     fixed = dict(trainer.default_params() or {})
-    if "model" in fixed:
+    if "model" in fixed and options.model is not None:
         given.setdefault("model", options.model)
     trainer.check_params({**fixed, **{name: value for name, value in given.items() if name in fixed}})
     return SweepConfig(
