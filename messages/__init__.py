@@ -12,8 +12,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 LANGUAGES: tuple[str, ...] = tuple(
     sorted(
         (path.name[:-5] for path in files(__name__).iterdir() if path.name.endswith(".yaml")),
@@ -28,6 +26,8 @@ def catalogue(lang: str) -> Mapping[str, str]:
     """All texts of a language by dotted key; ValueError for a language without a catalogue."""
     if lang not in LANGUAGES:
         raise ValueError(f"language {lang!r}: expected {' or '.join(LANGUAGES)}")
+    import yaml  # here, so that --help does not wait for it
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
     content = yaml.load((files(__name__) / f"{lang}.yaml").read_text(encoding="utf-8"), Loader=loader)
     return dict(_flat(content, ""))
