@@ -116,11 +116,11 @@ class Trainer:
 
     @classmethod
     def check_before_sweep(
-        cls, data: str, seed: int, threads: int, store: Path, log: Callable[[str], None]
+        cls, data: str, seed: int, store: Path, log: Callable[[str], None], **options: Any
     ) -> Mapping[str, Any]:
         """Try out what a sweep relies on; RequestError where it would be a lie. `store` keeps what was found.
 
-        What is returned goes into the run's data_summary, under "preflight".
+        Options: threads, gpus, and `start`, without which nothing is run. What is returned is added to data_summary.
         """
         return {}
 

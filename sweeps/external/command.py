@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+RATE = re.compile(r"^(?:.*[_.])?(lr|learning_rate)(?:_[a-z]\w*)?$", re.IGNORECASE)
+NO_RATE = re.compile(r"decay|gamma|sched|warm|min|max|step|ratio|factor", re.IGNORECASE)
+FROZEN_RATE = 1e-12
 OURS = ("RAY_", "XTTS_SWEEP_", "TUNE_")
 """Variables of this process that a trainer has no use for"""
 
@@ -45,8 +49,6 @@ class Launch:
     """Whether the trainer's own resume is asked for"""
     frozen: bool = False
     """Whether the spec's `freeze` settings apply, with which nothing is learned"""
-    extra: Mapping[str, object] = field(default_factory=dict)
-    """Settings of the config on top of the spec's"""
 
 
 def values_of(spec: TrainerSpec, params: Mapping[str, object], launch: Launch) -> dict[str, object]:
@@ -108,7 +110,27 @@ def tuned_text(spec: TrainerSpec, params: Mapping[str, object]) -> str:
 
 
 def _settings(spec: TrainerSpec, launch: Launch) -> dict[str, Any]:
-    return {**spec.file.set, **launch.extra, **(spec.file.freeze if launch.frozen else {})}
+    return {**spec.file.set, **(frozen_settings(spec) if launch.frozen else {})}
+
+
+def frozen_settings(spec: TrainerSpec) -> dict[str, object]:
+    """Settings that turn learning off: the spec's `freeze`, else the template's learning rates at almost nothing."""
+    if spec.file.freeze or spec.file.config is None or spec.template_text is None:
+        return dict(spec.file.freeze)
+    config = ConfigFile(spec.template_text, spec.suffix, spec.name)
+    taken = {*spec.keys.values(), *spec.file.set}
+    keys = [key for key in config.keys() if key not in taken]  # noqa: SIM118 - no mapping
+    return {key: FROZEN_RATE for key in keys if _is_rate(key, config.get(key))}
+
+
+def _is_rate(key: str, value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return number and is_rate(key.rpartition(".")[2])
+
+
+def is_rate(name: str) -> bool:
+    """Whether a name means a learning rate."""
+    return RATE.match(name) is not None and NO_RATE.search(name) is None
 
 
 def command_of(spec: TrainerSpec, params: Mapping[str, object], launch: Launch) -> list[str]:

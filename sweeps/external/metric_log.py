@@ -123,6 +123,15 @@ class MetricLog:
         """The first source that has logged the tag."""
         return next((s for s in self.sources if any(point.tag == tag for point in s.points)), None)
 
+    def points(self) -> list[Point]:
+        """All points of all sources."""
+        return [point for source in self.sources for point in source.points]
+
+    def described(self, tag: str) -> str:
+        """The source that has the tag, in words."""
+        source = self.source_of(tag)
+        return "" if source is None else source.described()
+
     def tags(self) -> list[str]:
         """All tags that were logged."""
         return sorted({point.tag for source in self.sources for point in source.points})

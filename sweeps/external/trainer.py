@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +46,10 @@ class ProgramError(Exception):
     """The program ended, hung or logged nothing: the trial's end, with what it printed last."""
 
 
+class EnoughSeen(Exception):  # noqa: N818 - no error
+    """What a probe of the preflight wanted to see was logged."""
+
+
 class ExternalTrainer(Trainer):
     """Runs the program of `spec`; `trainer_of` makes the subclass for a spec."""
 
@@ -71,6 +75,10 @@ class ExternalTrainer(Trainer):
         self._resumed: str | None = None
         self._command: list[str] = []
         self._looks = 0
+        self.frozen = False
+        """Whether learning is turned off, for the preflight"""
+        self.enough: Callable[[], bool] | None = None
+        """Ends a run early, for the preflight"""
 
     def start(self, context: TrialContext) -> None:
         """The program itself is started with the first epoch: a trial may only repeat what is known."""
@@ -138,10 +146,9 @@ class ExternalTrainer(Trainer):
         return self._log
 
     @property
-    def folder(self) -> Path:
-        """What {folder} stands for."""
-        assert self._folder is not None
-        return self._folder
+    def has_begun(self) -> bool:
+        """Whether the program was started."""
+        return self._log is not None
 
     def launch(self, launch: Launch, top: Path, *, resumed: bool = False) -> None:
         """Start the program as `launch` says; its output and the copy of its metrics lie in `top`."""
@@ -186,6 +193,7 @@ class ExternalTrainer(Trainer):
             gpus=context.gpus,
             attempt=context.attempt,
             trial_id=context.trial_id,
+            frozen=self.frozen,
         )
         known = len(self._objectives)
         self._epoch, self._expected, self._resumed = 0, [], None
@@ -221,6 +229,8 @@ class ExternalTrainer(Trainer):
             code = process.ended()
             if log.poll(final=code is not None):
                 quiet_since, look = time.monotonic(), SHORTEST_LOOK
+                if self.enough is not None and self.enough():
+                    raise EnoughSeen
             now = time.monotonic()
             report = self._report(number, patient=code is None and now - quiet_since < QUIET_SECONDS)
             if report is not None:
@@ -348,6 +358,27 @@ class ExternalTrainer(Trainer):
     def export_keys(cls) -> Mapping[str, str]:
         """The template's dotted keys."""
         return cls.spec.keys
+
+    @classmethod
+    def check_before_sweep(
+        cls, data: str, seed: int, store: Path, log: Callable[[str], None], **options: Any
+    ) -> Mapping[str, Any]:
+        """The preflight; RequestError where it refuses."""
+        from sweeps.external.preflight import checked_before
+
+        if not cls.spec.file.preflight:
+            return {}
+        found = checked_before(cls, data, seed, store, log=log, **options)
+        if found is None:
+            return {}
+        cls.trial_bytes = found.disk_bytes
+        if found.refusals:
+            raise RequestError(
+                f"preflight of {cls.spec.name}: {'; '.join(found.refusals)}; --set preflight=false runs it all the same"
+            )
+        for warning in found.warnings:
+            log(f"preflight    warning: {warning}")
+        return {"preflight": found.as_dict()}
 
     @classmethod
     def longest_silence(cls, epochs: int) -> float | None:

@@ -26,7 +26,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--out", default=".")
     parser.add_argument("--mel-w", type=float, default=45.0)
     parser.add_argument("--kl-w", type=float, default=1.0)
-    parser.add_argument("--clip", type=float, default=1.0)
+    parser.add_argument("--clip", type=float, default=50.0)
     parser.add_argument("--dead", type=float, default=1.0)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--lr", type=float, default=0.02)

@@ -85,6 +85,17 @@ def run(options: argparse.Namespace) -> int:
         prepared = prepare(trainer, options)
         config = replace(config, data=prepared.data, data_summary=prepared.summary)
         resources = measured_resources(resources, config, trainer, cache_folder() / "plans", start=not options.dry_run)
+        found = trainer.check_before_sweep(
+            prepared.data,
+            config.seed,
+            cache_folder() / "preflight",
+            say,
+            threads=resources.threads,
+            gpus=("0",) if resources.gpus else (),
+            start=not options.dry_run and config.address is None,
+            fixed=config.set_params,
+        )
+        config = replace(config, data_summary={**prepared.summary, **found})
         for line in [*prepared.lines(), f"plan         {resources}", f"run          {folder.path}"]:
             say(line)
         if options.dry_run:
