@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from messages import Texts
@@ -24,11 +25,21 @@ if TYPE_CHECKING:
 
 
 LABEL_WIDTH = 13
+MOST_LINES = 12
+"""Of the closing lines; what is left out is in the report."""
 
 
 def line(label: str, text: str) -> str:
     """A label and its text, the texts of all lines aligned."""
     return f"{label:<{LABEL_WIDTH}}{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingLine:
+    """A line and its rank: 0 is always shown, and where there are too many lines the highest rank goes first."""
+
+    text: str
+    rank: int = 0
 
 
 def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
@@ -44,41 +55,76 @@ def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
 
 
 def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str] = ()) -> list[str]:
-    """How the sweep ended, the best config beside the default, the verdict, where to look; `lang` is en or fa.
+    """At most twelve lines: how the sweep ended, the best config against the default, the verdict, where to look.
 
-    `findings` are lines that stand before the rest.
+    `findings`, worst first, come before the rest, as many as fit.
     """
-    say, records, best, folder = Texts("closing", lang), result.records, result.best, result.folder
-    counts, time = _counts(records, lang), duration(result.seconds)
+    say, folder = Texts("closing", lang), result.folder
+    counts, time = _counts(result.records, lang), duration(result.seconds)
     how = result.reason if lang == "en" else say(f"how.{result.ended}")  # the reason is English
-    lines = [*findings, "", say("ended", how=how, counts=counts, time=time), *result.notes]
-    if best is not None:
-        lines.append(line(say("best"), describe(best, lang)))
-        default = default_record(records)
-        if default is best:
-            lines.append(line(say("default"), say("default_best")))
-        elif default is not None and default.objective is not None:
-            lines.append(line(say("default"), _against(best, default, lang)))
-            lines += [line(say("speed"), text) for text in _speed(best, default, lang)]
-        if result.verdict is None:
-            lines.append(line(say("unconfirmed"), say("one_seed")))
-    if result.comparison is not None:
-        lines.append(line(say("finalist"), _config(result.comparison.finalist)))
-        lines.append(line(say("verdict"), sentence(result.comparison.verdict, lang)))
-        lines += [line(say("measured"), _figure(figure, lang)) for figure in result.comparison.figures]
+    lines = [ClosingLine(text, FINDING) for text in findings]
+    lines += [ClosingLine(""), ClosingLine(say("ended", how=how, counts=counts, time=time))]
+    lines += [ClosingLine(note) for note in result.notes]
+    lines += _answer(result, lang)
     if result.search is not None:
-        lines += [line(label, text) for label, text in result.search.lines(lang)]
-    rivals = (record for record in records if record.role == RIVAL and not confirms(record))
-    lines += [line(say("rival"), _rival(record, lang)) for record in rivals]
-    lines.append(line(say("rungs"), _correlation(result.correlation, lang)))
+        lines += [ClosingLine(line(label, text), SEARCH) for label, text in result.search.lines(lang)]
+    rivals = (record for record in result.records if record.role == RIVAL and not confirms(record))
+    lines += _joined(say, "rival", [_rival(record, lang) for record in rivals])
+    lines.append(ClosingLine(line(say("rungs"), _correlation(result.correlation, lang)), RUNGS))
     if result.ended == "interrupted":
         address = "" if result.address is None else f" --address {result.address}"
-        lines.append(line(say("resume"), command(f"resume {folder.in_command}{address}")))
-        return lines
+        lines.append(ClosingLine(line(say("resume"), command(f"resume {folder.in_command}{address}"))))
+    else:
+        lines += [ClosingLine(line(say("config"), str(folder.best_config)))] if result.best is not None else []
+        lines.append(ClosingLine(line(say("report"), str(folder.report))))
+    kept = _fitting(lines)
+    left_out = len(findings) - sum(one.rank == FINDING for one in kept)
+    more = say("more_findings", count=left_out) if left_out and result.ended != "interrupted" else ""
+    return [*(one.text for one in kept[:-1]), kept[-1].text + more]
+
+
+PAYS, SEARCH, FINDING, MEASURED, RUNGS = range(1, 6)
+
+
+def _answer(result: SweepResult, lang: str) -> list[ClosingLine]:
+    """The best config, the default, how sure, how fast."""
+    say, best, default = Texts("closing", lang), result.best, default_record(result.records)
+    lines = []
     if best is not None:
-        lines.append(line(say("config"), str(folder.best_config)))
-    lines.append(line(say("report"), str(folder.report)))
+        lines.append(ClosingLine(line(say("best"), describe(best, lang))))
+        if default is best:
+            lines.append(ClosingLine(line(say("default"), _unbeaten(best, result.records, lang))))
+        elif default is not None and default.objective is not None:
+            lines.append(ClosingLine(line(say("default"), _against(best, default, lang))))
+            lines += [ClosingLine(line(say("speed"), text), PAYS) for text in _speed(best, default, lang)]
+        if result.verdict is None:
+            lines.append(ClosingLine(line(say("unconfirmed"), say("one_seed"))))
+    if result.comparison is not None:
+        lines.append(ClosingLine(line(say("finalist"), _config(result.comparison.finalist))))
+        lines.append(ClosingLine(line(say("verdict"), sentence(result.comparison.verdict, lang))))
+        lines += _joined(say, "measured", [_figure(figure, lang) for figure in result.comparison.figures])
     return lines
+
+
+def _joined(say: Texts, label: str, texts: Sequence[str]) -> list[ClosingLine]:
+    return [ClosingLine(line(say(label), say("semicolon").join(texts)), MEASURED)] if texts else []
+
+
+def _fitting(lines: Sequence[ClosingLine]) -> list[ClosingLine]:
+    kept = list(lines)
+    while len(kept) > MOST_LINES and any(one.rank for one in kept):
+        kept.pop(max(range(len(kept)), key=lambda place: (kept[place].rank, place)))
+    return kept
+
+
+def _unbeaten(default: TrialRecord, records: Sequence[TrialRecord], lang: str) -> str:
+    """That the default is the best, and the control that was better where there is one."""
+    say = Texts("closing", lang)
+    controls = [record for record in records if record.role == "control" and record.cost is not None]
+    better = min(controls, key=lambda record: record.rank, default=None)
+    if better is None or better.cost is None or default.cost is None or better.cost >= default.cost:
+        return say("default_best")
+    return say("default_best_inside", control=better.trial_id, objective=_objective(better, lang))
 
 
 def describe(record: TrialRecord, lang: str = "en") -> str:

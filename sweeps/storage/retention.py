@@ -67,7 +67,8 @@ def export_best(
     try:
         checkpoint = checkpoint_store.load_best(best.trial_id)
     except (OSError, UnreadableCheckpointError) as error:
-        return f"best/ could not be written: {error}"
+        why = "its weights are gone" if isinstance(error, FileNotFoundError) else f"its weights cannot be read: {error}"
+        return f"best/ was not written: {best.trial_id}: {why}; its config is in {folder.best_config.name}"
     trainer = trainer_class(params, data, best.seed)
     trainer.load_state_dict(checkpoint.state)
     temporary = folder.path / f".best.{os.getpid()}.tmp"

@@ -12,7 +12,7 @@ from messages import Texts
 from sweeps.confirm.comparison import judgement
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import SweepResult
-from sweeps.run.summary import closing_lines
+from sweeps.run.summary import MOST_LINES, closing_lines
 from sweeps.search.asha import rung_correlation
 from sweeps.trials.record import TrialRecord, best_record
 from tests.sweeps.builders import trial
@@ -49,6 +49,34 @@ def test_the_lines_name_best_default_verdict_rival_and_where_to_look(tmp_path: P
         assert any(line.startswith(say(label)) for line in lines), label
     english = [word for word in ("the best", "objective", "finished", "trials") if word in text]
     assert not english if lang == "fa" else english
+
+
+@pytest.mark.parametrize("lang", ["en", "fa"])
+def test_there_are_at_most_twelve_lines_whatever_was_found(tmp_path: Path, lang: str) -> None:
+    records = carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79])
+    rivals = [replace(trial(n, [0.9, 0.7]), role="rival", origin="rival", label=f"method {n}") for n in (90, 91, 92)]
+    findings = [f"finding {n}" for n in range(20)]
+    lines = closing_lines(result(tmp_path, [*records, *rivals]), lang, findings)
+    say = Texts("closing", lang)
+    assert len(lines) == MOST_LINES
+    assert lines[0] == "finding 0"
+    shown = sum(line.startswith("finding ") for line in lines)
+    assert lines[-1].endswith(say("more_findings", count=20 - shown))
+    for label in ("best", "default", "verdict", "config", "report"):
+        assert any(line.startswith(say(label)) for line in lines), label
+    few = closing_lines(result(tmp_path, [*records, *rivals]), lang)
+    assert len(few) <= MOST_LINES
+    assert not few[-1].endswith(")")
+    assert sum("method 9" in line for line in few) == 1
+
+
+def test_a_default_that_a_control_beat_is_not_called_unbeaten(tmp_path: Path) -> None:
+    default, control = trial(1, [0.9, 0.8], origin="default"), replace(trial(2, [0.9, 0.6]), role="control")
+    text = "\n".join(closing_lines(result(tmp_path, [default, control])))
+    assert "control t0002 was better (objective 0.6000), but a control is never recommended" in text
+    assert "no other trial beat it" not in text
+    worse = replace(trial(2, [0.9, 0.85]), role="control")
+    assert "no other trial beat it" in "\n".join(closing_lines(result(tmp_path, [default, worse])))
 
 
 def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_path: Path) -> None:
