@@ -62,7 +62,7 @@ def test_the_gpu_benchmark_runs_with_torch_alone(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--small", "--prepared", tmp_path / "carried"]
     sections = [name for name in SECTIONS if name != "levers"]  # torch.compile takes a minute
     done = subprocess.run(
-        [*map(str, command), "--sections", ",".join(sections), "-o", str(tmp_path / "gpu.json")],
+        [*map(str, command), "--seconds", "270", "--sections", ",".join(sections), "-o", str(tmp_path / "gpu.json")],
         env={**without_packages(tmp_path / "site"), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
