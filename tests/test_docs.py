@@ -1,4 +1,4 @@
-"""The docs name what exists: commands, options, files and links. `python -m tests.test_docs` writes docs/commands.md."""
+"""The docs name what exists: commands, options, files, links. `python -m tests.test_docs` writes docs/commands.md."""
 
 from __future__ import annotations
 
