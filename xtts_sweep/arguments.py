@@ -81,6 +81,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     add_val_data(parser)
     help_text = "start although more than 5 %% of the clips are unusable"
     parser.add_argument("--accept-unusable", action="store_true", help=help_text)
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How metadata and recordings are read where that does not show."""
+    help_text = "what the metadata's columns are, such as id,speaker,text (- for one that is not read)"
+    parser.add_argument("--columns", metavar="LIST", help=help_text)
+    help_text = "also read recordings that the metadata names, or links lead to, outside the folder"
+    parser.add_argument("--allow-outside", action="store_true", help=help_text)
 
 
 def add_val_data(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 def prepare(trainer: type[Trainer], options: argparse.Namespace) -> Any:
     """What the trainer makes of --data and --val-data: data (a handle), summary and lines()."""
     with PreparationProgress() as progress:
+        # Only what was asked for: a trainer of somebody's own need not know these.
+        reading = {
+            name: value
+            for name, value in (("columns", options.columns), ("allow_outside", options.allow_outside))
+            if value
+        }
         return trainer.prepare(
-            options.data, options.val_data, accept_unusable=options.accept_unusable, progress=progress
+            options.data, options.val_data, accept_unusable=options.accept_unusable, progress=progress, **reading
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 _DURATIONS = "durations."
 _DOUBTFUL_CONFIDENCE = 0.5
+_MANY_CLIPS = 200
 _DOUBTFUL_ADVANTAGE = 0.2  # of the data set's median
 
 
@@ -57,6 +58,26 @@ class AlignedDataset:
         """The token at each step of one clip [2 * patches]."""
         return self.step_tokens[self.step_start[clip] : self.step_start[clip + 1]]
 
+    @property
+    def mean_confidence(self) -> float:
+        """How surely texts and recordings belong together, 0 to 1: the paths' confidence times the texts' own.
+
+        A path through a wrong text can be as clear as one through the right text, the clearer the shorter the text is.
+        So it counts only as far as the texts prove to be the clips' own: a network that has not heard a clip prefers its
+        text to others of that length (by chance alone in half of the clips). A few clips teach such a network nothing;
+        there longer texts belonging to longer clips is the other sign.
+        """
+        own = max(0.0, 2.0 * float(np.mean(self.advantage > 0)) - 1.0)
+        few = max(0.0, 1.0 - len(self.confidence) / _MANY_CLIPS)
+        return float(self.confidence.mean()) * max(own, few * self._length_agreement())
+
+    def _length_agreement(self) -> float:
+        """Correlation of the texts' lengths with the clips', 0 where one of them does not vary."""
+        lengths, frames = self.speech.token_count.astype(np.float64), self.speech.frames.astype(np.float64)
+        if lengths.std() == 0 or frames.std() == 0:
+            return 0.0
+        return max(0.0, float(np.corrcoef(lengths, frames)[0, 1]))
+
     def misaligned(self) -> NDArray[np.int64]:
         """Clips whose sound fits other texts as well as their own, or finds no clear path through it: worst first."""
         usual = max(0.0, float(np.median(self.advantage)))
@@ -68,7 +89,7 @@ class AlignedDataset:
         """For `check`, sweep.yaml and the report."""
         doubtful = self.misaligned()
         return {
-            "mean_confidence": round(float(self.confidence.mean()), 4),
+            "mean_confidence": round(self.mean_confidence, 4),
             "doubtful_clips": len(doubtful),
             "doubtful": [self.speech.ids[clip] for clip in doubtful[:50]],
         }

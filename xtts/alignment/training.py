@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -91,11 +92,16 @@ def train_aligner(speech: Dataset, progress: Progress) -> Aligned:
         network = AlignerNetwork(symbols, speakers, MELS)
         judges = [AlignerNetwork(symbols, speakers, MELS, width=64, reach=1) for _ in range(_FOLDS)]
         # Two threads, since training one network fills one core; neither draws random numbers any more.
+        interrupted = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            judging = pool.submit(_judge_transcripts, speech, clips, judges)
-            _fit(network, clips, speech.indices(TRAIN).tolist(), _updates(clips, speech), progress)
-            step_tokens, confidence = _align(speech, clips, network)
-            advantage = judging.result()
+            judging = pool.submit(_judge_transcripts, speech, clips, judges, interrupted)
+            try:
+                _fit(network, clips, speech.indices(TRAIN).tolist(), _updates(clips, speech), progress, interrupted)
+                step_tokens, confidence = _align(speech, clips, network)
+                advantage = judging.result()
+            except BaseException:
+                interrupted.set()  # the pool waits for its thread, which then ends after the batch it is at
+                raise
         return Aligned(step_tokens, confidence, advantage, _fit_durations(speech, clips, step_tokens))
     finally:
         torch.set_rng_state(state)
@@ -107,12 +113,21 @@ def _updates(clips: _Clips, speech: Dataset) -> int:
     return min(max(_FEWEST_UPDATES, _FEWEST_EPOCHS * per_epoch), max(_MOST_UPDATES, per_epoch))
 
 
-def _fit(network: AlignerNetwork, clips: _Clips, train: list[int], updates: int, progress: Progress) -> None:
+def _fit(
+    network: AlignerNetwork,
+    clips: _Clips,
+    train: list[int],
+    updates: int,
+    progress: Progress,
+    interrupted: threading.Event,
+) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98))
     shuffle = random.Random(0)
     done = 0
     while done < updates:
         for batch in clips.batches(train, shuffle)[: updates - done]:
+            if interrupted.is_set():
+                return
             inputs = clips.collate(batch, batch)
             _, token_count, _, step_count, _ = inputs
             loss = -path_sum(network(*inputs), step_count, token_count).sum() / step_count.sum()
@@ -139,7 +154,9 @@ def _align(
     return tuple(paths), confidence
 
 
-def _judge_transcripts(speech: Dataset, clips: _Clips, judges: Sequence[AlignerNetwork]) -> NDArray[np.float32]:
+def _judge_transcripts(
+    speech: Dataset, clips: _Clips, judges: Sequence[AlignerNetwork], interrupted: threading.Event
+) -> NDArray[np.float32]:
     """Own score over decoys' [clips], each clip judged by a small network that has not learned from it.
 
     A network that has learned from a wrong transcript finds it right: of 26 swapped ones the aligner itself noticed 4.
@@ -152,9 +169,11 @@ def _judge_transcripts(speech: Dataset, clips: _Clips, judges: Sequence[AlignerN
     advantage = np.zeros(len(speech), dtype=np.float32)
     for fold, judge in enumerate(judges):
         learned = np.flatnonzero(folds != fold).tolist() or list(range(len(speech)))
-        _fit(judge, clips, learned, _updates(clips, speech) // 2, no_progress)
+        _fit(judge, clips, learned, _updates(clips, speech) // 2, no_progress, interrupted)
         with torch.no_grad():
             for batch in clips.batches(np.flatnonzero(folds == fold).tolist(), None):
+                if interrupted.is_set():
+                    return advantage
                 scores = []
                 for texts_of_batch in (batch, *([int(decoy[clip]) for clip in batch] for decoy in decoys)):
                     inputs = clips.collate(batch, texts_of_batch)

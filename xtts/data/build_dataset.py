@@ -115,6 +115,18 @@ def stamp_of(
     return recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
 
 
+def texts_and_recordings(
+    data: Path, val_data: Path | None = None, *, columns: Sequence[str] | None = None, allow_outside: bool = False
+) -> dict[str, tuple[str, str]]:
+    """The normalised text and the recording of every clip that the folder holds now, by id."""
+    _, recordings = _found(data, val_data, columns, allow_outside)
+    turkic = is_turkic(row.text for row in recordings.rows)
+    return {
+        row.id: (normalise(row.text, turkic=turkic), path)
+        for row, path in zip(recordings.rows, recordings.paths, strict=True)
+    }
+
+
 def _found(
     data: Path, val_data: Path | None, columns: Sequence[str] | None, allow_outside: bool
 ) -> tuple[Layout, Recordings]:
@@ -360,6 +372,7 @@ def _assemble(
             mel_absolute=records["mel_absolute"] / (records["frames"] * MELS),
         ),
         stamp=stamp,
+        sha256=tuple(sha256.tobytes().hex() for sha256 in records["sha256"]),
     )
 
 

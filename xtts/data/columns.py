@@ -25,6 +25,10 @@ _LENGTH_CORRELATION = 0.6
 _MOST_NAMES_PER_ROW = 0.5
 
 
+PLAIN_COLUMNS = "recording | text"
+"""What nobody needs to be told of."""
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 

@@ -78,6 +78,8 @@ class Dataset:
     """What each column of the metadata was taken for, a line per file."""
     notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What a person should know of how it was read: what it is, and where it was found."""
+    sha256: tuple[str, ...] = ()
+    """Digests of the recordings, in hexadecimal figures."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,6 +101,11 @@ class Dataset:
     def audio_path(self, clip: int) -> Path:
         """The recording that a clip was made from."""
         return Path(self.audio[clip])
+
+    @property
+    def since(self) -> float:
+        """When it was prepared, in seconds since 1970."""
+        return (self.folder / _FILE).stat().st_mtime
 
     @property
     def listed(self) -> int:
@@ -136,6 +143,7 @@ class Dataset:
             speakers=tuple(value["speakers"]),
             vocabulary=Vocabulary(tuple(value["vocabulary"]), value.get("turkic", False)),
             columns=tuple(value.get("columns", ())),
+            sha256=tuple(value.get("sha256", ())),
             notes=tuple((what, tuple(files)) for what, files in value.get("notes", ())),
             exclusions=tuple(Exclusion(*exclusion) for exclusion in value["exclusions"]),
             figures=ClipFigures(
@@ -154,6 +162,7 @@ class Dataset:
         value |= {"clips": len(self), "speakers": self.speakers}
         value |= {"vocabulary": self.vocabulary.symbols, "turkic": self.vocabulary.turkic}
         value |= {"exclusions": self.exclusions, "columns": self.columns, "notes": self.notes}
+        value |= {"sha256": self.sha256}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {name: pack_strings(getattr(self, name)) for name in _STRINGS}
         arrays |= {f"figures/{name}": array for name, array in vars(self.figures).items()}

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtts.audio.mel import SAMPLE_RATE
-from xtts.data.build_dataset import Dataset
+from xtts.data.build_dataset import TRAIN, Dataset, suspicious_rate
 from xtts.data.exclusion import REASONS
 from xtts.data.splits import SPLIT_NAMES
 
@@ -17,6 +17,8 @@ NAMED = 5
 CLIPPED_SHARE = 0.001
 """A clip with a larger share of its samples at full scale is called clipped."""
 LONG_SILENCE_SECONDS = 0.75
+LARGE_OFFSET = 0.02
+"""A clip whose samples have a larger constant offset than this share of full scale is named."""
 QUIET_DB = -35.0
 """A clip whose loudest frame is below this is called quiet."""
 OUTLIER_SPREADS = 4.0
@@ -66,6 +68,8 @@ class HealthReport:
     excluded: dict[str, int]
     findings: tuple[Finding, ...]
     fingerprint: str
+    columns: tuple[str, ...] = ()
+    """What each column of the metadata was taken for."""
     alignment: dict[str, Any] | None = field(default=None)
     """What the aligner says, where it has run: mean confidence and the clips that do not align."""
 
@@ -80,6 +84,7 @@ class HealthReport:
         pace = self.characters_per_second
         kept = ", ".join(f"{count:,} {name}" for name, count in self.splits.items())
         return [
+            *(f"columns      {line}" for line in self.columns),
             f"clips        {self.clips:,} in {_duration(self.hours)} ({kept})",
             f"speakers     {_counted(self.speakers)}",
             f"rates        {', '.join(f'{rate:,} Hz: {count:,}' for rate, count in self.sample_rates.items())}",
@@ -136,6 +141,7 @@ def check(speech: Dataset, alignment: dict[str, Any] | None = None) -> HealthRep
         excluded=dict(excluded.most_common()),
         findings=_findings(speech, characters),
         fingerprint=speech.fingerprint,
+        columns=speech.columns,
         alignment=alignment,
     )
 
@@ -143,6 +149,7 @@ def check(speech: Dataset, alignment: dict[str, Any] | None = None) -> HealthRep
 def _findings(speech: Dataset, characters: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
     figures = speech.figures
     seconds, clipped, level = figures.seconds, figures.clipped_share, figures.level_db
+    offset = np.abs(figures.offset)
     before, after, rate = figures.silence_before, figures.silence_after, figures.sample_rate
     length = _robust_spreads(np.log(seconds))
     ratio = seconds / _usual_seconds(characters, seconds)
@@ -155,9 +162,13 @@ def _findings(speech: Dataset, characters: npt.NDArray[np.int64]) -> tuple[Findi
         return [Finding(what, files)] if files else []
 
     return (
+        *_wrong_rate(speech),
         *_left_out(speech),
+        *(Finding(what, named) for what, named in speech.notes),
+        *_untrained_characters(speech),
         *clips("clipped (share of samples at full scale)", 100 * clipped, clipped > CLIPPED_SHARE, "%"),
         *clips("quiet (loudest frame, below full scale)", level, level < QUIET_DB, "dB"),
+        *clips("with a constant offset, taken out (share of full scale)", 100 * offset, offset > LARGE_OFFSET, "%"),
         *clips("with long silence before the speech", before, before > LONG_SILENCE_SECONDS, "s"),
         *clips("with long silence after the speech", after, after > LONG_SILENCE_SECONDS, "s"),
         *clips("much longer than the others", seconds, length > OUTLIER_SPREADS, "s"),
@@ -175,6 +186,22 @@ def _left_out(speech: Dataset) -> list[Finding]:
     for exclusion in speech.exclusions:
         named[exclusion.reason].append(f"{exclusion.id} ({exclusion.detail})")
     return [Finding(f"left out, {REASONS[reason]}", tuple(names)) for reason, names in named.items()]
+
+
+def _wrong_rate(speech: Dataset) -> list[Finding]:
+    wrong = suspicious_rate(speech)
+    return [Finding("set of texts that are no speech, and that a sweep refuses", (wrong,))] if wrong else []
+
+
+def _untrained_characters(speech: Dataset) -> list[Finding]:
+    """Characters that no training text has: their tokens are never learned."""
+    trained = set().union(*(set(speech.texts[at]) for at in speech.indices(TRAIN)))
+    first: dict[str, str] = {}
+    for id, text in zip(speech.ids, speech.texts, strict=True):
+        for character in set(text) - trained:
+            first.setdefault(character, id)
+    named = tuple(f"{character} ({id})" for character, id in sorted(first.items()))
+    return [Finding("characters in validation or test texts that no training text has", named)] if named else []
 
 
 def _repeats(speech: Dataset) -> list[Finding]:

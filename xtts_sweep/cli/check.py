@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from xtts_sweep.arguments import add_json, add_val_data
+from xtts_sweep.arguments import add_json, add_reading, add_val_data
 from xtts_sweep.overrides import settings
 from xtts_sweep.terminal import PreparationProgress, printer
 
@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", metavar="DIR", help="the data set; for a trainer that needs one, too")
     parser.add_argument("--data", metavar="DIR", help="the same as DIR")
     add_val_data(parser)
+    add_reading(parser)
     parser.add_argument("--deep", action="store_true", help="read every file again instead of trusting sizes and times")
     parser.add_argument("--trainer", metavar="SPEC.yaml", help="an external trainer: tried out in a few short runs")
     help_text = "fix a parameter of the trainer, or change a key of its spec such as template=FILE"
@@ -35,7 +36,15 @@ def _data(options: argparse.Namespace) -> int:
     if folder is None:
         raise RequestError("check: give the data set's folder, or --trainer SPEC.yaml")
     with PreparationProgress() as progress:
-        prepared = prepare_data(folder, options.val_data, accept_unusable=True, deep=options.deep, progress=progress)
+        prepared = prepare_data(
+            folder,
+            options.val_data,
+            accept_unusable=True,
+            deep=options.deep,
+            columns=options.columns,
+            allow_outside=options.allow_outside,
+            progress=progress,
+        )
     if options.json:
         print(json.dumps(prepared.health.as_dict(), ensure_ascii=False))
     else:
