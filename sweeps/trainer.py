@@ -139,6 +139,14 @@ class Trainer:
         return PreparedData(data or "", {"data": data or ""})
 
     @classmethod
+    def reopen(cls, data: str, summary: Mapping[str, Any], **options: Any) -> tuple[str, str]:
+        """The handle `data` of a run that is resumed, and in one line how the data has changed since; empty if not.
+
+        `summary` is that of `prepare`; options: progress(done, total, what).
+        """
+        return data, ""
+
+    @classmethod
     def confirmation_params(cls) -> Mapping[str, object]:
         """What a confirmation run adds to its config, for instance the split to evaluate on."""
         return {}

@@ -13,7 +13,7 @@ from xtts.audio.mel import MELS, PATCH_FRAMES
 from xtts.errors import SpeechError
 from xtts.model.model_config import model_config
 from xtts.model.size import parameter_count
-from xtts.prepare.prepare_data import PreparedData, data_folder, data_in, prepare_data
+from xtts.prepare.prepare_data import PreparedData, data_folder, data_in, prepare_data, reopen_data
 from xtts.training.settings import WEIGHTINGS, Settings
 
 if TYPE_CHECKING:
@@ -124,6 +124,11 @@ class XttsTrainer:
     def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
         """Features, splits and alignment of a folder of speech, once for all trials; see prepare_data."""
         return prepare_data(data, val_data, **options)
+
+    @classmethod
+    def reopen(cls, data: str, summary: Mapping[str, Any], **options: Any) -> tuple[str, str]:
+        """The handle of a run that is resumed, made again where the cache is gone; see reopen_data."""
+        return reopen_data(data, summary, **options)
 
     @classmethod
     def data_folder(cls, data: str) -> Path:

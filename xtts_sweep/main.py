@@ -16,8 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 from sweeps.common.program import INSTALLED, SCRIPT, program
+from xtts.data.cache_folder import use_writable_numba_cache
 from xtts_sweep import cli
 from xtts_sweep.arguments import Parser
+from xtts_sweep.terminal import escape_what_cannot_be_shown
 
 DEFAULT = "sweep"
 EXIT_CODES = "NAME defaults to the newest run. Exit codes: 0 done, 1 no result, 2 wrong request, 130 interrupted."
@@ -26,6 +28,8 @@ EXIT_CODES = "NAME defaults to the newest run. Exit codes: 0 done, 1 no result, 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    escape_what_cannot_be_shown()
+    use_writable_numba_cache()
     try:
         name, options = parse(given)
         options.given = given

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtts_sweep.terminal import warn
+
 if TYPE_CHECKING:
     from sweeps.run.folder import RunFolder
     from sweeps.run.run import Run
@@ -18,7 +20,7 @@ def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
     from sweeps.run.folder import find_run
 
     if options.storage is None:
-        return find_run(Path(options.output), name)
+        return find_run(Path(options.output), name, warn)
     from sweeps.storage.remote_run import fetched
 
     return fetched(options.storage, name, Path(options.output))

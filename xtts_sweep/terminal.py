@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,18 @@ from typing import Any
 def printer(as_json: bool) -> Callable[[str], None]:
     """Where lines for people go: standard output, or standard error beside JSON."""
     return lambda line: print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print a line that is not what was asked for: on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let a terminal or file of a small encoding get \\u escapes instead of an error in the middle of a sweep."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def display(as_json: bool) -> Any:

@@ -16,13 +16,15 @@ from pathlib import Path
 
 from sweeps.backend.ray_patches import IMPORTED_WHILE_IT_STARTS, dead_servers, needed_servers_alone, own_signal_handlers
 from sweeps.backend.reaper import end_processes_in, guarded
-from sweeps.common.errors import SweepFailed
+from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.common.program import program
+from sweeps.common.shadowing import complaint, hiding_file
 from sweeps.run.resources import Resources
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
 SERVERLESS_SECONDS = 8.0
+LONGEST_TEMPORARY = 28  # of a socket's 107 bytes, beside the names that Ray adds
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -76,7 +78,7 @@ def ray_session(
         thread = threading.Thread(target=_import_tune, args=(meanwhile,), daemon=True)
         thread.start()
         try:
-            folder = Path(tempfile.mkdtemp(prefix="ray-", dir=_temporary_folder()))
+            folder = _folder_for_ray()
             with (
                 guarded(folder),
                 _started(
@@ -156,9 +158,23 @@ def _cleared(folder: Path) -> bool:
     return True
 
 
-def _temporary_folder() -> str | None:
-    """Where Ray's own folder goes: it holds sockets, whose paths must be short."""
-    return os.environ.get("RAY_TMPDIR") or ("/tmp" if Path("/tmp").is_dir() else None)
+def _folder_for_ray() -> Path:
+    """A new folder for Ray, whose sockets need short paths; RequestError names the variable that leads elsewhere."""
+    variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)), "TMPDIR")
+    given = os.environ.get("RAY_TMPDIR") or ("/tmp" if Path("/tmp").is_dir() else None)
+    if given is not None and len(given) > LONGEST_TEMPORARY:
+        raise RequestError(
+            f"RAY_TMPDIR={given}: has {len(given)} characters, and Ray's sockets leave room for {LONGEST_TEMPORARY}: "
+            "set it to a shorter path"
+        )
+    try:
+        return Path(tempfile.mkdtemp(prefix="ray-", dir=given))
+    except OSError as error:
+        where = given or "the temporary folder"
+        raise RequestError(
+            f"{where}: Ray's temporary folder cannot be made there: {error.strerror or error}: "
+            f"set {variable} to a folder that can be written"
+        ) from error
 
 
 @contextmanager
@@ -177,7 +193,24 @@ def with_environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def python_path() -> str:
-    """Where workers find this package and a trainer that lies in the current folder."""
+    """Where workers find this package, and the current folder where a trainer was imported from it.
+
+    RequestError where a file in one of them would hide a module from them.
+    """
     root = str(Path(__file__).resolve().parents[2])
+    ours = (root, str(Path.cwd())) if _imported_from_here(Path(root)) else (root,)
+    for folder in ours:
+        hiding = hiding_file(folder)
+        if hiding is not None:
+            raise RequestError(complaint(hiding))
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join(dict.fromkeys(path for path in (root, str(Path.cwd()), *known) if path))
+    return os.pathsep.join(dict.fromkeys(path for path in (*ours, *known) if path))
+
+
+def _imported_from_here(root: Path) -> bool:
+    """Whether a module that this process has imported lies in the current folder, and not with this package."""
+    here = Path.cwd()
+    if here == root or here in root.parents or here in Path(sys.prefix).parents:
+        return False
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return any(file is not None and str(file).startswith(f"{here}{os.sep}") for file in files)

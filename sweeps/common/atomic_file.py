@@ -12,7 +12,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Replace the file; SweepFailed where the disk is full or the folder cannot be written, and the old file stays."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        # A name of a file that is no valid text must not keep a file of the run from being written.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

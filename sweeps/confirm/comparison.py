@@ -111,6 +111,7 @@ def recommended(records: Sequence[TrialRecord], judged: Comparison | None) -> Tr
     return best_record(records) if judged is None else judged.proven
 
 
-def write_verdict(path: Path, judged: Comparison) -> None:
-    """Replace verdict.json."""
-    write_atomically(path, json.dumps(judged.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_verdict(path: Path, judged: Comparison, data_changed: object = None) -> None:
+    """Replace verdict.json; `data_changed` says how the run's data has changed since it began."""
+    content = judged.to_json() | ({"data_changed": data_changed} if data_changed else {})
+    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -25,6 +25,8 @@ from sweeps.trainer import PINNED
 from sweeps.trials.objective import METRIC, MODES
 
 ETA = 3
+DATA_CHANGED = "changed"
+"""Key of the data's summary: in one line how the data has changed since the run began."""
 PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors")
 
 

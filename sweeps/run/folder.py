@@ -9,7 +9,7 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,6 +25,8 @@ from sweeps.common.strict_yaml import read_yaml_mapping
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEFAULT_OUTPUT = "runs"
 NEARLY_FULL_BYTES = 1 << 30
+WRITTEN_BY_A_SWEEP = {"name", "space", "trainer", "trials", "epochs"}
+"""Keys of sweep.yaml that another tool's file of that name does not have."""
 
 
 @dataclass(frozen=True)
@@ -158,24 +160,39 @@ def new_run(output: Path, name: str) -> RunFolder:
     return folder
 
 
-def runs(output: Path) -> list[RunFolder]:
-    """All runs in `output`, the newest last."""
+def runs(output: Path, on_foreign: Callable[[str], None] = lambda line: None) -> list[RunFolder]:
+    """All runs in `output`, the newest last. `on_foreign` is called once with what has a sweep.yaml of another tool."""
     if not output.is_dir():
         return []
-    found = [RunFolder(path.parent) for path in output.glob("*/sweep.yaml")]
+    found: list[RunFolder] = []
+    foreign: list[RunFolder] = []
+    for folder in (RunFolder(path.parent) for path in output.glob("*/sweep.yaml")):
+        (found if _is_a_run(folder) else foreign).append(folder)
+    if foreign:
+        names = ", ".join(sorted(folder.name for folder in foreign)[:5])
+        on_foreign(f"{output}: passed over {names}{', ...' if len(foreign) > 5 else ''}: no sweep of this program")
     return sorted(found, key=lambda folder: (folder.sweep_yaml.stat().st_mtime, folder.name))
 
 
-def find_run(output: Path, name: str | None = None) -> RunFolder:
+def _is_a_run(folder: RunFolder) -> bool:
+    """Whether sweep.yaml was written by a sweep of this program, and not by W&B or somebody else."""
+    try:
+        return read_sweep_yaml(folder).keys() >= WRITTEN_BY_A_SWEEP
+    except (RequestError, OSError):
+        # One of ours that is damaged has its journal.
+        return folder.trials_jsonl.is_file()
+
+
+def find_run(output: Path, name: str | None = None, on_foreign: Callable[[str], None] = lambda line: None) -> RunFolder:
     """The run of that name, or the newest; RequestError where there is none."""
-    known = runs(output)
     if name is None:
+        known = runs(output, on_foreign)
         if not known:
             raise RequestError(f"--output {output}: there is no run here yet")
         return known[-1]
     folder = RunFolder(output / check_name(name))
     if not folder.exists:
-        close = get_close_matches(name, [run.name for run in known], n=1)
+        close = get_close_matches(name, [run.name for run in runs(output)], n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise RequestError(f"{name}: there is no such run in {output}{hint}")
     return folder

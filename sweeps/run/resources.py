@@ -146,10 +146,21 @@ def _memory_bytes() -> int:
         return available
 
 
+def hidden_gpus(gpus: int) -> str:
+    """What CUDA_VISIBLE_DEVICES asks for and this machine has not, in one line; empty where they agree."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    asked = [device for device in visible.split(",") if device.strip() not in ("", "-1")]
+    if len(asked) <= gpus:
+        return ""
+    return (
+        f"CUDA_VISIBLE_DEVICES={visible}: this machine has {gpus or 'none'} of these GPUs; the plan uses what is there"
+    )
+
+
 def _gpus() -> int:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
+    """As many GPUs as torch sees: what CUDA_VISIBLE_DEVICES names need not be there."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return 0
     if sys.platform == "linux" and "torch" not in sys.modules and not any(map(os.path.exists, GPU_SIGNS)):
         return 0  # without the second that torch takes to import
     try:

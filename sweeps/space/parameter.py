@@ -202,6 +202,10 @@ def parameter_from_mapping(name: str, given: object) -> Parameter:
     if not isinstance(values, list) or any(isinstance(value, (list, dict)) for value in values):
         problems.append(f"{name}: values is {values!r}; expected a list of numbers or words")
         values = []
+    quoted = [key for key in ("min", "max", "q", "default") if _is_quoted_number(given.get(key)) and not values]
+    if quoted:
+        problems += [f"{name}: {key} {given[key]!r} is a word: write the number without quotes" for key in quoted]
+        raise RequestError("; ".join(problems))
     distribution = given.get("distribution") or _implied(given)
     if distribution is None:
         problems.append(f"{name}: needs a distribution, or min and max, or values, or value")
@@ -232,6 +236,13 @@ def parameter_from_mapping(name: str, given: object) -> Parameter:
 def significant(value: float) -> float:
     """`value` to the digits that a config shows."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _is_quoted_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _implied(given: Mapping[str, object]) -> str | None:

@@ -49,6 +49,11 @@ class SpaceFile(BaseModel):
     trials: list[ListedTrial] = []
 
 
+WANDB_KEYS = frozenset(
+    {"program", "method", "metric", "early_terminate", "run_cap", "command", "project", "entity", "controller", "job"}
+    | {"image_uri", "queue", "apiVersion", "kind"}
+)
+"""Keys of a W&B sweep file that mean nothing here: the search, its end and its metric are this program's own."""
 KEYS = tuple(field.alias or name for name, field in SpaceFile.model_fields.items())
 
 
@@ -64,6 +69,8 @@ class Space:
     controls: bool = False
     trials: tuple[Configuration, ...] = ()
     source: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+    ignored: tuple[str, ...] = field(default=(), compare=False)
+    """Keys of a W&B sweep file that were not read"""
 
     @property
     def searched(self) -> tuple[Parameter, ...]:
@@ -151,6 +158,8 @@ def load_space(name_or_path: str, folder: Path = SPACES_FOLDER) -> Space:
 
 def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
     """A space from plain data; one RequestError holds all its problems, each with its key."""
+    ignored = tuple(str(key) for key in given if key in WANDB_KEYS)
+    given = {key: value for key, value in given.items() if key not in WANDB_KEYS}
     problems = unknown_keys(given, SpaceFile)
     listed = given.get("parameters", {})
     parameters = _parameters(listed, problems) if isinstance(listed, Mapping) else []
@@ -162,6 +171,8 @@ def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
         ratios = _ratios(file, parameters, problems)
         _check_together(file, parameters, ratios, problems)
     if problems:
+        if ignored:
+            problems.append(f"not read, because it is W&B's own: {', '.join(ignored)}")
         raise RequestError(f"{where}: " + "; ".join(problems))
     return Space(
         name=str(file.name or Path(where).stem),
@@ -172,6 +183,7 @@ def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
         controls=file.controls,
         trials=tuple(Configuration(trial.params, label=trial.label) for trial in file.trials),
         source=dict(given),
+        ignored=ignored,
     )
 
 

@@ -13,17 +13,19 @@ from sweeps.common.errors import RequestError
 from sweeps.confirm.confirmation import confirmation_of
 from sweeps.confirm.plan import SEQUENTIAL_LOOKS
 from sweeps.confirm.verdict import Verdict
-from sweeps.run.config import SweepConfig, raised, sweep_yaml
+from sweeps.run.config import DATA_CHANGED, SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
 from sweeps.run.resources import Resources
 from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
 from sweeps.search.options import checked_gain
 from sweeps.space.space import check_limits
+from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, load_trainer, unknown_params
 from sweeps.tuner.callbacks import CallbackOptions, Callbacks
 from sweeps.tuner.output_files import rewrite_files
 from sweeps.tuner.tuner import Session
+from sweeps.tuner.value_checks import impossible_values
 
 LARGEST_SEED = 2**31 - 1
 
@@ -73,10 +75,24 @@ def check(config: SweepConfig) -> type[Trainer]:
         where = dict.fromkeys(config.space.hyperparameters, f"space {config.space.name}")
         where |= dict.fromkeys(config.space.fixed, f"space {config.space.name}, set")
         where |= dict.fromkeys(config.set_params, "--set")
-        problems = unknown_params(where, known)
+        problems = unknown_params(where, known) or impossible_values(trainer, config, known)
         if problems:
             raise RequestError("; ".join(problems))
     return trainer
+
+
+def check_room(config: SweepConfig, resources: Resources, trainer: type[Trainer]) -> None:
+    """RequestError where the disk has not even room for two trials."""
+    few = replace(
+        config, confirm_seeds=0, budget=replace(config.budget, trials=min(2, config.budget.trials)), storage=None
+    )
+    needed = disk_estimate(few, resources, trainer.checkpoint_bytes(config.shared_params))
+    free = RunFolder(config.output / config.name).free_bytes()
+    if free < needed.total:
+        raise RequestError(
+            f"--output {config.output}: {free / 1e6:,.0f} MB are free on this disk, and two trials need "
+            f"{needed.total / 1e6:,.0f} MB ({needed}): make room, or name another folder"
+        )
 
 
 def unused(place: Environment, config: SweepConfig) -> RunFolder:
@@ -104,6 +120,7 @@ def run(
     note = surroundings.display.log
     with environment_of(config, note) if place is None else contextlib.nullcontext(place) as place:
         resources = plan_at(place, config) if resources is None else resources
+        check_room(config, resources, trainer)
         unused(place, config)
         folder = new_run(config.output, config.name)
         with folder.locked():
@@ -141,6 +158,7 @@ def resume(
     trainer = check(config)
     surroundings = Callbacks(**outside)
     with environment_of(config, surroundings.display.log) as place, folder.locked():
+        config = _with_its_data(found, config, trainer)
         config = _moved_in(place, found, config, trainer)
         changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
         if gain_percent is not None:
@@ -188,6 +206,7 @@ def confirm(
     trainer = check(config)
     surroundings = Callbacks(**outside)
     with environment_of(config, surroundings.display.log) as place, folder.locked():
+        config = _with_its_data(found, config, trainer)
         config = _moved_in(place, found, config, trainer)
         changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals}
         resources = _go_on_with(folder, found, config, place, changed)
@@ -200,6 +219,15 @@ def confirm(
 def storage_of(config: SweepConfig, given: str | None) -> str | None:
     """The storage that a run goes on with: the given one, or the one it has."""
     return config.storage if given is None else storage_uri(given)
+
+
+def _with_its_data(found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+    """A run goes on with the data it began with; how the data has changed since is part of its summary."""
+    if config.storage is not None:
+        return config  # the storage holds what it learned from
+    before = {name: value for name, value in found.config.data_summary.items() if name != DATA_CHANGED}
+    data, changed = trainer.reopen(config.data, before, progress=lambda done, total, what: None)
+    return replace(config, data=data, data_summary={**before, **({DATA_CHANGED: changed} if changed else {})})
 
 
 def _moved_in(place: Environment, found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
@@ -218,6 +246,7 @@ def _go_on_with(
     resources = plan_again(place, found.resources, config)
     if config != found.config or resources != found.resources:
         moved: dict[str, object] = {"data": config.data, "plan": resources.as_dict()}
+        moved["data_summary"] = dict(config.data_summary)
         if config.storage is not None:
             moved |= {"storage": config.storage, "data_stored": config.data_stored}
         write_sweep_yaml(folder, {**read_sweep_yaml(folder), **changed, **moved})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sweeps.confirm.comparison import Comparison, write_verdict
 from sweeps.report import Report, write_report
 from sweeps.run.best_config import write_best_config
+from sweeps.run.config import DATA_CHANGED
 from sweeps.run.optuna_db import write_optuna_db
 from sweeps.run.run import Run, searched
 from sweeps.run.trials_csv import write_trials_csv
@@ -30,7 +31,7 @@ def write_tables(run: Run) -> None:
     provenance["confirmation"] = _confirmation(compared)
     word = compared.verdict.word
     write_best_config(run.folder.best_config, best, run.config.shared_params, provenance, verdict=word)
-    write_verdict(run.folder.verdict, compared)
+    write_verdict(run.folder.verdict, compared, run.config.data_summary.get(DATA_CHANGED))
 
 
 def write_optuna(run: Run) -> None:

@@ -14,7 +14,7 @@ from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.confirm.confirmation import CONFIRMATION, RIVAL, confirms
 from sweeps.confirm.confirmation import ROLE as CONFIRM
-from sweeps.run.config import ETA, SweepConfig
+from sweeps.run.config import DATA_CHANGED, ETA, SweepConfig
 from sweeps.run.diagnosis import note_findings
 from sweeps.run.folder import NEARLY_FULL_BYTES, RunFolder, read_sweep_yaml
 from sweeps.run.progress import Progress, progress_of
@@ -115,6 +115,10 @@ class Session:
             self._confirming.begin(self._journal.events)
             self._search_end = search_end(self._journal.events, self._config.trials)
             journal.append(first_event, None, trials=self._config.trials, epochs=self._budget.epochs)
+            changed = self._config.data_summary.get(DATA_CHANGED)
+            if changed:
+                journal.append("data_changed", None, detail=changed)
+                self._display.log(str(changed))
             self._reopen(first_event)
             try:
                 ended, reason = self._search()

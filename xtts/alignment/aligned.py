@@ -63,9 +63,9 @@ class AlignedDataset:
         """How surely texts and recordings belong together, 0 to 1: the paths' confidence times the texts' own.
 
         A path through a wrong text can be as clear as one through the right text, the clearer the shorter the text is.
-        So it counts only as far as the texts prove to be the clips' own: a network that has not heard a clip prefers its
-        text to others of that length (by chance alone in half of the clips). A few clips teach such a network nothing;
-        there longer texts belonging to longer clips is the other sign.
+        So it counts only as far as the texts prove to be the clips' own: a network that has not heard a clip prefers
+        its text to others of that length (by chance alone in half of the clips). A few clips teach such a network
+        nothing; there longer texts belonging to longer clips is the other sign.
         """
         own = max(0.0, 2.0 * float(np.mean(self.advantage > 0)) - 1.0)
         few = max(0.0, 1.0 - len(self.confidence) / _MANY_CLIPS)

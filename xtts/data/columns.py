@@ -20,7 +20,8 @@ ROLES = (ID, TEXT, NORMALISED, SPEAKER, IGNORED)
 FEWEST_ROWS = 8
 """With fewer rows than this, values do not show what a column is: three columns are id, raw and normalised text."""
 _LOOKED_AT = 500
-_SIMILAR = 0.5
+_SIMILAR = 0.75
+_SHARED_WORDS = 0.3
 _LENGTH_CORRELATION = 0.6
 _MOST_NAMES_PER_ROW = 0.5
 
@@ -271,7 +272,8 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
     if not pairs:
         return True
     ratios = [SequenceMatcher(None, a[:200], b[:200], autojunk=False).ratio() for a, b in pairs]
-    return median(ratios) >= _SIMILAR
+    shared = [len({*a.split()} & {*b.split()}) / max(1, min(len({*a.split()}), len({*b.split()}))) for a, b in pairs]
+    return median(ratios) >= _SIMILAR or median(shared) >= _SHARED_WORDS
 
 
 def _letters(text: str) -> str:

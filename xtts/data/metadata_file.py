@@ -1,6 +1,7 @@
 """Reads a metadata file into numbered lines of fields, unquoted where the file is quoted as csv does it."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ DELIMITER = "|"
 _JOINED_LINES = 20
 """A quoted field may hold line ends; one that is not closed within so many lines was never meant to be one."""
 _QUOTED_SHARE = 0.9
+_LOOKED_AT = 100
 _WELL_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -46,7 +48,8 @@ def parse_lines(file: Path, content: bytes) -> list[Line]:
     plain = [Line(number, tuple(line.split(DELIMITER))) for number, line in numbered]
     if '"' not in text:
         return plain
-    quoted = _quoted_lines(numbered, len(plain[0].fields))
+    counts = Counter(len(fields) for _, line in numbered[:_LOOKED_AT] if (fields := _split(line)) is not None)
+    quoted = _quoted_lines(numbered, counts.most_common(1)[0][0] if counts else len(plain[0].fields))
     # Coqui's header is written by csv writers.
     header = [field.strip().strip('"').lower() for field in plain[0].fields]
     if "audio_file" not in header and not _is_quoted([line.fields for line in quoted]):
@@ -90,10 +93,10 @@ def _split(line: str) -> list[str] | None:
         while quoted and end < len(line) and line[end] == " ":
             end += 1
         if quoted is None or (end < len(line) and line[end] != DELIMITER):
+            if line[start : start + 1] == '"':
+                return None
             end = line.find(DELIMITER, at)
             end = len(line) if end < 0 else end
-            if line[start : start + 1] == '"' and quoted is None:
-                return None
         fields.append(line[at:end])
         if end >= len(line):
             return fields

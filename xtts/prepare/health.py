@@ -17,6 +17,7 @@ NAMED = 5
 CLIPPED_SHARE = 0.001
 """A clip with a larger share of its samples at full scale is called clipped."""
 LONG_SILENCE_SECONDS = 0.75
+LARGE_ALPHABET = 100
 LARGE_OFFSET = 0.02
 """A clip whose samples have a larger constant offset than this share of full scale is named."""
 QUIET_DB = -35.0
@@ -194,7 +195,9 @@ def _wrong_rate(speech: Dataset) -> list[Finding]:
 
 
 def _untrained_characters(speech: Dataset) -> list[Finding]:
-    """Characters that no training text has: their tokens are never learned."""
+    """Characters of a large alphabet that no training text has: their tokens are never learned."""
+    if len(speech.vocabulary) < LARGE_ALPHABET:
+        return []
     trained = set().union(*(set(speech.texts[at]) for at in speech.indices(TRAIN)))
     first: dict[str, str] = {}
     for id, text in zip(speech.ids, speech.texts, strict=True):

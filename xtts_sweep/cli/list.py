@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from xtts_sweep.arguments import add_json, add_output
+from xtts_sweep.terminal import warn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.run.run import read_run
     from sweeps.run.summary import run_line, run_row
 
-    found = [read_run(folder.path) for folder in runs(Path(options.output))]
+    found = [read_run(folder.path) for folder in runs(Path(options.output), warn)]
     if options.json:
         print(json.dumps([run_row(run) for run in found], ensure_ascii=False))
     else:

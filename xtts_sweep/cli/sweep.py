@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check the request, join the cluster if one is given, prepare the speech, search, close."""
     from sweeps.backend.throughput import measured_resources
+    from sweeps.run.resources import hidden_gpus
     from sweeps.tuner import api as sweep
     from xtts.data.cache_folder import cache_folder
 
@@ -81,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
     with sweep.environment_of(config, say) as place:
         resources = sweep.plan_at(place, config)
         folder = sweep.unused(place, config)
+        sweep.check_room(config, resources, trainer)
         recording = recording_for(options)
         prepared = prepare(trainer, options)
         config = replace(config, data=prepared.data, data_summary=prepared.summary)
@@ -98,6 +100,11 @@ def run(options: argparse.Namespace) -> int:
         config = replace(config, data_summary={**prepared.summary, **found})
         for line in [*prepared.lines(), f"plan         {resources}", f"run          {folder.path}"]:
             say(line)
+        if config.space.ignored:
+            say(f"space        not read, because it is W&B's own: {', '.join(config.space.ignored)}")
+        hidden = hidden_gpus(resources.gpus) if place.cluster is None else ""
+        if hidden:
+            say(hidden)
         if options.dry_run:
             from sweeps.storage.disk_use import disk_estimate
 
@@ -119,6 +126,7 @@ def _confirm_seeds(given: str) -> int | Literal["auto"]:
 def _config(options: argparse.Namespace) -> SweepConfig:
     """What was asked for, checked as far as that goes without data."""
     from sweeps.common.budget import Budget, parse_duration
+    from sweeps.common.errors import RequestError
     from sweeps.run.config import SweepConfig
     from sweeps.space.limits import limits_from_mapping, load_limits
     from sweeps.space.space import load_space, space_from_mapping
@@ -133,8 +141,12 @@ def _config(options: argparse.Namespace) -> SweepConfig:
     else:
         space = load_space(options.space or "safe_weights")
     fixed = dict(trainer.default_params() or {})
-    if "model" in fixed and options.model is not None:
-        given.setdefault("model", options.model)
+    if options.model is not None and "model" in given:
+        raise RequestError(f"--model {options.model}: --set model={given['model']} says it too; give one of them")
+    if options.model is not None and "model" in space.hyperparameters:
+        raise RequestError(f"--model {options.model}: space {space.name} searches the model already; leave it out")
+    if options.model is not None and "model" in fixed:
+        given["model"] = options.model
     trainer.check_params({**fixed, **{name: value for name, value in given.items() if name in fixed}})
     return SweepConfig(
         name=options.name or f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}",

@@ -30,11 +30,14 @@ def health_figures(data: Mapping[str, Any], lang: str) -> dict[str, str]:
 
 
 def health_notes(data: Mapping[str, Any], lang: str) -> tuple[HealthNote, ...]:
-    """Recordings that may not be what their transcript says."""
+    """Recordings that may not be what their transcript says, and what was read or has changed otherwise."""
     doubtful: Sequence[str] = data["alignment"]["doubtful"]
-    if not doubtful:
-        return ()
-    return (HealthNote(text("health.doubtful", lang), tuple(doubtful[:_MOST_NAMED])),)
+    notes = [HealthNote(text("health.doubtful", lang), tuple(doubtful[:_MOST_NAMED]))] if doubtful else []
+    for key in ("changed", "notes"):
+        lines = data.get(key) or ()
+        if lines:
+            notes.append(HealthNote(text(f"health.{key}", lang), (lines,) if isinstance(lines, str) else tuple(lines)))
+    return tuple(notes)
 
 
 def _counted(counts: Mapping[str, int], between: str) -> str:

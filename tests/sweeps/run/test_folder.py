@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.run.folder import check_name, find_run, new_run, runs, write_sweep_yaml
+from sweeps.run.folder import WRITTEN_BY_A_SWEEP, check_name, find_run, new_run, runs, write_sweep_yaml
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc", "a\\b", ".hidden", "a..b", "a\nb", "a" * 101, "é"])
@@ -24,7 +24,7 @@ def test_a_name_cannot_leave_its_folder(name: str, tmp_path: Path) -> None:
 def test_a_run_is_found_by_name_and_the_newest_without(tmp_path: Path) -> None:
     for age, name in ((30, "b"), (20, "a"), (10, "c")):
         folder = new_run(tmp_path, name)
-        write_sweep_yaml(folder, {"name": name})
+        write_sweep_yaml(folder, dict.fromkeys(WRITTEN_BY_A_SWEEP, name))
         os.utime(folder.sweep_yaml, (1_000_000 - age, 1_000_000 - age))
     assert [run.name for run in runs(tmp_path)] == ["b", "a", "c"]
     assert find_run(tmp_path).name == "c"
@@ -33,6 +33,25 @@ def test_a_run_is_found_by_name_and_the_newest_without(tmp_path: Path) -> None:
         find_run(tmp_path, "d")
     with pytest.raises(RequestError, match="no run here yet"):
         find_run(tmp_path / "empty")
+
+
+def test_what_other_tools_put_beside_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
+    write_sweep_yaml(new_run(tmp_path, "mine"), dict.fromkeys(WRITTEN_BY_A_SWEEP, 1))
+    contents = {
+        "wandb": b"program: train.py\nmethod: bayes\nparameters:\n  lr: {min: 0.1, max: 0.2}\n",
+        "empty": b"",
+        "list": b"- a\n- b\n",
+        "bytes": bytes(range(128, 256)),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sweep.yaml").write_bytes(content)
+    (tmp_path / "Nov27_host").mkdir()
+    said: list[str] = []
+    assert [run.name for run in runs(tmp_path, said.append)] == ["mine"]
+    assert find_run(tmp_path).name == "mine"
+    (line,) = said
+    assert all(name in line for name in contents)
 
 
 def test_a_run_is_never_started_over_another(tmp_path: Path) -> None:

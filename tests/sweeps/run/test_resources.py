@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.run.resources import Machine, plan_resources, resources_from_mapping, this_machine
+from sweeps.run.resources import Machine, hidden_gpus, plan_resources, resources_from_mapping, this_machine
 
 GIB = 1 << 30
 
@@ -80,5 +80,16 @@ def test_gpus_are_counted_by_torch_where_there_may_be_one_and_torch_is_not_impor
     assert this_machine().gpus == 3
     monkeypatch.setitem(sys.modules, "torch", None)  # what cannot be imported
     assert this_machine().gpus == 0
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    assert this_machine().gpus == 2
+
+
+@pytest.mark.parametrize("asked", ["0", "0,1", "NoDevFiles", "GPU-8f3ab1c2"])
+def test_gpus_that_are_asked_for_and_not_there_are_not_planned_and_the_variable_is_named(
+    asked: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("sweeps.run.resources.GPU_SIGNS", (str(tmp_path / "none"),))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", asked)
+    assert this_machine().gpus == 0
+    assert f"CUDA_VISIBLE_DEVICES={asked}" in hidden_gpus(0)
+    assert hidden_gpus(2) == ""

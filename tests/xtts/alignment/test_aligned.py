@@ -123,4 +123,12 @@ def test_clips_to_look_at_are_those_without_advantage_or_a_clear_path(learnable)
     summary = aligned.summary()
     assert summary["doubtful_clips"] == 3
     assert summary["doubtful"] == [aligned.speech.ids[clip] for clip in (5, 3, 7)]
-    assert summary["mean_confidence"] == pytest.approx(confidence.mean(), abs=1e-4)
+
+
+def test_clear_paths_through_texts_that_are_no_clips_own_are_no_confidence(learnable):
+    confidence = np.full(24, 0.98, np.float32)
+    own, by_chance = np.ones(24, np.float32), np.where(np.arange(24) % 2, 1.0, -1.0).astype(np.float32)
+    codes = replace(learnable.aligned.speech, token_count=np.full(24, 6, np.int32))
+    aligned = replace(learnable.aligned, confidence=confidence, advantage=own)
+    assert aligned.mean_confidence == pytest.approx(0.98, abs=1e-3)
+    assert replace(aligned, advantage=by_chance, speech=codes).mean_confidence == 0

@@ -85,11 +85,14 @@ def test_chunks_between_header_and_samples_are_passed_over():
     np.testing.assert_array_equal(plain.samples, passed.samples)
 
 
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
-def test_a_streamed_wav_of_unknown_length_is_read_to_its_end(size):
-    content = encoded(voiced(0.3))
-    streamed = content[:40] + struct.pack("<I", size) + content[44:]
-    assert reason(streamed) == "usable"
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF, 0xFFFFFFD3, 0])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_streamed_wav_of_unknown_length_is_read_to_its_end(size, subtype):
+    content = encoded(voiced(0.3), subtype=subtype)
+    at = content.index(b"data") + 4
+    streamed = decode(content[:at] + struct.pack("<I", size) + content[at + 4 :])
+    assert isinstance(streamed, Recording)
+    np.testing.assert_array_equal(streamed.samples, decode(content).samples)
 
 
 def test_an_empty_file_is_empty():
@@ -136,6 +139,40 @@ def test_a_recording_without_a_loud_moment_is_silent(level):
 
 def test_a_constant_offset_is_no_sound():
     assert reason(encoded(np.full(22_050, 0.3))) == "silent"
+
+
+def test_a_constant_offset_hides_no_silence_and_is_taken_out():
+    sound = 0.5 * np.concatenate([np.zeros(22_050), voiced(1.0), np.zeros(11_025)])
+    recording = decode(encoded(sound + 0.2))
+    assert isinstance(recording, Recording)
+    assert recording.offset == pytest.approx(0.2, abs=0.01)
+    assert abs(recording.samples.mean()) < 1e-3
+    before, after, level = silence_around(recording.samples)
+    assert (before, after) == (pytest.approx(1.0, abs=0.03), pytest.approx(0.5, abs=0.03))
+    assert level == pytest.approx(silence_around(sound.astype(np.float32))[2], abs=0.5)
+
+
+def test_channels_that_cancel_each_other_are_not_called_silent():
+    sound = voiced(0.5)
+    result = decode(encoded(np.stack([sound, -sound], axis=1)))
+    assert isinstance(result, Unusable)
+    assert result.reason == "cancelled"
+    assert "save one of them" in result.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html>404</html>", "web page"),
+        (b"nothing of the kind" * 20, "Format not recognised"),
+    ],
+)
+def test_what_cannot_be_decoded_is_named_without_python_objects(content, wanted):
+    result = decode(content)
+    assert isinstance(result, Unusable)
+    assert wanted in result.detail
+    assert "object at 0x" not in result.detail
 
 
 def test_a_quiet_voice_is_not_silent():

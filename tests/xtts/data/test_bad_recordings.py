@@ -1,13 +1,14 @@
 """What is bad in a folder of speech is left out, counted and listed, or refused in one line."""
 
 import numpy as np
+import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import voiced, write_clip, write_ljspeech, write_metadata
-from xtts.data.build_dataset import build_dataset
+from xtts.data.build_dataset import build_dataset, suspicious_rate
 from xtts.errors import SpeechError
 
 
@@ -112,6 +113,41 @@ def test_a_long_clip_among_long_clips_stays(tmp_path):
         soundfile.write(data / f"wavs/clip{n:03d}.wav", voiced(2.5, 8_000, seed=n), 8_000)
     soundfile.write(data / "wavs/clip011.wav", voiced(19.0, 8_000), 8_000)
     assert not build_dataset(data).exclusions
+
+
+def test_a_transcript_that_nobody_could_say_in_its_clip_is_left_out_before_it_costs_anything(data):
+    lines = (data / "metadata.csv").read_text().splitlines()
+    write_metadata(data, [lines[0] + " and on it goes" * 5000, *lines[1:]])
+    speech = build_dataset(data)
+    assert reasons(speech) == {"clip000": "too_much_text"}
+    assert len(speech.exclusions[0].detail) < 300
+    write_metadata(data, [line + " and on it goes" * 50 for line in lines])
+    assert "20 more text than anybody could say" in complaint(data)
+
+
+def test_a_set_of_long_recordings_is_told_how_to_split_them(tmp_path):
+    data = write_ljspeech(tmp_path / "data", 12)
+    for n in range(12):
+        soundfile.write(data / f"wavs/clip{n:03d}.wav", voiced(31.0, 8_000), 8_000)
+    message = complaint(data)
+    assert "12 over 30 s" in message
+    assert "split them at pauses" in message
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("{}", "under 4"), ("just too much for it {}", "over 40")])
+def test_texts_at_a_rate_that_is_no_speech_are_noticed(tmp_path, text, wanted):
+    data = write_ljspeech(tmp_path / "data", 12)
+    write_metadata(data, [f"clip{n:03d}|{text.replace('{}', chr(97 + n))}" for n in range(12)])
+    assert wanted in suspicious_rate(build_dataset(data))
+    assert "--columns" in suspicious_rate(build_dataset(data))
+
+
+def test_characters_that_are_dropped_are_counted_and_named(data):
+    lines = (data / "metadata.csv").read_text().splitlines()
+    write_metadata(data, [f"{line} ~\u2603" for line in lines])
+    ((what, named),) = build_dataset(data).notes
+    assert "not spoken" in what
+    assert named == ("~ U+007E (20 times, first in clip000)", "\u2603 U+2603 (20 times, first in clip000)")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,33 @@
+"""Files that hide a module of Python or of a dependency from everything that imports from their folder.
+
+Imports nothing that could be hidden itself.
+"""
+
+import os
+import sys
+
+DEPENDENCIES = frozenset(
+    {"filelock", "librosa", "numba", "numpy", "optuna", "pandas", "pyarrow", "pydantic", "ray", "rich", "ruamel"}
+    | {"safetensors", "scipy", "soundfile", "soxr", "tensorboardX", "torch", "wandb", "yaml", "jinja2", "msgpack"}
+)
+
+
+def hiding_file(folder: str) -> str | None:
+    """A file or package in the folder that Python would import in place of its own or a dependency's module."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - pathlib may be what is hidden
+    except OSError:
+        return None
+    for name in names:
+        module = name.removesuffix(".py")
+        if module not in sys.stdlib_module_names and module not in DEPENDENCIES:
+            continue
+        path = f"{folder}/{name}"
+        if name.endswith(".py") or os.path.isfile(f"{path}/__init__.py"):  # noqa: PTH113
+            return path
+    return None
+
+
+def complaint(path: str) -> str:
+    """What is wrong with such a file, in one line."""
+    return f"{path}: hides a module that Python or a dependency has under this name: rename it, or run elsewhere"

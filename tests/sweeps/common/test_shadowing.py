@@ -1,0 +1,78 @@
+"""Files that hide a module are named before they break a worker."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeps.backend.session import _folder_for_ray, python_path
+from sweeps.common.errors import RequestError
+from sweeps.common.shadowing import hiding_file
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_file_or_package_with_the_name_of_a_module_is_found(tmp_path: Path) -> None:
+    (tmp_path / "notes.py").touch()
+    (tmp_path / "queue").mkdir()  # a folder alone hides nothing
+    assert hiding_file(str(tmp_path)) is None
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").touch()
+    assert hiding_file(str(tmp_path)) == f"{tmp_path}/torch"
+    (tmp_path / "queue.py").touch()
+    assert hiding_file(str(tmp_path)) == f"{tmp_path}/queue.py"
+
+
+def test_workers_do_not_import_from_the_current_folder_without_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "queue.py").write_text("raise SystemExit")
+    assert python_path() == str(ROOT)
+    (tmp_path / "somebodys_own_trainer.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "somebodys_own_trainer", raising=False)
+    __import__("somebodys_own_trainer")
+    with pytest.raises(RequestError, match=r"queue\.py: hides a module"):
+        python_path()
+    (tmp_path / "queue.py").unlink()
+    assert str(tmp_path) in python_path()
+    monkeypatch.delitem(sys.modules, "somebodys_own_trainer")
+
+
+@pytest.mark.parametrize("folder", ["none", "x" * 60])
+def test_a_temporary_folder_that_ray_cannot_use_is_named_with_its_variable(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", f"/tmp/{folder}" if folder == "none" else str(tmp_path / folder))
+    with pytest.raises(RequestError, match="RAY_TMPDIR"):
+        _folder_for_ray()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_the_terminal_cannot_show_is_escaped(encoding: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_sweep.py"), "check", str(tmp_path / "گفتار")],
+        capture_output=True,
+        env={"PYTHONIOENCODING": encoding, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert rb"\u06af" in done.stderr
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nowhere"])
+def test_no_home_is_no_matter(home: str | None, tmp_path: Path) -> None:
+    code = (
+        "from xtts.data.cache_folder import cache_folder, use_writable_numba_cache as use;"
+        "import os; os.setuid(12345) if os.getuid() == 0 else None; use();"
+        "print(cache_folder(), os.environ.get('NUMBA_CACHE_DIR'))"
+    )
+    given = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)} | ({} if home is None else {"HOME": home})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given, check=True)
+    folder, compiled = done.stdout.split()
+    assert folder.startswith("/tmp") or home is None
+    assert compiled.startswith(folder) or home is None
