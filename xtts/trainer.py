@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xtts.inference.synthesis import Speaker
 
 _USUAL_SYMBOLS = 100  # of a vocabulary: negligible next to the other parameters
-_STATES = 3  # parameters and the optimiser's two moments
+_STATES = 3  # parameters and the optimiser's two moments; one more for the average
 
 
 class XttsTrainer:
@@ -86,12 +86,12 @@ class XttsTrainer:
         return speech_figures(self.speaker(), self.training.aligned)
 
     def speaker(self) -> Speaker:
-        """The current model, ready to speak."""
+        """The model with its averaged weights, ready to speak."""
         from xtts.inference.synthesis import Speaker
 
         training = self.training
         config = model_config(training.settings.model)
-        return Speaker.of_trial(training.model, config, training.aligned, training.batches)
+        return Speaker.of_trial(training.averaged_model(), config, training.aligned, training.batches)
 
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
@@ -113,7 +113,7 @@ class XttsTrainer:
         """The size of a checkpoint, to a percent."""
         settings = Settings.of(params)
         count = parameter_count(model_config(settings.model), _USUAL_SYMBOLS, MELS * PATCH_FRAMES)
-        return _STATES * count * (8 if settings.precision == "float64" else 4)
+        return (_STATES + (settings.weight_average > 0)) * count * (8 if settings.precision == "float64" else 4)
 
     @classmethod
     def check_params(cls, params: Mapping[str, object]) -> None:

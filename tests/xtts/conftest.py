@@ -110,6 +110,6 @@ def talker(mini_preset: None, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """100 clips, and a model that has learned to say such texts."""
     speech = prepare_learnable(tmp_path_factory.mktemp("talker") / "speech", 100)
     trainer = speech.trainer(learning_rate=1e-2, gradient_clip_norm=None, warmup_updates=10)
-    for _ in range(6):
+    for _ in range(12):
         trainer.train_epoch()
     return speech, trainer

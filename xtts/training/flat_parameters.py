@@ -18,10 +18,13 @@ class FlatParameters:
     def __init__(self, model: nn.Module) -> None:
         self._parameters = list(model.parameters())
         self.flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._parameters]))
-        ends = torch.tensor([parameter.numel() for parameter in self._parameters]).cumsum(0).tolist()
-        for parameter, end in zip(self._parameters, ends, strict=True):
-            part = self.flat.detach()[end - parameter.numel() : end]
-            parameter.data = part.view_as(parameter)
+        for parameter, part in zip(self._parameters, self.parts(self.flat.detach()), strict=True):
+            parameter.data = part
+
+    def parts(self, vector: Tensor) -> list[Tensor]:
+        """Views of such a vector with the parameters' shapes, in their order."""
+        sizes = [parameter.numel() for parameter in self._parameters]
+        return [part.view_as(own) for own, part in zip(self._parameters, vector.split(sizes), strict=True)]
 
     def collect_gradients(self, clip_norm: float | None) -> Tensor:
         """Move the gradients of a backward pass to the vector, clipped to `clip_norm`; their norm before that.

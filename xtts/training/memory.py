@@ -13,7 +13,8 @@ from xtts.model.size import parameter_count
 
 ACTIVATION_BYTES = {"tiny": 11_741, "small": 58_279, "base": 156_590, "xtts": 814_415}
 """What a training step keeps for its backward pass, per padded mel frame of a clip of 5.8 s; a test measures it"""
-_PARAMETER_COPIES = 6  # parameters, two moments, the vector of gradients, the gradients it is made from, those before
+_PARAMETER_COPIES = 7
+"""Parameters, two moments, the average, the vector of gradients, the gradients it is made from, those before"""
 _BACKWARD_SHARE = 1.2  # gradients of activations, which are freed as the pass proceeds
 _CONTEXT_BYTES = 1 << 30  # CUDA's context, cuBLAS's workspace, fragments, evaluation batches
 USABLE_SHARE = 0.95

@@ -61,6 +61,8 @@ class Settings(BaseModel):
     warmup_updates: Count = 30
     history_dropout: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.3
     weight_decay: NotNegative = 0.01
+    weight_average: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.05
+    """The objective is of weights averaged over about this share of the updates so far; 0: of the last weights"""
     adam_epsilon: Positive = 1e-8
     weighting: Weighting = "fixed"
     """fixed, or a baseline that finds the KL weight by itself: sigma_vae (kl_loss_weight is not used), balancer"""

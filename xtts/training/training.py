@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, stream_seed
 from xtts.prepare.prepare_data import open_data
 from xtts.training.adamw import AdamW
+from xtts.training.averaging import WeightAverage
 from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
 from xtts.training.malloc import keep_memory_mapped
@@ -106,6 +108,7 @@ class Training:
             epsilon=settings.adam_epsilon,
             weight_decay=settings.weight_decay,
         )
+        self._average = WeightAverage(self.parameters.flat.detach(), settings.weight_average)
         self._weighting = weighting_named(
             settings.weighting, settings.mel_loss_weight, settings.kl_loss_weight, self._device, self._dtype
         )
@@ -126,6 +129,16 @@ class Training:
     def batches(self) -> SpeechBatches:
         """The data as padded batches."""
         return self._batches
+
+    def averaged_model(self) -> Xtts:
+        """A copy of the model with the averaged weights: what the objective is of."""
+        if not self._average.averages:
+            return self.model
+        model = copy.deepcopy(self.model)
+        with torch.no_grad():
+            for parameter, part in zip(model.parameters(), self.parameters.parts(self._average.vector), strict=True):
+                parameter.copy_(part)
+        return model
 
     def share_gpu(self, share: float) -> None:
         """Keep to this share of the GPU's memory, where other trials use the rest; for a trial that has not begun."""
@@ -157,7 +170,13 @@ class Training:
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
         begun = time.perf_counter()
-        evaluation = self._evaluator.evaluate(self.model)
+        with self._average.in_place():
+            evaluation = self._evaluator.evaluate(self.model)
+        raw = (
+            self._evaluator.read(self._evaluator.objective(self.model)).mean().item()
+            if self._average.averages
+            else None
+        )
         metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
         if not math.isfinite(evaluation.objective):
             fault = {"step": self._updates, "term": "objective", "value": str(evaluation.objective)}
@@ -170,6 +189,7 @@ class Training:
         ]
         evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, evaluation.objective))
         validation = validation_metrics(evaluation, self._evaluator.mean_frame_error)
+        validation["objective_raw"] = evaluation.objective if raw is None else raw
         return metrics | validation | {"evaluations": evaluations}
 
     def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
@@ -192,7 +212,8 @@ class Training:
             if len(rows) in evaluate_after:
                 clock.pause()
                 begun = time.perf_counter()
-                errors = self._evaluator.objective(self.model)
+                with self._average.in_place():
+                    errors = self._evaluator.objective(self.model)
                 early.append(_EarlyEvaluation(self._updates, self._frames, clock.mark(), errors))
                 self._seconds_validation += time.perf_counter() - begun
                 clock.resume()
@@ -216,6 +237,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "weighting": self._weighting.state_dict(),
+            "average": self._average.state_dict(),
             "epoch": self._epoch,
             "updates": self._updates,
             "frames": self._frames,
@@ -229,6 +251,7 @@ class Training:
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self._weighting.load_state_dict(state["weighting"])  # type: ignore[arg-type]
+        self._average.load_state_dict(state.get("average", {}))  # type: ignore[arg-type]
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
         # Checkpoints of version 0.1.0 do not hold these two.
@@ -279,6 +302,7 @@ class Training:
         norm = self.parameters.collect_gradients(settings.gradient_clip_norm)
         self._optimiser.step(rate)
         self._updates += 1
+        self._average.update(self._updates)
         return torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]).float()
 
     def _noise(self, batch: Batch, generator: torch.Generator) -> Noise:

@@ -91,7 +91,7 @@ def test_texts_that_cannot_be_said_are_named_and_left_out(talker, figures, monke
 
 
 def test_a_model_that_diverged_is_an_error_in_one_line(learnable):
-    trainer = learnable.trainer()
+    trainer = learnable.trainer(weight_average=0)
     with torch.no_grad():
         trainer.training.model.decoder.out.bias.fill_(torch.nan)
     with pytest.raises(SpeechError, match="diverged") as raised:
