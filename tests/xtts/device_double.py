@@ -62,6 +62,7 @@ class DeviceDouble:
         """Each copy from the host to the device, the same"""
         self.autocasts = 0
         self.memory = (free_bytes, total_bytes)
+        self.has_bfloat16 = True
         self._there: dict[int, StorageWeakRef] = {}
         self._modes = (_FunctionMode(self), _DispatchMode(self))
         self._patch = pytest.MonkeyPatch()
@@ -93,6 +94,7 @@ class DeviceDouble:
         patch(torch.cuda, "is_available", lambda: True)
         patch(torch.cuda, "synchronize", lambda device=None: self.reads.append(_where("synchronize")))
         patch(torch.cuda, "Event", _Event)
+        patch(torch.cuda, "is_bf16_supported", lambda including_emulation=True: self.has_bfloat16)
         patch(torch.cuda, "empty_cache", lambda: None)
         patch(torch.cuda, "reset_peak_memory_stats", lambda device=None: None)
         patch(torch.cuda, "max_memory_allocated", lambda device=None: 1 * GIB)

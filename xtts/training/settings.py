@@ -69,7 +69,7 @@ class Settings(BaseModel):
     evaluate_on: Literal["validation", "test"] = "validation"
     """The split of the objective and of all metrics; only a confirmation opens test"""
     precision: Literal["auto", "float32", "float64"] = "auto"
-    """auto: bf16 autocast on a GPU, float32 on a CPU"""
+    """auto: bf16 autocast on a GPU that has it, float32 elsewhere"""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|(cuda|mps|xpu)(:[0-9]{1,3})?)$")] = "auto"
 
     @classmethod

@@ -94,6 +94,7 @@ class Training:
         if self._device.type == "cpu":
             keep_memory_mapped()
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
+        self._bfloat16 = settings.precision == "auto" and _has_bfloat16(self._device)
         self._batches, self._evaluator = _evaluator(
             data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
         )
@@ -292,8 +293,7 @@ class Training:
         self._seconds_data += time.perf_counter() - begun
         noise = self._noise(batch, generator)
         rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates))
-        half = self._device.type == "cuda" and settings.precision == "auto"
-        with torch.autocast("cuda", torch.bfloat16, enabled=half), self._weighting.watching(self.model):
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._bfloat16), self._weighting.watching(self.model):
             losses = self.model.losses(batch, noise)
         mel = losses["mel"].clamp(max=settings.loss_value_clip) if settings.loss_value_clip else losses["mel"]
         weights = self._weighting.weights(losses)
@@ -358,6 +358,11 @@ def _halves(items: list[Item]) -> list[list[Item]]:
     """A batch as two of half its clips; one clip stays one batch."""
     middle = (len(items) + 1) // 2
     return [half for half in (items[:middle], items[middle:]) if half]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU computes in bfloat16 itself: those before Ampere imitate it, slower than float32."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _device(name: str) -> torch.device:
