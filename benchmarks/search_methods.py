@@ -31,6 +31,7 @@ from sweeps.backend.search_algorithm import SearchAlgorithm
 from sweeps.common.budget import Budget
 from sweeps.run.config import ETA
 from sweeps.search.asha import Rungs
+from sweeps.search.options import SearchOptions
 from sweeps.search.sampler import Sampler, cohort_size
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import Space, space_from_mapping
@@ -75,7 +76,16 @@ class Method(Protocol):
 class Sweep:
     """The sweep itself: its searcher, scheduler, recorder and journal, as sweeps/session.py puts them together."""
 
-    def __init__(self, space: Space, seed: int, slots: int, *, trials: int = MOST_TRIALS, epochs: int = EPOCHS) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        slots: int,
+        *,
+        trials: int = MOST_TRIALS,
+        epochs: int = EPOCHS,
+        options: SearchOptions | None = None,
+    ) -> None:
         self._open = ExitStack()
         memory = Path("/dev/shm")
         folder = self._open.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
@@ -98,7 +108,7 @@ class Sweep:
         )
         self._searcher = SearchAlgorithm(
             journal,
-            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials, len(space.searched))),
+            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials, len(space.searched)), options=options),
             limits=NO_LIMITS,
             fixed={},
             controls=False,
@@ -317,6 +327,8 @@ def drive(
             if running[slot] is None and (job := method.next_job()) is not None:
                 running[slot] = job, job.first
                 jobs += 1
+        if not any(running):
+            break  # all trials that the method may run are done
         for slot, at in enumerate(running):
             if at is None:
                 continue

@@ -9,7 +9,7 @@ predicts for them, the memory is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Memory:
     names: tuple[str, ...] = ()
     values: tuple[Mapping[str, object], ...] = ()
     costs: tuple[float, ...] = ()
+    _predictors: dict[str, GaussianProcess] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.values)
@@ -124,12 +125,14 @@ def _standardised(
 
 
 def predictor(memory: Memory, space: Space) -> GaussianProcess:
-    """A process over the memory alone."""
-    from sweeps.search.acquisition import encoded
-    from sweeps.search.gaussian_process import END, Observations, fit
+    """A process over the memory alone, fitted once for a space."""
+    if space.name not in memory._predictors:
+        from sweeps.search.acquisition import encoded
+        from sweeps.search.gaussian_process import END, Observations, fit
 
-    points, costs = memory.observed(space)
-    return fit(Observations(encoded(space, points), np.full(len(costs), END), costs))
+        points, costs = memory.observed(space)
+        memory._predictors[space.name] = fit(Observations(encoded(space, points), np.full(len(costs), END), costs))
+    return memory._predictors[space.name]
 
 
 def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> float | None:
