@@ -104,7 +104,8 @@ def tone(data: RunData) -> str:
 def _which(data: RunData, words: Words) -> Card:
     chosen = data.chosen
     if chosen is None:
-        return Card("which", [(words("no_control_to_take" if data.request.space.controls else "none_to_take"), "")])
+        none = words("no_control_to_take" if data.request.space.controls else "none_to_take")
+        return Card("which", [(none, ""), *_of_search(data, words, "require")])
     beside, beside_name = _beside(data, words, chosen)
     take = words("keep" if chosen.is_default else "take")
     rows = [
@@ -116,6 +117,7 @@ def _which(data: RunData, words: Words) -> Card:
     if record is not None and record.objective is not None:
         about = {"objective": figure(record.objective), "epoch": record.best_epoch}
         lines.append((words("chosen_from", trial=record.trial_id, **about), "quiet"))
+    lines += _of_search(data, words, "require", "memory")
     return Card("which", lines, Config((words("parameter"), take, beside_name), rows))
 
 
@@ -195,7 +197,15 @@ def _spent(data: RunData, words: Words) -> Card:
     if cost.stopped:
         spared, share = hours(words, cost.saved_hours, cost.device), f"{100 * cost.saved_share:.0f}"
         saved = (words("saved", stopped=cost.stopped, trials=len(data.search), hours=spared, share=share), "")
-    return Card("spent", [(hours(words, cost.device_hours, cost.device), "big"), (time, ""), saved])
+    lines: list[Line] = [(hours(words, cost.device_hours, cost.device), "big"), (time, ""), saved]
+    return Card("spent", lines + _of_search(data, words, "saved"))
+
+
+def _of_search(data: RunData, words: Words, *kinds: str) -> list[Line]:
+    """What came of the options of the search, as lines of a card."""
+    return [
+        (f"{label}: {text}", "quiet") for kind, label, text in data.search_summary.lines(words.lang) if kind in kinds
+    ]
 
 
 def _next(data: RunData, words: Words) -> Card:

@@ -23,6 +23,7 @@ from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Resources
 from sweeps.run.run import Run
+from sweeps.run.search_summary import SearchSummary, search_summary
 from sweeps.space.configuration import identity
 from sweeps.trials.objective import sign_of
 from sweeps.trials.record import Event, TrialRecord, best_record, default_record
@@ -66,6 +67,7 @@ class RunData:
     cost: Cost
     acting: tuple[Axis, ...]
     searched: tuple[Axis, ...]
+    search_summary: SearchSummary
 
     @property
     def sign(self) -> float:
@@ -74,8 +76,9 @@ class RunData:
 
     @cached_property
     def ranks(self) -> dict[str, int]:
-        """The place of each of the search's trials by objective, from 1; trials without one are left out."""
-        placed = [record for record in self.records if record.role == "trial" and record.cost is not None]
+        """The place of each of the search's trials by objective, from 1; without those that have none or miss a
+        requirement."""
+        placed = [r for r in self.records if r.role == "trial" and r.cost is not None and r.feasible]
         placed.sort(key=lambda record: record.rank)
         return {record.trial_id: place for place, record in enumerate(placed, 1)}
 
@@ -113,11 +116,15 @@ class RunData:
 
     @cached_property
     def importances(self) -> tuple[Importance, ...]:
-        """What the order of the trials comes from: the coordinates that act, then the searched parameters."""
+        """What the order of the trials comes from: the coordinates that act, then the searched parameters. Trials that
+        miss a requirement are left out."""
         return importances(
             {record.trial_id: self.config(record) for record in self.records},
             (*self.acting, *self.searched),
-            self.comparison,
+            comparison(
+                [record for record in self.records if record.feasible],
+                "control" if self.request.space.controls else "trial",
+            ),
         )
 
     @cached_property
@@ -164,6 +171,7 @@ def gather(run: Run, coordinates: Sequence[Coordinate] = ()) -> RunData:
         cost=cost(records, plan, request.budget.epochs, run.seconds),
         acting=acting_axes(request, coordinates),
         searched=searched_axes(request),
+        search_summary=search_summary(request, records, run.events),
     )
 
 

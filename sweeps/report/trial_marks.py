@@ -60,7 +60,8 @@ def config_text(record: TrialRecord) -> str:
 def status(words: Words, record: TrialRecord) -> str:
     """How a trial ended, in a word."""
     given = record.status or "running"
-    return words.known(f"status_{given}", given)
+    shown = words.known(f"status_{given}", given)
+    return shown if record.feasible else words("status_infeasible", status=shown)
 
 
 def value_text(value: object) -> str:

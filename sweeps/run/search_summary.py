@@ -55,15 +55,15 @@ class SearchSummary:
             found["memory"] = {**asdict(self.memory), "names": list(self.memory.names)}
         return found
 
-    def lines(self, lang: str) -> list[tuple[str, str]]:
-        """Labels and texts for the closing lines and the report."""
+    def lines(self, lang: str) -> list[tuple[str, str, str]]:
+        """Kind (saved, require, memory), label and text of each line of the summary and the report."""
         say = Texts("search", lang)
         found = []
         if self.end is not None:
             end = self.end
             left = end.planned - end.trials
             about = {"left": left, "planned": end.planned, "percent": 100 * end.saved, "least": end.least}
-            found.append((say("saved"), say("saved_is", **about, chance=100 * end.chance)))
+            found.append(("saved", say("saved"), say("saved_is", **about, chance=100 * end.chance)))
         for one in self.requirements:
             counts: dict[str, object] = {"requirement": one.text, "missed": one.missed, "trials": one.trials}
             default = say("default_meets" if one.default_meets else "default_misses", value=_number(one.default, say))
@@ -72,12 +72,12 @@ class SearchSummary:
             else:
                 nearest = _number(one.nearest, say)
                 text = say("infeasible", **counts, nearest=nearest, trial=one.nearest_trial, default=default)
-            found.append((say("require"), text))
+            found.append(("require", say("require"), text))
         if self.memory is not None:
             names = ", ".join(self.memory.names)
             agreement = self.memory.agreement
             key = "memory_unknown" if agreement is None else "memory_helped" if self.memory.kept else "memory_left_out"
-            found.append((say("memory"), say(key, names=names, agreement=agreement)))
+            found.append(("memory", say("memory"), say(key, names=names, agreement=agreement)))
         return found
 
 

@@ -67,7 +67,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     lines += [ClosingLine(note) for note in result.notes]
     lines += _answer(result, lang)
     if result.search is not None:
-        lines += [ClosingLine(line(label, text), SEARCH) for label, text in result.search.lines(lang)]
+        lines += [ClosingLine(line(label, text), SEARCH) for _, label, text in result.search.lines(lang)]
     rivals = (record for record in result.records if record.role == RIVAL and not confirms(record))
     lines += _joined(say, "rival", [_rival(record, lang) for record in rivals])
     lines.append(ClosingLine(line(say("rungs"), _correlation(result.correlation, lang)), RUNGS))

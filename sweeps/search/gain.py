@@ -103,7 +103,7 @@ class SearchEnd:
 
 def search_end(events: Sequence[Event], planned: int) -> SearchEnd | None:
     """How the search of a journal ended early; None where it did not, or was given more trials since."""
-    found = next((event for event in reversed(events) if event.get("event") == "search_ended"), None)
+    found = next((event for event in reversed(events) if event.get("event") == "gain_unlikely"), None)
     if found is None:
         return None
     trials, then, least, chance = (float(str(found.get(key))) for key in ("trials", "planned", "least", "chance"))

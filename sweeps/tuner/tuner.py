@@ -356,7 +356,7 @@ class Session:
         if self._search_end is None:
             self._search_end = self._search_ending(searched(self._journal.records))
             if self._search_end is not None:
-                self._journal.append("search_ended", None, **asdict(self._search_end))
+                self._journal.append("gain_unlikely", None, **asdict(self._search_end))
         return self._search_end is not None
 
     def _describe(self, record: TrialRecord) -> dict[str, Any]:

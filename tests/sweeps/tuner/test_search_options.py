@@ -24,7 +24,7 @@ def test_a_search_that_can_hardly_gain_ends_early_and_says_what_it_saved(tmp_pat
     options = SearchOptions(gain_percent=5.0)
     result = run(toy_request(tmp_path, trials=40, epochs=2, search=options, set_params={"noise": 0.0}))
     events = read_events(tmp_path / "toy" / "trials.jsonl")
-    ended = next(event for event in events if event["event"] == "search_ended")
+    ended = next(event for event in events if event["event"] == "gain_unlikely")
     assert len(result.records) == ended["trials"] < 40
     assert result.ended == "finished"
     assert f"{ended['trials']} of 40 trials are done" in result.reason
