@@ -51,11 +51,16 @@ class Curve:
         """Means of consecutive stretches of equal length, fewer where the curve is short."""
         return np.array([part.mean() for part in np.array_split(self.values, min(blocks, len(self)))])
 
+    def around(self, step: float) -> float:
+        """Mean of the values around a step: a twentieth of the curve."""
+        place, reach = int(np.searchsorted(self.steps, step)), max(1, len(self) // 40)
+        return float(self.values[max(0, min(place, len(self) - 1) - reach) : place + reach + 1].mean())
+
     def noise(self) -> float:
         """Standard deviation of single values around a smooth trend, from second differences; 0 if too short."""
         if len(self) < 5:
             return 0.0
-        return float(1.4826 * np.median(np.abs(np.diff(self.values, n=2))) / math.sqrt(6))
+        return float(np.sqrt(np.mean(np.square(np.diff(self.values, n=2))) / 6))
 
     def slope(self, share: float = 1 / 3) -> Slope | None:
         """Least squares over the means of the last `share` of the curve; None where that is too short."""
@@ -70,7 +75,7 @@ class Curve:
         error = math.sqrt(float(left @ left) / (len(means) - 2) / spread)
         reach = (len(means) - 1) / abs(last.mean())
         half = STUDENT[len(means) - 2] * error
-        return Slope(*(one * reach for one in (rise, rise - half, rise + half)))
+        return Slope(*(float(one * reach) for one in (rise, rise - half, rise + half)))
 
     def plateau_start(self) -> int | None:
         """The step from which on the curve stays within 1 % (or its noise) of its end; None where it does not."""

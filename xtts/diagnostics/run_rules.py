@@ -26,6 +26,8 @@ RISING = 1.3
 FALLEN = 0.97
 OVERFITTING = 0.03
 SEVERE = 0.10
+FLAT = 0.03
+"""A last third that may have changed by this much or more is not called a plateau"""
 
 
 def run_rule(rule: RuleT) -> RuleT:
@@ -130,14 +132,14 @@ def overfitting(run: LoggedRun) -> Finding | None:
     after = curve.values[place + 1 :]
     if len(after) < 3 or curve.values[place] <= 0:
         return None
-    best, noise = float(curve.values[place]), curve.noise()
-    end = float(np.median(after[-3:]))
-    if end < best * (1 + OVERFITTING) or end < best + 2 * noise:
+    # The lowest of many noisy values is low by luck: the end is compared with the lowest median of three.
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(curve.values, 3), axis=1)
+    best, noise, end = float(medians.min()), curve.noise(), float(medians[-1])
+    if end < best * (1 + OVERFITTING) or end < best + 2.5 * noise:
         return None
     step = int(curve.steps[place])
     training = run.training
-    before = np.interp(step, training[1].steps, training[1].values) if training else math.nan
-    falls = training is not None and float(training[1].blocks()[-1]) < before
+    falls = training is not None and float(training[1].blocks()[-1]) < 0.99 * training[1].around(step)
     numbers: Numbers = {"term": name, "best": best, "epoch": run.epoch_at(step), "step": step, "end": end}
     numbers["worse"] = end / best - 1
     if training is None:
@@ -250,7 +252,7 @@ def trend(run: LoggedRun) -> Finding | None:
     numbers: Numbers = {"term": name, "change": slope.change, "low": slope.low, "high": slope.high}
     if slope.high < 0 and slope.change < -0.005:
         return Finding("still_improving", "note", numbers)
-    if start is not None and slope.low <= 0.01:
+    if start is not None and max(-slope.low, slope.high) < FLAT:
         share = float((curve.steps >= start).mean())
         return Finding("plateau", "warning" if share > 0.5 else "note", {**numbers, "step": start, "share": share})
     return Finding("trend_unclear", "note", numbers)

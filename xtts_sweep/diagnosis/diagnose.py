@@ -44,7 +44,7 @@ class Diagnosis:
             if best is None
             else {"epoch": best.epoch, "step": best.step, "value": best.value, "name": best.name, "file": best.file},
             "findings": [
-                {"code": one.code, "severity": one.severity, "text": one.words("text", lang)}
+                {"code": one.code, "severity": one.severity, "text": one.words("text", lang).replace("\n", " ")}
                 | {"todo": one.words("todo", lang)}
                 for one in self.findings
             ],
@@ -60,8 +60,9 @@ class Diagnosis:
         head = texts("head", name=self.name, state=texts(f"state.{self.state}"), epochs=self.epochs)
         lines = [head + (texts("trainer", trainer=self.trainer) if self.trainer else "")]
         for one in self.findings:
-            lines.append(f"{texts(f'severity.{one.severity}'):<8} {one.words('text', lang)}")
-            lines.append(f"{'':<8} {one.words('todo', lang)}")
+            parts = [*one.words("text", lang).split("\n"), one.words("todo", lang)]
+            starts = [texts(f"severity.{one.severity}"), *[""] * len(parts)]
+            lines += [f"{start:<8} {part}" for start, part in zip(starts, parts, strict=False)]
         lines.append(texts("mapped", names=", ".join(f"{name} = {tag}" for name, tag in self.mapped.items()) or "-"))
         if self.unmapped:
             shown = ", ".join(self.unmapped[:12]) + (", ..." if len(self.unmapped) > 12 else "")

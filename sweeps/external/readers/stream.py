@@ -91,11 +91,14 @@ class LogStream:
 
         head = self.path.open("rb").readline(LONGEST_LINE).decode("utf-8-sig", errors="replace")
         delimiter = max(",;\t|", key=head.count)
+        options = {"sep": delimiter, "chunksize": PIECE_POINTS, "on_bad_lines": "skip", "encoding_errors": "replace"}
+        options |= {
+            "keep_default_na": False,
+            "na_values": [""],
+        }  # a cell that says nan is a finding, an empty one is not
         rows = 0
         try:
-            with pd.read_csv(
-                self.path, sep=delimiter, chunksize=PIECE_POINTS, on_bad_lines="skip", encoding_errors="replace"
-            ) as parts:
+            with pd.read_csv(self.path, **options) as parts:
                 for part in parts:
                     part.columns = [str(name).strip() for name in part.columns]
                     numbers = part.apply(pd.to_numeric, errors="coerce")
@@ -106,7 +109,7 @@ class LogStream:
                     yield {
                         name: (steps[there].to_numpy(float), numbers[name][there].to_numpy(float))
                         for name in numbers
-                        if (there := part[name].notna() & (numbers[name].notna() | _is_nan(part[name]))).any()
+                        if (there := numbers[name].notna() | _is_nan(part[name])).any()
                     }
         except (ValueError, pd.errors.ParserError):
             self.truncated = True
@@ -194,6 +197,9 @@ def _arrays(found: Mapping[str, tuple[list[float], list[float]]]) -> Piece:
 
 
 def _is_nan(column: Any) -> Any:
+    """Which cells of a pandas column say so in words; a column without words has none."""
+    if column.dtype.kind in "fiu":
+        return np.zeros(len(column), bool)
     return column.astype(str).str.strip().str.lower().isin(["nan", "inf", "-inf"])
 
 

@@ -90,7 +90,11 @@ class CsvReader:
         return points
 
     def _cells(self, line: str) -> list[str]:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=self._delimiter), [])]
+        try:
+            cells = next(csv.reader([line], delimiter=self._delimiter), [])
+        except csv.Error:  # a damaged line
+            cells = line.split(self._delimiter)
+        return [cell.strip() for cell in cells]
 
 
 class JsonLinesReader:

@@ -1,0 +1,177 @@
+"""Each rule over a log finds what it is about, and nothing on a healthy run; what is unknown is called unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from messages import LANGUAGES
+from tests.xtts.diagnostics.logged_runs import AT, EVALUATED, STEPS, changed, curve, healthy, noisy, with_curves
+from xtts.diagnostics import run_rules
+from xtts.diagnostics.curve_rules import Finding
+from xtts.diagnostics.logged_run import Checkpoint, LoggedRun
+from xtts.diagnostics.run_rules import run_findings, run_state
+
+NAMES = {"grad_norm", "learning_rate", "own_step"}
+"""Curves that the rules name"""
+QUIET = {"term_shares", "clip_acts", "still_improving", "plateau", "trend_unclear", "best_without_file"}
+"""What a healthy run may have: notes that only state numbers"""
+
+
+def put(at: int, value: float, count: int = 1):
+    def change(values: np.ndarray) -> np.ndarray:
+        values[at : at + count] = value
+        return values
+
+    return change
+
+
+RAW = healthy(scale=5.26 / 0.8, weights={"mel": 35.0, "kl": 1.0}, clip=None)
+RAW = with_curves(RAW, train_loss=curve(AT, 35 * RAW.curves["train/mel"].values), grad_norm=None)
+FALLING = healthy().curves["val/mel"].values
+RISING = np.where(EVALUATED > 200, FALLING[9] * (1 + (EVALUATED - 200) / 1000), FALLING)
+LATE = np.where(AT < 100, 0.0, 0.5)
+RATES = 1e-3 * np.maximum(1e-3, 1 - AT / STEPS)
+CHECKPOINTS = tuple(Checkpoint(f"checkpoint_{step}.pth", step) for step in range(20, STEPS + 1, 20))
+
+BROKEN: Mapping[str, LoggedRun] = {
+    "too_little_logged": LoggedRun({"train/loss": curve(AT[:2], AT[:2] + 1)}),
+    "not_finite": changed(healthy(), "train/mel", put(300, np.nan, 100)),
+    "not_finite_recovered": changed(healthy(), "train/mel", put(100, np.inf)),
+    "loss_rises": changed(healthy(), "train/mel", lambda v: np.where(AT > 200, v * (1 + (AT - 200) / 100), v)),
+    "not_learning": changed(healthy(), "train/mel", lambda v: noisy(np.full(STEPS, 0.8), 0.02)),
+    "no_better_than_mean_frame": replace(healthy(), mel_sd=2.2, mean_frame_error=1.0),
+    "skill": replace(healthy(), mel_sd=2.2, mean_frame_error=1.8),
+    "overfitting": with_curves(healthy(), val_mel=curve(EVALUATED, RISING)),
+    "worse_after_best": with_curves(
+        changed(healthy(), "train/mel", lambda v: np.where(AT > 200, v[150], v)),
+        val_mel=curve(EVALUATED, RISING),
+    ),
+    "kl_vanished": changed(healthy(), "val/kl", lambda v: v * np.exp(-EVALUATED / 20)),
+    "step_spikes": changed(healthy(), "train/mel", put(200, 3.0)),
+    "three_digits_unknown": replace(RAW, weights={}),
+    "three_digits_weight": with_curves(
+        healthy(weights={"mel": 200.0}), train_loss=curve(AT, 200 * healthy().curves["train/mel"].values)
+    ),
+    "three_digits_raw_mel": RAW,
+    "term_shares": healthy(),
+    "term_shares_unweighted": replace(healthy(), weights={}),
+    "clip_unknown": replace(healthy(), clip=None),
+    "clip_acts_never": replace(healthy(), clip=100.0),
+    "clip_acts_always": replace(healthy(), clip=0.001),
+    "clip_acts": healthy(),
+    "still_improving": with_curves(healthy(), val_mel=curve(EVALUATED, 1.0 - EVALUATED / 1000)),
+    "plateau": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(0.4 + 0.5 * np.exp(-EVALUATED / 30), 0.0005))),
+    "trend_unclear": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(0.5 - EVALUATED / 8000, 0.04, 5))),
+    "validation_noisy": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(np.full(20, 0.5), 0.05, 3))),
+    "no_validation": with_curves(healthy(), val_mel=None, val_kl=None),
+    "judged_by_total": with_curves(healthy(), val_mel=None, val_kl=None, val_loss=healthy().curves["val/mel"]),
+    "best_differs": with_curves(
+        healthy(checkpoints=(*CHECKPOINTS, Checkpoint("best_model_40.pth", 40, is_best=True))),
+        val_mel=curve(EVALUATED, np.abs(EVALUATED - 300) / 1000 + 0.4),
+    ),
+    "best_checkpoint": healthy(checkpoints=CHECKPOINTS),
+    "best_without_file": healthy(),
+    "schedule_ended": with_curves(healthy(), learning_rate=curve(AT, RATES)),
+    "term_starts_late": with_curves(healthy(), train_stop=curve(AT, LATE)),
+    "resumed": with_curves(healthy(), train_kl=curve(np.r_[AT[:300], AT[250:]], np.full(450, 0.5))),
+    "log_cut_off": replace(healthy(), truncated=True),
+}
+
+
+def codes(run: LoggedRun) -> set[str]:
+    return {finding.code for finding in run_findings(run)}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_rule_finds_what_it_is_about(code: str) -> None:
+    assert code in codes(BROKEN[code])
+
+
+@pytest.mark.parametrize("code", sorted(BROKEN.keys() - QUIET))
+def test_a_rule_finds_nothing_on_a_healthy_run(code: str) -> None:
+    assert code not in codes(healthy())
+
+
+@pytest.mark.parametrize(
+    ("code", "run"),
+    [
+        ("term_shares", with_curves(healthy(), train_mel=None)),
+        ("clip_acts", replace(healthy(), clip=None)),
+        ("still_improving", BROKEN["plateau"]),
+        ("plateau", BROKEN["still_improving"]),
+        ("trend_unclear", BROKEN["still_improving"]),
+        ("best_without_file", BROKEN["best_checkpoint"]),
+    ],
+)
+def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: str, run: LoggedRun) -> None:
+    assert code not in codes(run)
+
+
+def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
+    source = Path(run_rules.__file__).read_text(encoding="utf-8")
+    assert set(re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed)"', source)) - NAMES == set(BROKEN)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_healthy_runs_are_healthy_whatever_their_noise(seed: int) -> None:
+    run = healthy(seed=10 * seed)
+    assert run_state(run, run_findings(run)) in ("healthy", "watch")
+    assert not [one for one in run_findings(run) if one.severity == "problem"]
+
+
+@pytest.mark.parametrize(
+    "code", ["not_finite", "loss_rises", "not_learning", "no_better_than_mean_frame", "overfitting"]
+)
+def test_a_broken_run_is_to_be_stopped(code: str) -> None:
+    run = BROKEN[code]
+    assert run_state(run, run_findings(run)) == "stop"
+
+
+def test_too_little_is_unknown_and_not_healthy() -> None:
+    run = BROKEN["too_little_logged"]
+    assert run_state(run, run_findings(run)) == "unknown"
+    assert run_state(LoggedRun({}), run_findings(LoggedRun({}))) == "unknown"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("code", BROKEN)
+def test_every_finding_has_its_sentences_in_each_language(code: str, lang: str) -> None:
+    for finding in run_findings(BROKEN[code]):
+        assert finding.words("title", lang)
+        assert "{" not in finding.sentence(lang)
+
+
+def test_the_story_of_184_is_explained_by_units() -> None:
+    (found,) = [one for one in run_findings(RAW) if one.code.startswith("three_digits")]
+    assert found.numbers["weight"] == 35
+    assert found.numbers["mel"] == pytest.approx(5.26, rel=0.1)
+    assert "Units, not bad learning" in found.text
+    assert "یکای اندازه‌گیری" in found.words("text", "fa")
+
+
+def test_a_weighted_term_is_judged_without_its_weight() -> None:
+    plain, weighted = healthy(), healthy(weighted=True)
+    scaled = {name: found.scaled(2.5) if name.endswith("mel") else found for name, found in weighted.curves.items()}
+    weighted = replace(weighted, curves=scaled)
+    assert weighted.best is not None
+    assert plain.best is not None
+    assert weighted.best.value == pytest.approx(plain.best.value)
+    unknown = replace(weighted, weighted=None)
+    assert unknown.is_weighted, "mel + kl makes the total here, not 2.5 mel + kl"
+    assert not replace(plain, weighted=None).is_weighted
+
+
+def test_a_new_rule_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_rules, "RUN_RULES", list(run_rules.RUN_RULES))
+
+    @run_rules.run_rule
+    def always(run: LoggedRun) -> Finding | None:
+        return Finding("log_cut_off", "note")
+
+    assert "log_cut_off" in codes(healthy())
