@@ -166,6 +166,8 @@ def _sure(data: RunData, words: Words) -> Card:
         lines.append((words("interval", level=f"{verdict.level_percent:.3g}", low=low, high=high), ""))
     shown = ", ".join(str(pair.seed) for pair in verdict.pairs[: verdict.look.seeds])
     lines.append((words("seeds_judged", seeds=verdict.look.seeds, shown=shown), "quiet"))
+    if len(verdict.sequence) > 1:
+        lines.append((words("looks_note"), "quiet"))
     return Card("sure", lines, picture=interval_picture(verdict, words))
 
 

@@ -49,7 +49,9 @@ def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
     """
     best = run.comparison.finalist if unproven and run.comparison is not None else run.recommended
     if best is None or best.best is None:
-        why = "it holds only controls" if run.records else "it has no finished epoch yet"
+        why = "no trial has a finite objective yet"
+        if run.records and all(record.role == "control" for record in run.records):
+            why = "it holds only controls"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
     return best, best.best
 

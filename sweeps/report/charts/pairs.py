@@ -1,4 +1,4 @@
-"""The confirmation as pictures: the verdict's interval, and finalist and default seed by seed."""
+"""The confirmation as pictures: the verdict's looks, and finalist and default seed by seed."""
 
 from __future__ import annotations
 
@@ -10,52 +10,35 @@ from markupsafe import Markup
 from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.verdict import Verdict
-from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, scale, shape, tick_label, together
+from sweeps.report.charts.looks import looks_picture
+from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, scale, shape, together
 from sweeps.report.data import RunData
 from sweeps.report.table import simple_table
 from sweeps.report.text import Words
 from sweeps.report.trial_marks import group
 from sweeps.trials.record import TrialRecord
 
-WIDTH, HEIGHT = 300.0, 66.0
 ROW = 30.0
 
 
 def interval_picture(verdict: Verdict, words: Words) -> Markup | None:
-    """Difference and interval in per cent of the default's objective; None where they are not known or not finite."""
-    if verdict.difference_percent is None or verdict.interval_percent is None:
-        return None
-    low, high = verdict.interval_percent
-    if not all(map(math.isfinite, (low, high, verdict.difference_percent))):
-        return None
-    margin = verdict.margin_percent
-    seeds = _seed_differences(verdict)
-    reach = 1.15 * max(abs(low), abs(high), 2 * margin, *map(abs, seeds))
-    x = Scale(-reach, reach, 8.0, WIDTH - 8.0)
-    shown = {"difference": f"{verdict.difference_percent:+.1f}", "low": f"{low:+.1f}", "high": f"{high:+.1f}"}
-    ticks = [tick for tick in x.ticks(5) if 16 < x(tick) < WIDTH - 16]
-    return shape(
-        "svg",
-        shape("rect", x=x(-margin), y=6, width=x(margin) - x(-margin), height=32, class_="margin"),
-        path("M", x(0.0), "4V40", class_="axis"),
-        path("M", x(low), "22H", x(high), "M", x(low), "17v10M", x(high), "17v10", class_="line best"),
-        shape("circle", cx=x(verdict.difference_percent), cy=22, r="4.5", class_="dot best"),
-        (shape("circle", cx=x(seed), cy=34, r="2.5", class_="seed") for seed in seeds),
-        (label(f"{tick_label(tick)} %", x(tick), 50, "middle") for tick in ticks),
-        label(words.label(words("lower_is_better")), 8, 63, class_="guide"),
-        viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}",
-        role="img",
-        direction="ltr",
-        class_="interval-picture",
-        aria_label=words("interval_picture", **shown, margin=f"{margin:g}"),
+    """The verdict's looks in per cent of the default's objective, or in its unit where there are no per cents."""
+    is_percent = verdict.difference_percent is not None
+    seeds = [_difference(pair.finalist, pair.default, is_percent) for pair in verdict.judged]
+    return looks_picture(
+        words,
+        verdict.sequence,
+        [seed for seed in seeds if math.isfinite(seed)],
+        verdict.margin_percent if is_percent else 0.0,
+        unit=" %" if is_percent else "",
+        side="right_is_better" if verdict.mode == "max" else "left_is_better",
     )
 
 
-def _seed_differences(verdict: Verdict) -> list[float]:
-    """The finalist's difference on each judged seed that both ended, in per cent of the default's objective there."""
-    judged = verdict.pairs[: verdict.look.seeds if verdict.look else 0]
-    found = [100 * (pair.finalist / pair.default - 1) for pair in judged if pair.default]
-    return [one for one in found if math.isfinite(one)]
+def _difference(finalist: float, default: float, is_percent: bool) -> float:
+    if not is_percent:
+        return finalist - default
+    return 100 * (finalist / default - 1) if default else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,21 @@ def test_the_first_screen_answers_which_better_sure_faster_and_at_what_cost(tmp_
     assert re.search(r"GPU-(hours|minutes) .* Early stopping ended \d+ of 20 trials and saved", page.text("card-spent"))
 
 
+def test_the_first_screen_shows_how_the_interval_narrowed_look_by_look(tmp_path: Path) -> None:
+    finalist = {2001: 0.530, 2002: 0.529, 2003: 0.531, 2004: 0.519, 2005: 0.520}
+    default = {**DEFAULT, 2004: 0.536, 2005: 0.537}
+    verdict = judge(finalist, default)
+    page = read(write_run(tmp_path, verdict=verdict))
+    drawn = [str(attributes.get("class")) for name, attributes in page.elements if name == "circle"]
+    assert len(verdict.sequence) == 3
+    assert drawn.count("dot look") == 2
+    assert drawn.count("dot best") == 1
+    (picture,) = (one for name, one in page.elements if name == "svg" and one.get("class") == "interval-picture")
+    named = str(picture["aria-label"]).translate(ISOLATES)
+    assert "The interval after each look, by pairs of seeds: 3: -5.2 % … +3.5 %; 4: " in named
+    assert "left of the line is better" in page.text("card-sure")
+
+
 def test_a_speed_up_whose_interval_holds_1_is_not_claimed(tmp_path: Path) -> None:
     verdict = replace(confirmed(BETTER), speed_up=SpeedUpOverSeeds(1.42, 0.9, 2.1, 0.99, 3, 0))
     page = read(write_run(tmp_path, verdict=verdict, more_events=confirmation_events(BETTER, DEFAULT)))
