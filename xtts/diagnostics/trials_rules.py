@@ -57,6 +57,7 @@ def findings_over_trials(
     found = [
         default_as_good(trials, default_id, verdict),
         steps_are_the_limit(trials),
+        batches_differ(trials),
         learning_rate_is_the_limit(trials, bounds or {}),
         *errors_rank_differently(trials),
         hyperparameters_act_as_one(trials, bounds or {}),
@@ -193,6 +194,15 @@ def _order(fit: _Comparable, metric: str) -> Finding | None:
         "rank": 1 + sum(other < log for other in logs),
     }
     return Finding("errors_rank_differently", "warning", numbers)
+
+
+def batches_differ(trials: Sequence[TrainedTrial]) -> Finding | None:
+    """Trials began with different batch budgets, because their cards had different memory free."""
+    sizes = [number(trial.epochs[0], "batch_frames") for trial in _searched(trials) if trial.epochs]
+    known = {size for size in sizes if size is not None}
+    if len(known) < 2:
+        return None
+    return Finding("batches_differ", "warning", {"smallest": min(known), "largest": max(known)})
 
 
 @dataclass(frozen=True)

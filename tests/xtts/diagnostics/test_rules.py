@@ -18,6 +18,7 @@ from xtts.diagnostics import loss_story as stories
 from xtts.diagnostics.curve_rules import Epoch, Finding, counted, summary, trial_findings
 from xtts.diagnostics.trials_rules import (
     TrainedTrial,
+    batches_differ,
     best_on_edge,
     default_as_good,
     errors_rank_differently,
@@ -450,3 +451,13 @@ def test_memory_that_ran_out_is_named_with_the_batches_that_were_left():
     assert found.severity == "warning"
     assert "at step 35 in epoch 2" in found.text
     assert "batches of 2000 frames" in found.text
+
+
+def test_trials_with_different_batches_are_named():
+    def trained(frames: float) -> TrainedTrial:
+        return TrainedTrial("t", "trial", "finished", PARAMS, curve(batch_frames=frames))
+
+    assert batches_differ([trained(4000), trained(4000)]) is None
+    found = batches_differ([trained(4000), trained(2000)])
+    assert found is not None
+    assert "batches of 2000 to 4000 frames" in found.text

@@ -117,6 +117,20 @@ def test_trials_on_the_device_and_on_the_host_are_equal_in_float32(learnable, do
     assert metrics["objective"] == pytest.approx(expected["objective"], rel=1e-5)  # other evaluation batches
 
 
+def test_a_card_without_bfloat16_trains_in_float32(learnable, double):
+    double.has_bfloat16 = False
+    steps(learnable.training(), 1)
+    assert double.autocasts == 0
+
+
+def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnable, double):
+    training = learnable.training()
+    with double.watched():
+        errors = training._evaluator.objective(training.model)
+    assert errors.device.type == "cuda"
+    assert double.reads == []
+
+
 def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, tmp_path: Path):
     whole = learnable.training()
     whole.train_epoch()
