@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.confirm.convergence import Curve, Evaluation  # noqa: E402
-from sweeps.confirm.decision import PLANNED_LOOKS, decide  # noqa: E402
-from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS  # noqa: E402
+from sweeps.confirm.decision import decide  # noqa: E402
+from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS, SEQUENTIAL_LOOKS  # noqa: E402
 from sweeps.confirm.speed_up import speed_up_over_seeds  # noqa: E402
 from sweeps.confirm.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
@@ -158,6 +158,7 @@ class Outcome:
 
     words: Array
     first_words: Array
+    pairs: Array
     effects: Array
     default_curves: Array
     finalist_curves: Array
@@ -174,7 +175,7 @@ def simulate(noise: Noise, effects: Array, rng: np.random.Generator) -> Outcome:
     chosen = base[rows, top][:, :, None] + drawn(noise.own, (sweeps, CANDIDATES, SELECTION_SEEDS), rng)
     selection = np.log(np.exp(chosen[..., -END_EVALUATIONS:]).mean(axis=3)).mean(axis=2)
     finalist = top[rows[:, 0], selection.argmin(axis=1)]
-    seeds = PLANNED_LOOKS[-1].seeds
+    seeds = SEQUENTIAL_LOOKS[-1].seeds
     shared = drawn(noise.shared, (sweeps, seeds), rng)
     # The default learns in the finalist's shape, so that where nothing differs the true speed-up is 1.
     default_shape = noise.shapes[shape_of[rows[:, 0], finalist]][:, None]
@@ -182,18 +183,19 @@ def simulate(noise: Noise, effects: Array, rng: np.random.Generator) -> Outcome:
     theirs = default_shape + shared + drawn(noise.own, (sweeps, seeds), rng)
     our_ends = np.exp(ours[..., -END_EVALUATIONS:]).mean(axis=2).tolist()
     their_ends = np.exp(theirs[..., -END_EVALUATIONS:]).mean(axis=2).tolist()
-    first_words, words = [], []
+    first_words, words, pairs = [], [], []
     for our_end, their_end in zip(our_ends, their_ends, strict=True):
         said = "undecided"
-        for number, look in enumerate(PLANNED_LOOKS):
+        for number, look in enumerate(SEQUENTIAL_LOOKS):
             said = decide(our_end[: look.seeds], their_end[: look.seeds], look.alpha).word
             if number == 0:
                 first_words.append(said)
             if said != "undecided":
                 break
         words.append(said)
+        pairs.append(look.seeds)
     truth = effects[rows[:, 0], finalist]
-    return Outcome(np.array(words), np.array(first_words), truth, theirs, ours)
+    return Outcome(np.array(words), np.array(first_words), np.array(pairs), truth, theirs, ours)
 
 
 def false_speed_ups(noise: Noise, outcome: Outcome) -> tuple[int, int]:
@@ -202,11 +204,11 @@ def false_speed_ups(noise: Noise, outcome: Outcome) -> tuple[int, int]:
         return 0, 0
     error = math.exp(noise.mean_frame_log)
     count = min(SPEED_UP_SWEEPS, len(outcome.words))
-    look = PLANNED_LOOKS[-1]
+    look = SEQUENTIAL_LOOKS[-1]
     wrong = 0
     for ours, theirs in zip(outcome.finalist_curves[:count], outcome.default_curves[:count], strict=True):
         pairs = {seed: (as_curve(ours[seed]), as_curve(theirs[seed])) for seed in range(look.seeds)}
-        found = speed_up_over_seeds(pairs, error, confidence=1 - look.alpha)
+        found = speed_up_over_seeds(pairs, error, confidence=0.95)
         wrong += found is not None and not found.low <= 1 <= found.high
     return wrong, count
 
@@ -258,6 +260,7 @@ def simulate_many(noise: Noise, effects: Array, sweeps: int, rng: np.random.Gene
     return Outcome(
         np.concatenate([block.words for block in blocks]),
         np.concatenate([block.first_words for block in blocks]),
+        np.concatenate([block.pairs for block in blocks]),
         np.concatenate([block.effects for block in blocks]),
         blocks[0].default_curves,
         blocks[0].finalist_curves,
@@ -282,17 +285,20 @@ def report(noise: Noise, sweeps: int, rng: np.random.Generator) -> bool:
         ("  false 'worse'", str(rate(none.words == "worse"))),
         ("  either", f"{false_calls}   at most 5 % wanted: {met(false_calls.low <= 0.05, false_calls.share <= 0.05)}"),
         ("  'no difference'", str(rate(none.words == "no difference"))),
+        ("  mean pairs", f"{none.pairs.mean():5.2f}"),
         (f"the finalist is truly {GAIN_PERCENT:g} % better", ""),
-        (f"  found by n = {PLANNED_LOOKS[-1].seeds}", f"{found}   at least 80 % wanted: "),
-        (f"  found at n = {PLANNED_LOOKS[0].seeds} already", str(rate(good.first_words == "better"))),
+        (f"  found by n = {SEQUENTIAL_LOOKS[-1].seeds}", f"{found}   at least 80 % wanted: "),
+        (f"  found at n = {SEQUENTIAL_LOOKS[0].seeds} already", str(rate(good.first_words == "better"))),
         ("  called 'no difference'", str(rate(good.words == "no difference"))),
+        ("  mean pairs", f"{good.pairs.mean():5.2f}"),
         (f"one trial of {TRIALS} is truly {GAIN_PERCENT:g} % better", ""),
         ("  it becomes the finalist", str(rate(lone.effects == gain))),
         ("  and is found", str(rate((lone.words == "better") & (lone.effects == gain)))),
     ]
     due = sd <= ASSUMED_SD_PERCENT + 1e-9
     power = met(found.high >= 0.8, found.share >= 0.8) if due else f"not due above an sd of {ASSUMED_SD_PERCENT:g} %"
-    lines[6] = (lines[6][0], lines[6][1] + power)
+    place = next(place for place, (label, _) in enumerate(lines) if label.startswith("  found by"))
+    lines[place] = (lines[place][0], lines[place][1] + power)
     if looked:
         lines.insert(5, ("  speed-up interval without 1", str(Rate(wrong_speed, looked))))
     print(f"\nnoise: {noise.source}; sd of paired differences {sd:.2f} % of the objective")
@@ -323,10 +329,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given.sweeps < 1:
         parser.error(f"--sweeps {given.sweeps}: at least 1")
     rng = np.random.default_rng(given.seed)
-    looks = ", ".join(f"n = {look.seeds} at alpha {look.alpha:g}" for look in PLANNED_LOOKS)
+    looks = ", ".join(f"{look.seeds} at {look.alpha:g}" for look in SEQUENTIAL_LOOKS)
     print(
         f"Simulated sweeps: {TRIALS} trials searched on one seed, the top {CANDIDATES} on {SELECTION_SEEDS} seed(s) of "
-        f"their own, then the looks {looks}.\nShares with 95 % intervals; sd assumed: {ASSUMED_SD_PERCENT:g} %."
+        f"their own, then looks at pairs {looks}.\nShares with 95 % intervals; sd assumed: {ASSUMED_SD_PERCENT:g} %."
     )
     if given.curves or given.runs:
         if given.runs:
