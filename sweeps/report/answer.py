@@ -75,7 +75,7 @@ def search_difference_percent(data: RunData) -> float | None:
 
 
 def next_command(data: RunData) -> str | None:
-    """The command that goes on from here; None where nothing is left to run."""
+    """The command to run next; None where there is none."""
     if data.state.word in ("interrupted", "failed") or (data.state.word == "budget" and data.chosen is None):
         return _command(data, "resume")
     if data.state.running or data.chosen is None or data.request.space.controls:
@@ -106,10 +106,10 @@ def _which(data: RunData, words: Words) -> Card:
     if chosen is None:
         none = words("no_control_to_take" if data.request.space.controls else "none_to_take")
         return Card("which", [(none, ""), *_of_search(data, words, "require")])
-    beside, beside_name = _beside(data, words, chosen)
+    other, other_name = _compared_with(data, words, chosen)
     take = words("keep" if chosen.is_default else "take")
     rows = [
-        (name, value_text(value), value_text(beside[name]) if name in beside else "")
+        (name, value_text(value), value_text(other[name]) if name in other else "")
         for name, value in chosen.params.items()
     ]
     lines: list[Line] = []
@@ -118,11 +118,11 @@ def _which(data: RunData, words: Words) -> Card:
         about = {"objective": figure(record.objective), "epoch": record.best_epoch}
         lines.append((words("chosen_from", trial=record.trial_id, **about), "quiet"))
     lines += _of_search(data, words, "require", "memory")
-    return Card("which", lines, Config((words("parameter"), take, beside_name), rows))
+    return Card("which", lines, Config((words("parameter"), take, other_name), rows))
 
 
-def _beside(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping[str, object], str]:
-    """The config that the chosen one is held against, and its name: the default, or the search's best beside that."""
+def _compared_with(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping[str, object], str]:
+    """The config that the chosen one is compared with, and its name: the default, or the search's best."""
     if not chosen.is_default:
         return ({} if data.default is None else data.default.params), words("default")
     if data.best is None or data.best is data.default:

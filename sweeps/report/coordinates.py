@@ -25,7 +25,7 @@ class Axis:
     safe: tuple[float, float] | None
 
     def value(self, params: Mapping[str, object]) -> float | None:
-        """Where a config stands on the axis; None where it has no finite number (above 0, if logarithmic)."""
+        """A config's value on the axis; None where it has no finite number (above 0, if logarithmic)."""
         top = number(params.get(self.top))
         bottom = 1.0 if self.bottom is None else number(params.get(self.bottom))
         if top is None or not bottom:

@@ -1,4 +1,4 @@
-"""All that the page tells of a run, gathered from its folder."""
+"""Everything that the page shows of a run, derived from its records."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from sweeps.trials.record import Event, TrialRecord, best_record, default_record
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the run stands: running, finished, interrupted, budget or failed, and the reason in words."""
+    """The state of the run: running, finished, interrupted, budget or failed, and the reason in words."""
 
     word: str
     reason: str = ""
 
     @property
     def running(self) -> bool:
-        """Whether more is to come without anybody's doing."""
+        """Whether the sweep is still running."""
         return self.word == "running"
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The config to take home, as best_config.yaml has it, and the trial that it came from where that is known."""
+    """The recommended config, as in best_config.yaml, and its trial where that is known."""
 
     params: Mapping[str, object]
     record: TrialRecord | None
@@ -53,7 +53,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run: what was asked, what happened, and what is derived from both."""
+    """One run: its config, its records, and what is derived from them."""
 
     folder: RunFolder
     content: Mapping[str, Any]
@@ -100,7 +100,7 @@ class RunData:
 
     @cached_property
     def mean_frame_error(self) -> float | None:
-        """The objective of a trainer that has learned nothing but the mean, where the trainer tells it."""
+        """The objective of a trainer that has learned nothing but the mean, where the trainer reports it."""
         log = (
             record.sign * error
             for record in self.records
@@ -111,7 +111,7 @@ class RunData:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """The search's trials, or a run's controls, beside each other at one epoch."""
+        """The search's trials, or a run's controls, compared at one epoch."""
         return comparison(self.records, "control" if self.request.space.controls else "trial")
 
     @cached_property
@@ -215,7 +215,7 @@ def _curve(record: TrialRecord) -> Curve:
     ended = ENDINGS.get(record.status, "failed")
     try:
         return Curve.from_reports(record.reports, ended, record.sign)
-    except ValueError:  # somebody's trainer counts its updates in a way that is no order
+    except ValueError:  # the trainer's update counts are not ascending
         return Curve((), ended)
 
 

@@ -1,4 +1,4 @@
-"""What the page shows beside the run's records: plain data and whole sentences from whoever knows the subject."""
+"""What the page shows besides the run's records: plain data and sentences from the code that knows the trainer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleText:
-    """One sentence as different voices say it."""
+    """One sentence in the recording and as models speak it."""
 
     text: str
     samples: tuple[Sample, ...]
@@ -58,7 +58,7 @@ class SampleText:
 
 @dataclass(frozen=True, slots=True)
 class LossBand:
-    """A range that somebody promised for the weighted loss, in a part of training (0 to 1)."""
+    """An expected range of the weighted loss in a part of training (0 to 1)."""
 
     name: str
     low: float

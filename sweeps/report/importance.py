@@ -43,7 +43,7 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Trials beside each other at one epoch: best costs so far by trial id."""
+    """The best costs so far of trials at one epoch, by trial id."""
 
     epoch: int
     costs: Mapping[str, float]

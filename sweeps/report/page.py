@@ -30,7 +30,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def page(data: RunData, extras: ReportExtras, words: Words, now: float) -> str:
-    """The page as text. While the run goes on it reloads itself, unless its reader stops that or is listening."""
+    """The page as text. While the sweep runs it reloads itself, unless that is off or a sample is playing."""
     style, script = _file("page.css"), _file("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "

@@ -73,7 +73,7 @@ def landscape(data: RunData, words: Words) -> list[tuple[str, list[Any], str]]:
     matters, remark = [], ""
     if data.importances and data.comparison is not None and not data.request.space.controls:
         matters = [importance_chart(words, data.importances, data.comparison)]
-    elif not data.request.space.controls:  # configs that somebody listed are no sample of anything
+    elif not data.request.space.controls:  # listed configs are not a sample
         compared = 0 if data.comparison is None else len(data.comparison.costs)
         remark = words("too_few_for_importance", trials=compared, needed=FEWEST_TRIALS)
     tabs = [
@@ -248,7 +248,7 @@ def listening(texts: Sequence[SampleText]) -> dict[str, Any] | None:
 
 
 def repeat(data: RunData, words: Words, extras: ReportExtras) -> dict[str, Any]:
-    """What somebody else needs to repeat the run: the command, versions, the data's fingerprint, sweep.yaml whole."""
+    """Everything needed to repeat the run: the command, versions, the data's fingerprint, sweep.yaml whole."""
     content = data.content
     versions = content.get("versions")
     known = versions if isinstance(versions, Mapping) else {}
@@ -269,7 +269,7 @@ def repeat(data: RunData, words: Words, extras: ReportExtras) -> dict[str, Any]:
 
 
 def command(data: RunData, extras: ReportExtras) -> str:
-    """The command as it was given where that is known, else one that asks for the same."""
+    """The command as it was given where that is known, else an equivalent one."""
     given = extras.command or data.content.get("command")
     if isinstance(given, str) and given:
         return given

@@ -29,7 +29,7 @@ def kind(data: RunData, record: TrialRecord) -> str:
 
 
 def front_last(data: RunData, records: list[TrialRecord]) -> list[TrialRecord]:
-    """In the order of drawing: what matters most comes last and so lies on top."""
+    """Records in the order of drawing: the most important come last and are on top."""
     order = {"confirm": 0, "trial": 1, "rival": 2, "control": 3, "default": 4, "best": 5}
     return sorted(records, key=lambda record: order.get(kind(data, record), 3))
 

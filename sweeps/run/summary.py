@@ -1,4 +1,4 @@
-"""What a run comes to, in a few lines for the terminal and as plain data."""
+"""The result of a run, in a few lines for the terminal and as plain data."""
 
 from __future__ import annotations
 

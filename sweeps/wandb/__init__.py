@@ -1,4 +1,4 @@
-"""W&B beside a sweep: runs of all trials in one process of its own, and offline runs published as a real W&B sweep.
+"""W&B for a sweep: one separate process logs the runs of all trials; offline runs can be published as a W&B sweep.
 
 `wandb` is imported in that process alone: never at --help, never with --wandb off, never in the sweep's own process.
 """

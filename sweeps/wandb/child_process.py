@@ -1,4 +1,4 @@
-"""Starts a Python module of this package in a process that can be ended whatever it does, and talks JSON with it."""
+"""Runs a module of this package in a process that can always be ended, and exchanges JSON with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweeps.wandb.environment import environment
 
 
 class ChildProcess:
-    """A process that gets one line of JSON to begin with and answers with one line at its end.
+    """A process that reads one line of JSON at its start and writes one line at its end.
 
     It is in a session of its own, so Ctrl-C in a terminal does not reach it, and W&B's service ends with it.
     """
@@ -37,7 +37,7 @@ class ChildProcess:
         self._send(task)
 
     def end(self, message: Mapping[str, object], seconds: float | None) -> dict[str, Any]:
-        """Say the last word, wait for the answer and return it; one with a `problem` where there is none in time."""
+        """Send the last message and return the answer; one with a `problem` if none comes in time."""
         try:
             self._send(message)
             out, _ = self._process.communicate(timeout=seconds)
@@ -64,7 +64,7 @@ class ChildProcess:
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:  # it has ended already; what it left on stderr says why
+        except OSError:  # it has ended already; its stderr has the reason
             return
 
     def _answer(self, out: bytes) -> dict[str, Any]:
@@ -80,19 +80,19 @@ class ChildProcess:
 
 
 def answer(message: Mapping[str, object]) -> None:
-    """In the child: the one line that is said at the end, on the standard output it was started with."""
+    """In the child: write the answer to the standard output that it was started with."""
     os.write(ANSWERS, json.dumps(message).encode() + b"\n")
 
 
 def claim_output() -> None:
-    """In the child, first of all: what libraries print must not stand between the answers."""
+    """In the child, first of all: keep the prints of libraries out of the answers."""
     global ANSWERS
     ANSWERS = os.dup(1)
     os.dup2(2, 1)
 
 
 def remove_scratch() -> None:
-    """In the child, where nobody is left to do it: the folder that `ChildProcess` made for this process."""
+    """In the child, when its parent is gone: remove the folder that `ChildProcess` made for this process."""
     shutil.rmtree(Path(os.environ["WANDB_CACHE_DIR"]).parent, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""What a trial's run holds in W&B: config, history rows and summary, all from the records. No wandb in here."""
+"""A trial's W&B run as plain values: config, history rows and summary, from the records, without wandb."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_TAG = 64
 
 
 def run_config(record: TrialRecord, shared: Mapping[str, object], ratios: Sequence[Ratio]) -> dict[str, object]:
-    """All parameters, the search's own coordinates, the ratios that act, and what tells trials apart."""
+    """All parameters, the search's own coordinates, the ratios that act, and what identifies the trial."""
     params = {**shared, **record.params}
     about = {"trial_id": record.trial_id, "role": record.role, "origin": record.origin, "seed": record.seed}
     return {**params, **_ratios(params, ratios), **record.coordinates, **about}
@@ -63,7 +63,7 @@ def run_summary(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str
 
 
 def reference(record: TrialRecord, records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The run of the default config that tells how fast `record` was, once it has started."""
+    """The run of the default config that `record`'s speed is measured against, once it has started."""
     if record.origin != CONFIRMATION:
         return reference_record(records)
     _, _, defaults = judged_runs(records)

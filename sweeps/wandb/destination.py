@@ -1,4 +1,4 @@
-"""Where a run's W&B runs belong, and their ids: written down once, so that every session and `publish` agree."""
+"""Project, entity and ids of a run's W&B runs, stored once, so that resume and `publish` use the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Destination:
 
     @property
     def sweep_run_id(self) -> str:
-        """The id of the run that stands for the sweep itself."""
+        """The id of the run of the sweep itself."""
         return self.run_id("sweep")
 
     def run_id(self, trial_id: str) -> str:

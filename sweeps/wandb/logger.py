@@ -1,4 +1,4 @@
-"""The sweep's side of the W&B record: start it, forget it, close it."""
+"""The sweep's side of the W&B logger: start it and close it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MODULE = "sweeps.wandb.logger_process"
 
 
 class RunRecording(Protocol):
-    """What a session holds while it runs."""
+    """A W&B logger of a running sweep."""
 
     def close(self, samples: Sequence[Sample] = ()) -> str | None:
-        """End the record once the run's files are written; a line for people, or None where there is nothing to say."""
+        """End the runs once the run's files are written; returns a line for people, or None."""
 
 
 @dataclass(frozen=True)
 class NoRecording:
-    """--wandb off; or a record that could not be started, with the line that says so."""
+    """--wandb off; or a logger that could not be started, with the line that reports it."""
 
     line: str | None = None
 
@@ -41,8 +41,8 @@ class NoRecording:
 class Recording:
     """A process that follows trials.jsonl into W&B.
 
-    It reads what is on the disk already, so nothing is ever handed to it while trials run: slow, hanging or dead, it
-    cannot hold them up, and nothing piles up in this process. What it misses can be written later from the journal.
+    It reads the journal from the disk, so that it cannot block the trials if it is slow or hangs. What it misses can be
+    written later from the journal.
     """
 
     def __init__(self, folder: RunFolder, process: ChildProcess, seconds: float | None) -> None:

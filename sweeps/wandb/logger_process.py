@@ -1,4 +1,4 @@
-"""The process that writes a run's W&B record: follows the journal until it is told that the session is over."""
+"""The process that writes a run's W&B runs: it follows the journal until the sweep sends its last message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ORPHAN_SECONDS = 30.0
 
 
 class JournalFollower:
-    """Events from byte `start` of the journal on; what stands before it is the past."""
+    """Reads trials.jsonl while another process writes it, whole lines only; events before byte `start` are the past."""
 
     def __init__(self, path: Path, start: int = 0) -> None:
         self._path = path
@@ -57,7 +57,7 @@ def _whole_events(content: bytes) -> Iterator[Event]:
     for line in content.splitlines():
         try:
             event = json.loads(line)
-        except ValueError:  # the sweep itself says what is wrong with its journal
+        except ValueError:  # the sweep reports a damaged journal itself
             continue
         if isinstance(event, dict) and isinstance(event.get("event"), str):
             yield event
@@ -85,7 +85,7 @@ class LastWord:
 
 
 def main() -> None:
-    """Record until the last word, and answer with what was written."""
+    """Record until the last message, and answer with what was written."""
     claim_output()
     task = json.loads(sys.stdin.readline())
     last_word = LastWord()
@@ -133,7 +133,7 @@ def _record(
 
 
 def _events(folder: RunFolder, task: dict[str, Any]) -> tuple[list[Event], Callable[[], list[Event]]]:
-    """What is only to be known, and what gives the events to record."""
+    """The events that are not recorded again, and a function that returns the events to record."""
     if "again" not in task:
         follower = JournalFollower(folder.trials_jsonl, int(task["start"]))
         return follower.past(), follower.new

@@ -36,11 +36,11 @@ def publish(
     samples: Sequence[Sample] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
-    """Publish the run in `path` and return what came of it in lines; `say` hears W&B's progress.
+    """Publish the run in `path` and return the result in lines; `say` is called with lines on the progress.
 
     `project`, `entity`, `ratios` and `samples` count where the run was not recorded yet: then its runs are written from
     the journal first.
-    RequestError without a login, SweepFailed where W&B did not take everything; publishing again goes on from there.
+    RequestError without a login, SweepFailed where W&B did not take everything; publishing again uploads the rest.
     """
     run = read_run(path)
     if not logged_in(os.environ):

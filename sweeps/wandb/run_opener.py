@@ -31,7 +31,7 @@ class RunOpener:
     def open(
         self, run_id: str, name: str, job_type: str, config: Mapping[str, object], tags: Sequence[str] = ()
     ) -> Run:
-        """A run of that id, new or gone on with; whatever wandb raises."""
+        """A run of that id, new or resumed; errors of wandb pass through."""
         import wandb
 
         run = wandb.init(
@@ -103,7 +103,7 @@ def run_settings(mode: Literal["online", "offline"], sweep_id: str | None) -> Se
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line of bearable length."""
+    """The message of an error in one line of at most 300 characters."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}"[:300] if words else type(error).__name__
 

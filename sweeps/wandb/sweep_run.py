@@ -60,7 +60,7 @@ def log_sweep_run(
 
 
 def sweep_summary(records: Sequence[TrialRecord], verdict: Path) -> dict[str, object]:
-    """What the sweep came to, flat."""
+    """The result of the sweep, flat."""
     best, default = best_record(records), reference_record(records)
     summary: dict[str, object] = {f"trials_{status}": count for status, count in _statuses(records).items()}
     summary["trials"] = len(records)

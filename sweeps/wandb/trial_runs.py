@@ -31,7 +31,7 @@ class GivenUpError(Exception):
 
 
 class TrialRuns:
-    """Keeps a run open while its trial lasts, and a little longer where its speed-up waits for the default's.
+    """Keeps a run open while its trial runs, and longer where its speed-up needs the default's end.
 
     A trial for which W&B fails is counted and passed over; GivenUpError after three such trials in a row.
     """

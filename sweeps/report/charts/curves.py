@@ -48,7 +48,7 @@ def objective_chart(data: RunData, words: Words) -> Chart:
 
 
 def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: str) -> Chart:
-    """The weighted training loss by epoch, with the ranges that somebody promised for it."""
+    """The weighted training loss by epoch, with the ranges expected of it."""
     lines = {
         record.trial_id: [
             (float(_epoch(report)), value)
@@ -98,7 +98,7 @@ def _chart(
 
 
 def _objective_range(data: RunData, lines: Mapping[str, Line]) -> list[float]:
-    """From the least objective to the worst result, at least up to the 50 % target: where trials can be told apart."""
+    """From the least objective to the worst result, at least up to the 50 % target: there trials differ."""
     sign = data.sign
     values = sorted(sign * value for line in lines.values() for _, value in line if math.isfinite(value))
     results = sorted(record.cost for record in data.records if record.cost is not None)

@@ -30,7 +30,7 @@ class Column:
     places: dict[str, float]
 
     def position(self, value: object) -> float | None:
-        """Where a value stands; None where it has no place."""
+        """The position of a value; None where it has none."""
         if self.scale is None:
             return self.places.get(value_text(value))
         found = number(value)

@@ -71,7 +71,7 @@ def objective_range(data: RunData, records: Sequence[TrialRecord]) -> list[float
 
 
 def shown_range(costs: Sequence[float]) -> list[float]:
-    """The costs up to three times as far above the best as 3 of 4 lie: worse ones stand at the upper edge."""
+    """The costs up to three times as far above the best as 3 of 4 lie: worse ones are drawn at the upper edge."""
     ordered = sorted(costs)
     least, usual = ordered[0], ordered[int(0.75 * (len(ordered) - 1))]
     return [one for one in ordered if one <= least + 3 * (usual - least)] if usual > least else ordered

@@ -187,7 +187,7 @@ def test_a_run_without_any_report_is_a_page(tmp_path: Path) -> None:
 def test_controls_are_shown_but_never_recommended(tmp_path: Path) -> None:
     page = read(write_run(tmp_path, space="before_after", trials=12))
     assert "Controls only (12)" in page.text("answer-title")
-    assert page.text("card-which") == "Which config? None: a control is never taken home."
+    assert page.text("card-which") == "Which config? None: a control is never recommended."
     assert "old, mel 45" in page.text("objective-by-epoch")
     assert "t0002 old, mel 45" in page.text("convergence")
     assert "At epoch 9 it would have chosen" in page.text("loss-by-epoch-caption")
