@@ -13,7 +13,7 @@ from sweeps.common.errors import RequestError
 from xtts.diagnostics.curve_rules import Finding, trial_findings, worst_first
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import Best, LoggedRun
-from xtts.diagnostics.logged_tags import CLIP_KEYS, TRAINERS, WEIGHT_KEYS, map_tags, number_under, weights_in
+from xtts.diagnostics.logged_tags import CLIP_KEYS, TRAINERS, map_tags, number_under, weights_in
 from xtts.diagnostics.run_rules import State, run_findings, run_state
 from xtts_sweep.diagnosis.run_logs import PREFERENCE, RunLogs, find_runs
 
@@ -228,7 +228,8 @@ def own_run(path: Path) -> list[Diagnosis] | None:
 
     run = read_run(folder)
     found = []
-    for record in sorted(run.records, key=lambda one: one.objective if one.objective is not None else np.inf):
+    ranked = [((one.role != "trial", np.inf if one.objective is None else one.objective), one) for one in run.records]
+    for _, record in sorted(ranked, key=lambda one: one[0]):
         if not record.reports:
             continue
         params = all_params(run, record)
@@ -267,8 +268,3 @@ def own_run(path: Path) -> list[Diagnosis] | None:
     if not found:
         raise RequestError(f"{folder}: no trial of this run has reported an epoch yet")
     return found
-
-
-def known_settings() -> str:
-    """The settings that --set takes, for its help."""
-    return ", ".join([*(keys[0] for keys in WEIGHT_KEYS.values()), CLIP_KEYS[0]])

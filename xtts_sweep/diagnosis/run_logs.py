@@ -24,7 +24,16 @@ SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "tes
 """Keras writes a folder of events for each split"""
 CHECKPOINT_FOLDER = re.compile(r"checkpoint-(\d+)$")
 WEIGHT_FILES = {".pth", ".pt", ".ckpt", ".safetensors", ".h5", ".bin"}
-CONFIG_NAMES = ("config.json", "config.yaml", "config.yml", "hparams.yaml", "hparams.json", "params.json", "args.json")
+CONFIG_NAMES = (
+    "config.json",
+    "config.yaml",
+    "config.yml",
+    "files/config.yaml",
+    "hparams.yaml",
+    "hparams.json",
+    "params.json",
+    "args.json",
+)
 MOST_FILES = 20_000
 LARGEST_CONFIG = 1 << 22
 _STEP = re.compile(r"(?:step|checkpoint|model|G|iter|ckpt)[_=-]?(\d+)", re.IGNORECASE)
@@ -91,6 +100,8 @@ def _home(file: Path) -> tuple[Path, str]:
     folder = file.parent
     if CHECKPOINT_FOLDER.search(folder.name) and file.name == "trainer_state.json":
         return folder.parent, ""
+    if folder.name in ("files", "logs") and any(folder.parent.glob("*.wandb")):
+        return folder.parent, ""
     if folder.name.lower() in SPLIT_FOLDERS and "tfevents" in file.name:
         return folder.parent, f"{folder.name}/"
     return folder, ""
@@ -148,7 +159,8 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]
         if isinstance(part, Mapping):
             yield from _flat(part, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", part
+            # W&B's config.yaml has each value under `value`.
+            yield (prefix[:-1] if key == "value" and prefix else f"{prefix}{key}"), part
 
 
 def _checkpoints(folder: Path) -> Iterator[Checkpoint]:

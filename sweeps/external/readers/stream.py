@@ -119,9 +119,9 @@ class LogStream:
             size, buffer, base = self.path.stat().st_size, b"", 0
             while True:
                 buffer += file.read(PIECE_BYTES)
-                found: dict[bytes, tuple[list[float], list[float]]] = {}
-                at = _read_records(buffer, found)
-                yield _arrays({tag.decode("utf-8", errors="replace"): pairs for tag, pairs in found.items()})
+                starts, at = _whole_records(buffer)
+                if starts:
+                    yield _scalars(buffer, starts, at)
                 left = len(buffer) - at
                 length = struct.unpack_from("<Q", buffer, at)[0] if left >= HEADER else 0
                 base += at
@@ -138,58 +138,92 @@ class LogStream:
                     return
 
 
-def _read_records(buffer: bytes, found: dict[bytes, tuple[list[float], list[float]]]) -> int:
-    """Take whole records from the beginning of `buffer`; returns where the first one begins that was not taken."""
-    length_of, float_of = struct.Struct("<Q").unpack_from, struct.Struct("<f").unpack_from
-    at, end = 0, len(buffer)
-    while at + HEADER <= end:
-        length = length_of(buffer, at)[0]
-        after = at + HEADER + length + FOOTER
-        if length > LARGEST_SCALAR or after > end:
+def _whole_records(buffer: bytes) -> tuple[list[int], int]:
+    """Where the whole records at the beginning of `buffer` begin, and where the first one begins that is not taken."""
+    length_of = struct.Struct("<Q").unpack_from
+    starts, at, last = [], 0, len(buffer) - HEADER
+    while at <= last:
+        after = at + HEADER + length_of(buffer, at)[0] + FOOTER
+        if after > len(buffer) or after > at + LARGEST_SCALAR:
             break
-        # The layout of add_scalar, read by hand: one in a hundred of the time of the protobuf message.
-        place = at + HEADER + 9
-        stop = after - FOOTER
+        starts.append(at)
         at = after
-        step = 0
-        if place < stop and buffer[place] == 0x10:
-            place += 1
-            shift = 0
-            while place < stop and buffer[place] & 0x80:
-                step |= (buffer[place] & 0x7F) << shift
-                shift += 7
-                place += 1
-            if place < stop:
-                step |= buffer[place] << shift
-                place += 1
-        if place + 6 < stop and buffer[place] == 0x2A and buffer[place + 4] == 0x0A and buffer[place + 2] == 0x0A:
-            name = place + 6
-            last = name + buffer[place + 5]
-            if last + 5 == stop and buffer[last] == 0x15:
-                pair = found.get(tag := buffer[name:last])
-                if pair is None:
-                    pair = found[tag] = ([], [])
-                pair[0].append(step)
-                pair[1].append(float_of(buffer, last + 1)[0])
-                continue
-        if place < stop and buffer[place] == 0x1A:  # the file's version: no scalar
-            continue
-        _read_message(buffer[after - FOOTER - length : after - FOOTER], found)
-    return at
+    return starts, at
 
 
-def _read_message(data: bytes, found: dict[bytes, tuple[list[float], list[float]]]) -> None:
+def _scalars(buffer: bytes, starts: list[int], end: int) -> dict[str, tuple[Floats, Floats]]:
+    """The scalars of whole records by tag.
+
+    Records of add_scalar are decoded together, as a table of bytes for each length of a record: 16 million protobuf
+    messages would take minutes. Anything else (tensors of TensorFlow 2) is read as a message.
+    """
+    found: dict[str, list[tuple[NDArray[np.int64], Floats, Floats]]] = {}
+    content = np.frombuffer(buffer, np.uint8)
+    begins = np.array(starts, np.int64)
+    lengths = np.diff(np.append(begins, end)) - HEADER - FOOTER
+    for length in np.unique(lengths):
+        places = begins[lengths == length]
+        rows = content[places[:, None] + (HEADER + np.arange(length))[None, :]]
+        left = np.ones(len(rows), bool)
+        if length > 9 and (plain := rows[:, 9] != 0x1A).any():  # 0x1A: the file's version, no scalar
+            left = plain
+            for bytes_of_step in range(11):
+                taken = _plain_scalars(rows, bytes_of_step) & left
+                if taken.any():
+                    _collect(places[taken], rows[taken], bytes_of_step, found)
+                    left &= ~taken
+        for place in places[left].tolist():
+            for point in _message(buffer[place + HEADER : place + HEADER + int(length)]):
+                one = (np.array([place]), np.array([float(point.step or 0)]), np.array([point.value]))
+                found.setdefault(point.tag, []).append(one)
+    ordered = {}
+    for tag, parts in found.items():
+        place, step, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.argsort(place, kind="stable")
+        ordered[tag] = (step[order], value[order])
+    return ordered
+
+
+def _plain_scalars(rows: NDArray[np.uint8], bytes_of_step: int) -> NDArray[np.bool_]:
+    """Which rows are {time, step of so many bytes, summary {value {tag, simple_value}}} and nothing more."""
+    length, at = rows.shape[1], 9 + (1 + bytes_of_step if bytes_of_step else 0)
+    if at + 11 > length:
+        return np.zeros(len(rows), bool)
+    fits = (rows[:, 0] == 0x09) & (rows[:, at] == 0x2A) & (rows[:, at + 2] == 0x0A) & (rows[:, at + 4] == 0x0A)
+    fits &= (rows[:, at + 5] == length - at - 11) & (rows[:, length - 5] == 0x15)
+    if bytes_of_step:
+        fits &= (rows[:, 9] == 0x10) & (rows[:, at - 1] < 0x80) & (rows[:, 10 : at - 1] >= 0x80).all(axis=1)
+    return np.asarray(fits)
+
+
+def _collect(
+    places: NDArray[np.int64],
+    rows: NDArray[np.uint8],
+    bytes_of_step: int,
+    found: dict[str, list[tuple[NDArray[np.int64], Floats, Floats]]],
+) -> None:
+    steps = np.zeros(len(rows), np.uint64)
+    for at in range(bytes_of_step):
+        steps |= (rows[:, 10 + at] & 0x7F).astype(np.uint64) << np.uint64(7 * at)
+    values = np.ascontiguousarray(rows[:, -4:]).view("<f4")[:, 0].astype(float)
+    start = 9 + (1 + bytes_of_step if bytes_of_step else 0) + 6
+    names = rows[:, start:-5]
+    left = np.arange(len(rows))
+    while len(left):
+        same = (names[left] == names[left[0]]).all(axis=1)
+        here, name = left[same], names[left[0]].tobytes().decode("utf-8", errors="replace")
+        found.setdefault(name, []).append((places[here], steps[here].astype(float), values[here]))
+        left = left[~same]
+
+
+def _message(data: bytes) -> list[Point]:
     from google.protobuf.message import DecodeError
     from tensorboardX.proto.event_pb2 import Event
 
     try:
-        event = Event.FromString(data)
+        return list(scalars(Event.FromString(data)))
     except DecodeError:
-        return
-    for point in scalars(event):
-        steps, values = found.setdefault(point.tag.encode(), ([], []))
-        steps.append(float(point.step or 0))
-        values.append(point.value)
+        return []
 
 
 def _arrays(found: Mapping[str, tuple[list[float], list[float]]]) -> Piece:
