@@ -32,6 +32,7 @@ from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
+from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.tuner.output_files import rewrite_files  # noqa: E402
 from xtts.data.build_dataset import TRAIN, build_dataset, no_progress  # noqa: E402
@@ -164,6 +165,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def _request(scratch: Path, name: str, count: int) -> SweepConfig:
     return SweepConfig(
+        search=SearchOptions(),
         name=name,
         output=scratch,
         space=load_space("safe_weights"),

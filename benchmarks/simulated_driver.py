@@ -35,6 +35,7 @@ from sweeps.run.resources import Resources
 from sweeps.run.run import searched
 from sweeps.search.acquisition import preload
 from sweeps.search.asha import Rungs
+from sweeps.search.options import SearchOptions
 from sweeps.search.sampler import Sampler
 from sweeps.space.space import space_from_mapping
 from sweeps.storage.checkpoint_store import checkpoint_store_at
@@ -367,6 +368,7 @@ def simulate(
         for name, (low, high) in LEVELS["good"].bounds.items()
     }
     request = SweepConfig(
+        search=SearchOptions(),
         name="scale",
         output=scratch,
         space=space_from_mapping({"parameters": parameters}, "scale"),

@@ -33,6 +33,7 @@ from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.run.config import SweepConfig  # noqa: E402
 from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
 from sweeps.run.run import Run  # noqa: E402
+from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.tuner.api import run  # noqa: E402
 from xtts_sweep.integration import write_page  # noqa: E402
@@ -117,6 +118,7 @@ def soak(trials: int, epochs: int, concurrent: int, step: int, model_after: int 
     samples = Samples(step)
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         request = SweepConfig(
+            search=SearchOptions(),
             name="soak",
             output=Path(scratch),
             space=load_space("safe_weights"),

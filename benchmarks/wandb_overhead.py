@@ -32,6 +32,7 @@ from sweeps.report import png  # noqa: E402
 from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.trials_csv import write_trials_csv  # noqa: E402
+from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.trials.journal import Journal  # noqa: E402
 from sweeps.tuner.api import plan_for  # noqa: E402
@@ -96,6 +97,7 @@ def main() -> None:
 def measure(scratch: Path, trials: int, epochs: int, *, wandb: bool) -> Cost:
     """One sweep's journal, written with or without W&B beside it."""
     request = SweepConfig(
+        search=SearchOptions(),
         name=f"{'with' if wandb else 'without'}-{trials}",
         output=scratch,
         space=load_space("safe_weights"),

@@ -12,6 +12,7 @@ import pytest
 from sweeps.common.budget import Budget
 from sweeps.run.config import SweepConfig
 from sweeps.run.progress import Progress, QuietDisplay
+from sweeps.search.options import SearchOptions
 from sweeps.space.space import load_space
 from sweeps.tuner import api as sweep
 
@@ -39,6 +40,7 @@ def below(parent: int) -> Iterator[tuple[int, str]]:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells who the descendants are")
 def test_all_trials_of_a_sweep_share_one_process_a_slot_and_ray_starts_only_what_it_needs(tmp_path):
     request = SweepConfig(
+        search=SearchOptions(),
         name="processes",
         output=tmp_path,
         space=load_space("safe_weights"),

@@ -37,17 +37,17 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storage", metavar="URI", help=help_text)
 
 
-def add_gain(parser: argparse.ArgumentParser, default: float | None) -> None:
+def add_gain(parser: argparse.ArgumentParser) -> None:
     help_text = (
         "end the search once the trials left have hardly a chance to improve the best by P percent "
         "(default: 1; 0: run them all)"
     )
-    parser.add_argument("--stop-when-gain-below", type=float, default=default, metavar="P", help=help_text)
+    parser.add_argument("--stop-when-gain-below", type=float, metavar="P", help=help_text)
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
     """What a user asks of the search and knows beforehand."""
-    add_gain(parser, 1.0)
+    add_gain(parser)
     help_text = "what the best must fulfil, on any reported metric, such as 'text_use >= 0.05'; may be repeated"
     parser.add_argument("--require", action="append", default=[], metavar="CONDITION", help=help_text)
     help_text = "where you expect the best value of a parameter (and how far off it may be); may be repeated"

@@ -17,7 +17,7 @@ from sweeps.common.errors import RequestError
 from sweeps.confirm.plan import SMALLEST_GAIN_PERCENT, Design
 from sweeps.run.resources import Resources, resources_from_mapping
 from sweeps.search.asha import Rungs
-from sweeps.search.options import SearchOptions, search_options_from_mapping
+from sweeps.search.options import SearchOptions, search_options_from_mapping, usual_options
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
 from sweeps.space.space import Space, space_from_mapping
@@ -67,7 +67,7 @@ class SweepConfig:
     objective_mode: str = "min"
     """The trainer's: whether a lower or a higher objective is better"""
     command: str | None = None
-    search: SearchOptions = field(default_factory=SearchOptions)
+    search: SearchOptions = field(default_factory=usual_options)
 
     @property
     def trials(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeps.common.budget import Budget
 from sweeps.run.config import SweepConfig
+from sweeps.search.options import SearchOptions
 from sweeps.space.limits import load_limits
 from sweeps.space.space import Space, load_space
 from sweeps.trials.record import Event, TrialRecord, records_from_events
@@ -58,5 +59,6 @@ def toy_request(output: Path, space: str | Space = "safe_weights", **changes: An
         "data": str(output),
         "budget": Budget(changes.pop("trials", 4), changes.pop("epochs", 3), changes.pop("seconds", None)),
         "concurrent": 1,
+        "search": SearchOptions(),
     }
     return SweepConfig(**(given | changes))

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--trials", type=int, help="how many configs in all")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of the whole sweep")
-    add_gain(parser, None)
+    add_gain(parser)
     add_wandb(parser)
     add_address(parser)
     add_lang(parser)

@@ -176,11 +176,10 @@ def _config(options: argparse.Namespace) -> SweepConfig:
 
 def _search(options: argparse.Namespace, space: Space) -> SearchOptions:
     """What is asked of the search; the trials of --from are read here, and go into the run's sweep.yaml."""
-    from sweeps.search.options import search_options
+    from sweeps.search.options import GAIN_PERCENT, search_options
 
-    search = search_options(
-        space, gain_percent=options.stop_when_gain_below, require=options.require, prior=options.prior
-    )
+    gain = GAIN_PERCENT if options.stop_when_gain_below is None else options.stop_when_gain_below
+    search = search_options(space, gain_percent=gain, require=options.require, prior=options.prior)
     return replace(search, memory=remembered(options, space)) if options.from_runs else search
 
 
