@@ -14,7 +14,7 @@ import pytest
 from sweeps.backend.environment import Environment, plan_again
 from sweeps.common.errors import RequestError
 from sweeps.run.config import SweepConfig
-from sweeps.run.resources import Machine, plan_resources, this_machine
+from sweeps.run.resources import Machine, plan_resources
 from sweeps.trainer import TrialContext
 from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request
@@ -46,23 +46,19 @@ def test_a_share_above_one_that_is_no_whole_number_is_refused() -> None:
         plan_resources(Machine(64, 64 * GIB, 4), 16, gpus_per_trial=1.5)
 
 
-@pytest.mark.parametrize(
-    ("visible", "count"), [("0", 1), ("1", 1), ("0,1", 2), ("", 0), ("-1", 0), ("GPU-3f1,MIG-7a", 2)]
-)
-def test_only_visible_gpus_are_planned_with(monkeypatch: pytest.MonkeyPatch, visible: str, count: int) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert this_machine().gpus == count
-
-
 def test_a_resume_on_fewer_gpus_plans_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     request = toy_request(tmp_path)
     two = plan_resources(Machine(2, 64 * GIB, 2), 8)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+
+    def machine_has(gpus: int) -> None:
+        monkeypatch.setattr("sweeps.backend.environment.this_machine", lambda: Machine(2, 64 * GIB, gpus))
+
+    machine_has(2)
     assert plan_again(Environment(), two, request) == two
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    machine_has(1)
     one = plan_again(Environment(), two, request)
     assert (one.gpus, one.concurrent, one.threads) == (1, 1, two.threads)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    machine_has(0)
     with pytest.raises(RequestError, match="--gpus-per-trial 1: this machine has 0 GPUs"):
         plan_again(Environment(), two, replace(request, gpus_per_trial=1.0))
 
@@ -103,7 +99,8 @@ def uses(
         concurrent=None,
         **changes,
     )
-    result = run(request)
+    machine = Machine(2, 64 * GIB, len(visible.split(",")))
+    result = run(request, resources=plan_resources(machine, 4, gpus_per_trial=request.gpus_per_trial))
     assert {record.status for record in result.records} <= {"finished", "stopped"}
     return [line.split() for line in (tmp_path / "data" / "uses").read_text().splitlines()]
 
