@@ -51,6 +51,16 @@ def own_signal_handlers() -> Iterator[None]:
 
 
 @contextmanager
+def command_line_as_text() -> Iterator[None]:
+    """Let Ray note a command line in which a file's name is no valid UTF-8."""
+    from ray._private import utils
+
+    theirs = getattr(utils, "get_entrypoint_name", str)
+    with replaced(utils, "get_entrypoint_name", lambda: theirs().encode("utf-8", "backslashreplace").decode()):
+        yield
+
+
+@contextmanager
 def needed_servers_alone() -> Iterator[None]:
     """While Ray starts in this process: no server that a sweep on one machine never asks, which is half of its start.
 

@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.backend.ray_patches import IMPORTED_WHILE_IT_STARTS, dead_servers, needed_servers_alone, own_signal_handlers
+from sweeps.backend.ray_patches import (
+    IMPORTED_WHILE_IT_STARTS,
+    command_line_as_text,
+    dead_servers,
+    needed_servers_alone,
+    own_signal_handlers,
+)
 from sweeps.backend.reaper import end_processes_in, guarded
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.common.program import program
@@ -113,7 +119,7 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
 
     for last in (False, False, True):
         try:
-            with own_signal_handlers(), needed_servers_alone():
+            with own_signal_handlers(), needed_servers_alone(), command_line_as_text():
                 ray.init(**options)
             break
         except Exception as error:  # Ray raises plain ones, too

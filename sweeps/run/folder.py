@@ -142,9 +142,19 @@ def check_name(name: str) -> str:
 def unused_folder(output: Path, name: str) -> RunFolder:
     """The folder that a new run would get; RequestError where there is a run of that name."""
     folder = RunFolder(output / check_name(name))
+    if not _is_text(str(output.absolute())):
+        raise RequestError(f"--output {output}: its name is no valid UTF-8, which Ray needs: name another folder")
     if folder.exists:
         raise RequestError(f"--name {name}: {folder.path} holds a run already; resume it, or choose another name")
     return folder
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def new_run(output: Path, name: str) -> RunFolder:

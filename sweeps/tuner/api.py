@@ -52,9 +52,7 @@ def plan_for(config: SweepConfig) -> Resources:
 
 def check(config: SweepConfig) -> type[Trainer]:
     """The trainer's class, after everything that can be wrong with a request was looked at."""
-    check_limits(
-        config.space, {**config.space.fixed, **config.set_params}, config.limits, allow_unsafe=config.allow_unsafe
-    )
+    beyond = _beyond_limits(config)
     searched = [name for name in config.set_params if name in config.columns]
     if searched:
         raise RequestError(f"--set {searched[0]}: space {config.space.name} searches it already")
@@ -75,10 +73,21 @@ def check(config: SweepConfig) -> type[Trainer]:
         where = dict.fromkeys(config.space.hyperparameters, f"space {config.space.name}")
         where |= dict.fromkeys(config.space.fixed, f"space {config.space.name}, set")
         where |= dict.fromkeys(config.set_params, "--set")
-        problems = unknown_params(where, known) or impossible_values(trainer, config, known)
-        if problems:
-            raise RequestError("; ".join(problems))
+        problems = [*beyond, *(unknown_params(where, known) or impossible_values(trainer, config, known))]
+    else:
+        problems = beyond
+    if problems:
+        raise RequestError("; ".join(problems))
     return trainer
+
+
+def _beyond_limits(config: SweepConfig) -> list[str]:
+    given = {**config.space.fixed, **config.set_params}
+    try:
+        check_limits(config.space, given, config.limits, allow_unsafe=config.allow_unsafe)
+    except RequestError as error:
+        return [str(error)]
+    return []
 
 
 def check_room(config: SweepConfig, resources: Resources, trainer: type[Trainer]) -> None:

@@ -228,11 +228,11 @@ def _columns_of(
 
 def _separated_by(fields: Sequence[str]) -> str:
     """What the fields of a line without '|' seem to be separated by."""
-    line = fields[0]
-    if len(fields) > 1:
-        return ": name the columns with --columns, for instance id,speaker,text,-"
+    line = "".join(fields)
     if "\r" in line:
         return ": its lines end in CR alone: save it with LF line ends"
+    if len(fields) > 1:
+        return ": name the columns with --columns, for instance id,speaker,text,-"
     for separator, name in (("\t", "tabs"), (",", "commas"), (";", "semicolons")):
         if separator in line:
             return f": its columns seem to be separated by {name}: '|' is wanted (a spreadsheet exports it so)"
