@@ -25,18 +25,21 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.search_functions import EPOCHS, SearchFunction
 from sweeps.backend.callback import SweepCallback
-from sweeps.backend.heartbeat import Heartbeat
+from sweeps.backend.loop_state import LoopState
 from sweeps.backend.scheduler import RungScheduler
 from sweeps.backend.search_algorithm import SearchAlgorithm
 from sweeps.common.budget import Budget
-from sweeps.run.config import ETA
+from sweeps.run.config import ETA, SweepConfig
 from sweeps.search.asha import Rungs
 from sweeps.search.options import SearchOptions
-from sweeps.search.sampler import Sampler, cohort_size
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import Space, space_from_mapping
+from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, best_record
+from sweeps.tuner.confirmation_phase import ConfirmationPhase
+from sweeps.tuner.search_phase import SearchPhase
+from sweeps.tuner.trial_source import TrialSource
 
 Config = Mapping[str, float]
 MOST_TRIALS = 10_000
@@ -74,7 +77,7 @@ class Method(Protocol):
 
 
 class Sweep:
-    """The sweep itself: its searcher, scheduler, recorder and journal, as sweeps/session.py puts them together."""
+    """The sweep itself: its search algorithm, scheduler, callback and journal, as sweeps/backend/loop.py does it."""
 
     def __init__(
         self,
@@ -90,34 +93,26 @@ class Sweep:
         memory = Path("/dev/shm")
         folder = self._open.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
         self._journal = journal = self._open.enter_context(Journal(Path(folder) / "trials.jsonl"))
-        self._scheduler = RungScheduler(
-            Rungs(epochs, Budget(trials, epochs).first_rung, ETA),
-            epochs,
-            protected=lambda trial_id: journal.record(trial_id).origin == "default",
-            record=journal.record,
-            records=lambda: journal.records,
-        )
-        self._recorder = SweepCallback(
-            journal,
-            self._scheduler,
-            Heartbeat(),
-            wants_stop=lambda: None,
-            changed=lambda: None,
-            ended=lambda record: None,
-            again=lambda record: None,
-        )
-        self._searcher = SearchAlgorithm(
-            journal,
-            Sampler(space, NO_LIMITS, seed=seed, cohort=cohort_size(trials, len(space.searched)), options=options),
-            limits=NO_LIMITS,
-            fixed={},
-            controls=False,
+        self._state = LoopState(journal)
+        self._scheduler = RungScheduler(self._state, Rungs(epochs, Budget(trials, epochs).first_rung, ETA), epochs)
+        self._callback = SweepCallback(self._state)
+        config = SweepConfig(
+            name="benchmark",
+            output=Path(folder),
+            space=space,
+            trainer="",
+            data="",
+            budget=Budget(trials, epochs),
             seed=seed,
-            trials=trials,
-            concurrent=lambda: slots,
-            describe=lambda record: {"trial_id": record.trial_id, "params": record.params},
-            handed_out=self._recorder.expect,
-            on_error=_raise,
+            limits=NO_LIMITS,
+            search=options or SearchOptions(),
+        )
+        confirmation = ConfirmationPhase(config, Trainer, journal, searching=True)
+        self._searcher = SearchAlgorithm(
+            self._state,
+            TrialSource(journal, SearchPhase(config, journal, {}), confirmation),
+            lambda: slots,
+            lambda record: {"trial_id": record.trial_id, "params": record.params},
         )
         self._numbers = itertools.count(1)
         self._ray_trials: dict[str, Any] = {}
@@ -136,8 +131,7 @@ class Sweep:
         trial = self._ray_trials[job.name]
         result = {"epoch": epoch, "objective": value, "report": [{"epoch": epoch, "objective": value}]}
         stops = self._scheduler.on_trial_result(None, trial, result) == "STOP"
-        self._recorder.on_trial_result(iteration=0, trials=[], trial=trial, result=result)
-        self._recorder.on_step_end(iteration=0, trials=[])
+        self._callback.on_step_end(iteration=0, trials=[])
         if stops:
             self._scheduler.on_trial_complete(None, trial, result)
             self._searcher.on_trial_complete(trial.trial_id, result)
@@ -345,7 +339,3 @@ def drive(
             if regret <= tolerance:
                 return Course(used, tuple(regrets), jobs)
     return Course(None, tuple(regrets), jobs)
-
-
-def _raise(error: BaseException) -> None:
-    raise error

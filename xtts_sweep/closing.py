@@ -1,4 +1,4 @@
-"""What sweep, resume and confirm share: whom a session speaks to, and how it closes."""
+"""What sweep, resume and confirm share: their callbacks, and the lines that close them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from sweeps.run.run import SweepResult
 
 
-def surroundings(options: argparse.Namespace, recording: Any) -> Any:
-    """Whom a session speaks to."""
+def callbacks(options: argparse.Namespace, loggers: Any) -> Any:
+    """Progress display, report writer, loggers and diagnosis, as the options ask for them."""
     from xtts_sweep.integration import diagnosis
 
     return {
         "display": display(options.json),
         "report": page(options.lang),
-        "recording": recording,
+        "loggers": loggers,
         "diagnosis": diagnosis,
     }
 
 
-def recording_for(options: argparse.Namespace) -> Any:
-    """What begins the W&B record of a run; a wrong --wandb is refused before anything starts."""
+def loggers_for(options: argparse.Namespace) -> Any:
+    """The W&B logger; a wrong --wandb is refused before anything starts."""
     import os
 
     from sweeps.wandb import choose_mode
-    from xtts_sweep.integration import recording
+    from xtts_sweep.integration import wandb_logger
 
-    return recording(choose_mode(options.wandb, os.environ))
+    return [wandb_logger(choose_mode(options.wandb, os.environ))]
 
 
 def page(lang: str = "en") -> Any:

@@ -1,4 +1,4 @@
-"""Ray's side of the record: every result goes to the journal first, then to whoever shows or files it."""
+"""Ray's callback: workers that start, crash or hang, and what ends the loop."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.tune import Callback
 
-from sweeps.backend.heartbeat import Heartbeat
+from sweeps.backend.loop_state import LoopState
 from sweeps.backend.ray_patches import dead_servers
-from sweeps.backend.scheduler import RungScheduler
 from sweeps.backend.session import servers_died
 from sweeps.common.errors import SweepFailed
-from sweeps.search.options import SearchOptions
-from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, TrialRecord
 
 FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
@@ -47,188 +42,113 @@ class ServersDied(BaseException):
     """Ends Ray's loop without Ray's tidying up, which follows an Exception and would wait for the servers."""
 
 
-def _kept(method: Callable[..., None]) -> Callable[..., None]:
-    """Keep an error until Ray's step ends, because inside of it Ray would bury it in a TuneError.
-
-    Once the loop was told to stop, nothing is heard: workers that end now do not fail.
-    """
-
-    @wraps(method)
-    def wrapper(self: SweepCallback, **info: Any) -> None:
-        if self._stopped:
-            return
-        try:
-            method(self, **info)
-        except BaseException as error:
-            self.fail(error)
-
-    return wrapper
-
-
 class SweepCallback(Callback):  # type: ignore[misc]
-    """Writes what Ray reports into the journal; `changed` hears of it, `ended` of each trial's end, `again` of a trial
-    that is to be handed out once more.
+    """Watches Ray's loop: starts, crashes and hangs of workers, and everything that ends the loop.
 
-    `wants_stop` is asked in every step of Ray's loop, and a reason that it gives ends the loop. On a cluster
-    a trial that no node has room for waits for one, and reports say where they come from.
+    `on_step` is called in every step of the loop; a reason that `stop_reason` returns ends it. On a cluster a trial
+    that no node has room for waits for one. Reports are the scheduler's.
     """
 
     def __init__(
         self,
-        journal: Journal,
-        scheduler: RungScheduler,
-        heartbeat: Heartbeat,
+        state: LoopState,
         *,
-        wants_stop: Callable[[], str | None],
-        changed: Callable[[], None],
-        ended: Callable[[TrialRecord], None],
-        again: Callable[[TrialRecord], None],
+        on_step: Callable[[], None] = lambda: None,
+        stop_reason: Callable[[], str | None] = lambda: None,
         on_cluster: bool = False,
-        options: SearchOptions | None = None,
     ) -> None:
-        self._journal = journal
-        self._scheduler = scheduler
-        self._watchdog = heartbeat
-        self._wants_stop = wants_stop
-        self._changed = changed
-        self._ended = ended
-        self._again = again
+        self._state = state
+        self._on_step = on_step
+        self._stop_reason = stop_reason
         self._on_cluster = on_cluster
-        self._options = options or SearchOptions()
         self._retried: dict[str, float] = {}
         self._handed_again: set[str] = set()
-        self._error: BaseException | None = None
-        self._stopped = False
         self._hung: dict[str, float] = {}
         self._failures: Counter[str] = Counter()
         self._node_losses: Counter[str] = Counter()
 
-    def fail(self, error: BaseException) -> None:
-        """Keep the first error; it ends Ray's loop at the end of this step."""
-        self._error = self._error or error
-
-    def expect(self, trial_id: str) -> None:
-        """The trial was handed out; from now on it should show signs of life."""
-        self._watchdog.handed_out(trial_id, time.monotonic())
-
-    @_kept
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker has begun with the trial."""
         trial_id = trial.config["trial_id"]
-        self._watchdog.started(trial_id, time.monotonic())
+        self._state.heartbeat.started(trial_id, time.monotonic())
         if trial_id in self._handed_again:
             trial.max_failures = 0  # its retry was spent under the trial that Ray gave up
 
-    @_kept
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """One more epoch, and what the scheduler decided on it; an epoch that is known already is not counted again."""
-        trial_id = trial.config["trial_id"]
-        (report,) = result.pop("report")
-        self._watchdog.reported(trial_id, time.monotonic(), float(result.get("time_this_iter_s", 0.0)))
-        if report["epoch"] > self._journal.record(trial_id).epochs:
-            node = {"node": result["node_ip"]} if self._on_cluster else {}
-            self._journal.append("report", trial_id, **report, **node, **self._options.marks(report))
-        decision = self._scheduler.decisions.pop(trial_id, None)
-        if decision is not None:
-            self._journal.append(
-                "rung",
-                trial_id,
-                epoch=decision.epoch,
-                value=decision.value,
-                cutoff=decision.cutoff,
-                decision="stop" if decision.stop else "go",
-            )
-        ending = self._scheduler.endings.pop(trial_id, None)
-        if ending is not None:
-            reason = divergence(report) if ending.status == "diverged" else ending.reason
-            missed = self._options.missed(self._journal.record(trial_id))
-            reason = "; ".join(part for part in (reason, missed) if part)
-            self._end(trial_id, ending.status, reason, ending.rung)
-        self._changed()
-
-    @_kept
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial will be tried once more, from its checkpoint; what a signal to all processes ends is no failure."""
-        if self._wants_stop() is not None:
-            return
+        with self._state.guarded():
+            if not self._ending():
+                self._recover(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The trial has failed for good; many that fail alike end the sweep."""
+        with self._state.guarded():
+            if not self._ending():
+                self._fail(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """End the loop where something asks for it; end workers that hang."""
+        if dead := dead_servers():
+            self._state.stopped = True
+            raise ServersDied(servers_died(dead))
+        reason = None
+        with self._state.guarded():
+            late = set(self._state.heartbeat.late(time.monotonic()))
+            if late:
+                self._end_hanging(trials, late)
+            self._on_step()
+            reason = self._stop_reason()
+        if self._state.error is not None or reason is not None:
+            self._state.stopped = True
+            for trial in trials:
+                _kill_worker(trial)
+            raise Stopped(reason or "error", self._state.error)
+
+    def _ending(self) -> bool:
+        return self._state.stopped or self._stop_reason() is not None
+
+    def _recover(self, trial: Any) -> None:
         trial_id = trial.config["trial_id"]
-        self.expect(trial_id)
-        epoch = self._journal.record(trial_id).epochs
+        self._state.heartbeat.handed_out(trial_id, time.monotonic())
+        epoch = self._state.journal.record(trial_id).epochs
         trial.config["known_epochs"] = epoch
         trial.config["attempt"] += 1
         reason = self._reason(trial)
         if reason == NODE_LOST and self._node_losses[trial_id] < MOST_NODE_LOSSES:
             self._node_losses[trial_id] += 1
             trial.max_failures += 1  # no fault of the trial's
-        self._journal.append("trial_retried", trial_id, epoch=epoch, reason=reason)
+        self._state.journal.append("trial_retried", trial_id, epoch=epoch, reason=reason)
         self._retried[trial_id] = time.monotonic()
-        self._changed()
 
-    @_kept
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The trial has failed for good; many that fail alike end the sweep.
-
-        A worker that dies between two trials fails the next one twice: Ray counts the reset that got no answer, then
-        the death. The trial that Ray gives up then is handed out again, as another one to Ray.
-        """
-        if self._wants_stop() is not None:
-            return
+    def _fail(self, trial: Any) -> None:
+        """Write the failure down, but for a worker that died between two trials: that fails the next one twice, because
+        Ray counts the reset that got no answer, then the death. Without an end in the journal it is suggested again."""
         trial_id = trial.config["trial_id"]
         since_retry = time.monotonic() - self._retried.pop(trial_id, -math.inf)
         if since_retry < SAME_DEATH_SECONDS and trial_id not in self._handed_again:
             self._handed_again.add(trial_id)
-            self._again(self._journal.record(trial_id))
             return
         reason = self._reason(trial)
-        self._end(trial_id, "failed", reason, None)
-        self._changed()
+        self._state.end(trial_id, "failed", reason)
         kind = re.sub(r"\d+|0x[0-9a-f]+", "#", reason)
         self._failures[kind] += 1
-        ended = [record for record in self._journal.records if record.status is not None]
+        ended = [record for record in self._state.journal.records if record.status is not None]
         if self._failures[kind] >= FEWEST_FAILURES and 2 * self._failures[kind] > len(ended):
             raise SweepFailed(f"{self._failures[kind]} of {len(ended)} trials failed the same way: {reason}")
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """End the loop where something asks for it; end workers that hang."""
-        if dead := dead_servers():
-            self._stopped = True
-            raise ServersDied(servers_died(dead))
-        reason = None
-        try:
-            late = set(self._watchdog.late(time.monotonic()))
-            if late:
-                self._end_hanging(trials, late)
-            self._changed()
-            reason = self._wants_stop()
-        except BaseException as error:
-            self.fail(error)
-        if self._error is not None or reason is not None:
-            self._stopped = True
-            for trial in trials:
-                _kill_worker(trial)
-            raise Stopped(reason or "error", self._error)
 
     def _end_hanging(self, trials: list[Any], late: set[str]) -> None:
         for trial in trials:
             trial_id = trial.config["trial_id"]
             if trial_id not in late:
                 continue
-            patience = self._watchdog.patience(trial_id)
+            patience = self._state.heartbeat.patience(trial_id)
             if not _kill_worker(trial):
                 if self._on_cluster:
-                    self.expect(trial_id)
+                    self._state.heartbeat.handed_out(trial_id, time.monotonic())
                     continue
                 raise SweepFailed(f"{trial_id}: its trainer did not come up within {patience:.0f} s")
             self._hung[trial_id] = patience
-            self._watchdog.ended(trial_id)
-
-    def _end(self, trial_id: str, status: str, reason: str, rung: int | None) -> None:
-        self._watchdog.ended(trial_id)
-        epoch = self._journal.record(trial_id).epochs
-        self._journal.append("trial_ended", trial_id, status=status, stop_reason=reason, epoch=epoch, rung=rung)
-        self._ended(self._journal.record(trial_id))
+            self._state.heartbeat.ended(trial_id)
 
     def _reason(self, trial: Any) -> str:
         patience = self._hung.pop(trial.config["trial_id"], None)
@@ -262,13 +182,3 @@ def failure_reason(written: str) -> str:
         return "the worker process died"
     line = (errors or lines or ["the worker failed without a message"])[-1]
     return OWN_MODULE.sub("", line)[:LONGEST_REASON]
-
-
-def divergence(report: Event) -> str:
-    """What was not finite, in words."""
-    diverged = report.get("diverged")
-    if isinstance(diverged, dict):
-        return f"{diverged.get('term')} is {diverged.get('value')} at step {diverged.get('step')}"
-    value = report.get("objective")
-    problem = "not finite" if value is None or not math.isfinite(float(str(value))) else f"{value:g}"
-    return f"the objective is {problem} in epoch {report.get('epoch')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,9 +82,6 @@ class SweepResult:
     def verdict(self) -> Verdict | None:
         """The word and what it rests on; None where no seed has confirmed anything yet."""
         return None if self.comparison is None else self.comparison.verdict
-
-
-Hook = Callable[[SweepResult], None]
 
 
 def read_run(path: Path) -> Run:

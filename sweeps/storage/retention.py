@@ -58,7 +58,9 @@ def export_best(
     same_config: Sequence[TrialRecord] = (),
     beside: Beside | None = None,
 ) -> str | None:
-    """Replace best/ with what the trainer makes of the best trial's weights; returns why that was not possible.
+    """Replace best/ with what the trainer makes of the best trial's weights; returns what went wrong, in a line.
+
+    What the trainer wrote before it failed is kept.
 
     Where its weights are gone, the first of the `same_config` runs that has some takes its place. `beside` may add what
     its trainer's `export_beside` writes to compare with.
@@ -74,15 +76,25 @@ def export_best(
     temporary = folder.path / f".best.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
+    problem: str | None = None
     try:
-        trainer.export_best(Path(temporary))
-        if beside is not None:
-            _export_beside(checkpoint_store, beside, trainer_class, data, temporary)
+        try:
+            trainer.export_best(Path(temporary))
+            if beside is not None:
+                _export_beside(checkpoint_store, beside, trainer_class, data, temporary)
+        except Exception as error:
+            if not any(temporary.iterdir()):
+                raise
+            problem = f"best/ is not complete: {_reason(error)}"  # weights are worth more than samples
         shutil.rmtree(folder.best, ignore_errors=True)
         temporary.rename(folder.best)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return None
+    return problem
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def _export_beside(

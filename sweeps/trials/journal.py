@@ -32,10 +32,16 @@ def read(path: Path) -> list[TrialRecord]:
 class Journal:
     """An open trials.jsonl with the records that it makes; opening it removes a torn last line."""
 
-    def __init__(self, path: Path, written: Callable[[bytes], None] = lambda line: None) -> None:
-        """`written` hears each line once it is on disk."""
+    def __init__(
+        self,
+        path: Path,
+        on_line: Callable[[bytes], None] = lambda line: None,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        """`on_line` and `on_event` are called for each new event once it is on disk."""
         self._path = path
-        self._written = written
+        self._on_line = on_line
+        self._on_event = on_event
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             content = b"".join(iter(lambda: os.read(self._file, 1 << 20), b""))
@@ -81,8 +87,24 @@ class Journal:
         self._size += len(line)
         self._events.append(given)
         add_event(self._by_id, given)
-        self._written(line)
+        self._on_line(line)
+        self._on_event(given)
         return given
+
+    def start(self, trial_id: str, mode: str, **about: object) -> TrialRecord:
+        """Write down a new trial; `mode` is left out where the objective is minimised."""
+        self.append("trial_started", trial_id, **about, **({"mode": mode} if mode != "min" else {}))
+        return self.record(trial_id)
+
+    def new_id(self, letter: str) -> str:
+        """The next id of a kind: c0001 for confirmation runs, r0001 for baselines."""
+        return f"{letter}{sum(trial_id.startswith(letter) for trial_id in self._by_id) + 1:04d}"
+
+    def end(self, trial_id: str, status: str, reason: str, rung: int | None = None) -> TrialRecord:
+        """Write down how a trial ended, and at which rung; its record after that."""
+        epoch = self.record(trial_id).epochs
+        self.append("trial_ended", trial_id, status=status, stop_reason=reason, epoch=epoch, rung=rung)
+        return self.record(trial_id)
 
     def close(self) -> None:
         """Close the file; every event is on disk already."""

@@ -16,15 +16,15 @@ from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import DATA_CHANGED, SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
 from sweeps.run.resources import Resources
-from sweeps.run.run import Hook, Run, SweepResult, read_run, searched
+from sweeps.run.run import Run, SweepResult, read_run, searched
 from sweeps.search.options import checked_gain
 from sweeps.space.space import check_limits
 from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, load_trainer, unknown_params
-from sweeps.tuner.callbacks import CallbackOptions, Callbacks
+from sweeps.tuner.callbacks import CallbackOptions, Callbacks, Hook
 from sweeps.tuner.output_files import rewrite_files
-from sweeps.tuner.tuner import Session
+from sweeps.tuner.tuner import Tuner
 from sweeps.tuner.value_checks import impossible_values
 
 LARGEST_SEED = 2**31 - 1
@@ -119,14 +119,14 @@ def run(
     *,
     place: Environment | None = None,
     resources: Resources | None = None,
-    **outside: Unpack[CallbackOptions],
+    **options: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
     anything is written; SweepFailed where no result could be produced."""
     trainer = check(config)
     config = replace(config, objective_mode=trainer.objective_mode)
-    surroundings = Callbacks(**outside)
-    note = surroundings.display.log
+    callbacks = Callbacks(**options)
+    note = callbacks.display.log
     with environment_of(config, note) if place is None else contextlib.nullcontext(place) as place:
         resources = plan_at(place, config) if resources is None else resources
         check_room(config, resources, trainer)
@@ -135,7 +135,7 @@ def run(
         with folder.locked():
             config = with_stored_data(place, config, trainer)
             write_sweep_yaml(folder, sweep_yaml(config, resources))
-            return Session(folder, config, resources, trainer, surroundings, place=place).run("sweep_started")
+            return Tuner(folder, config, resources, trainer, callbacks, environment=place).run("sweep_started")
 
 
 def resume(
@@ -146,7 +146,7 @@ def resume(
     gain_percent: float | None = None,
     address: str | None = None,
     storage: str | None = None,
-    **outside: Unpack[CallbackOptions],
+    **options: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised, and
     `gain_percent` changed.
@@ -165,8 +165,8 @@ def resume(
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
     trainer = check(config)
-    surroundings = Callbacks(**outside)
-    with environment_of(config, surroundings.display.log) as place, folder.locked():
+    callbacks = Callbacks(**options)
+    with environment_of(config, callbacks.display.log) as place, folder.locked():
         config = _with_its_data(found, config, trainer)
         config = _moved_in(place, found, config, trainer)
         changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
@@ -174,7 +174,7 @@ def resume(
             search = cast(Mapping[str, object], found.content["search"])
             changed["search"] = {**search, "stop_when_gain_below": config.search.gain_percent}
         resources = _go_on_with(folder, found, config, place, changed)
-        return Session(folder, config, resources, trainer, surroundings, found.seconds, place=place).run(
+        return Tuner(folder, config, resources, trainer, callbacks, found.seconds, environment=place).run(
             "sweep_resumed"
         )
 
@@ -187,7 +187,7 @@ def confirm(
     budget_seconds: float | None = None,
     address: str | None = None,
     storage: str | None = None,
-    **outside: Unpack[CallbackOptions],
+    **options: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the answer takes), together with the methods
     that need no sweep where `with_rivals` asks for them, or the sweep did.
@@ -213,16 +213,16 @@ def confirm(
         storage=storage_of(config, storage),
     )
     trainer = check(config)
-    surroundings = Callbacks(**outside)
-    with environment_of(config, surroundings.display.log) as place, folder.locked():
+    callbacks = Callbacks(**options)
+    with environment_of(config, callbacks.display.log) as place, folder.locked():
         config = _with_its_data(found, config, trainer)
         config = _moved_in(place, found, config, trainer)
         changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals}
         resources = _go_on_with(folder, found, config, place, changed)
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(config, budget=replace(config.budget, seconds=limit))
-        session = Session(folder, timed, resources, trainer, surroundings, found.seconds, searching=False, place=place)
-        return session.run("sweep_resumed")
+        tuner = Tuner(folder, timed, resources, trainer, callbacks, found.seconds, searching=False, environment=place)
+        return tuner.run("sweep_resumed")
 
 
 def storage_of(config: SweepConfig, given: str | None) -> str | None:

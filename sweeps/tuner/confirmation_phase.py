@@ -1,31 +1,84 @@
-"""The confirmation of the sweep that a session runs: which runs it still needs, and how it begins and ends."""
+"""The confirmation: which of its runs starts next, how many are to come, and its verdict in the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sweeps.confirm.comparison import judgement
-from sweeps.confirm.confirmation import EXPECTED_SEEDS, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.comparison import Comparison
+from sweeps.confirm.confirmation import EXPECTED_SEEDS, RIVAL, Confirmation, confirmation_of, confirmed_candidates
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
 from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import TrialRecord
 
 
 class ConfirmationPhase:
-    """What a request asks to have confirmed; `searching` says whether the search goes on beside it."""
+    """What a config asks to have confirmed, once its search has ended; `searching` is off where there is none.
 
-    def __init__(self, config: SweepConfig, trainer: type[Trainer], *, searching: bool) -> None:
+    Whom it compares over which seeds is said once, when its first run begins; a resumed run keeps to that.
+    """
+
+    def __init__(self, config: SweepConfig, trainer: type[Trainer], journal: Journal, *, searching: bool) -> None:
         self._config = config
         self._trainer = trainer
+        self._journal = journal
         self._searching = searching
-        self._candidates: Sequence[str] | None = None
+        self._candidates = confirmed_candidates(journal.events)
+        self._confirmation: Confirmation | None = None
+        self._begun = False
 
-    def begin(self, events: Sequence[Event]) -> None:
-        """Keep to the candidates that were chosen before, where a confirmation has begun."""
-        self._candidates = confirmed_candidates(events)
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be confirmed."""
+        return bool(self._config.confirm_seeds)
+
+    def next(self, slot: int) -> TrialRecord | None:
+        """The next run, in the journal already; None where there is none now."""
+        confirmation = self._plan() if self.wanted else None
+        due = [] if confirmation is None else confirmation.due(self._journal.records)
+        if not due:
+            return None
+        self.begin()
+        run = due[0]
+        return self._journal.start(
+            self._journal.new_id("r" if run.role == RIVAL else "c"),
+            self._config.objective_mode,
+            role=run.role,
+            seed=run.seed,
+            params=run.params,
+            origin=run.origin,
+            slot=slot,
+            label=run.label,
+            **({"design": dict(run.design)} if run.design else {}),
+        )
+
+    def begin(self) -> None:
+        """Write down, once in a session, who is confirmed over which seeds."""
+        confirmation = self._plan() if self.wanted else None
+        if self._begun or confirmation is None:
+            return
+        self._begun = True
+        plan = confirmation.plan
+        self._journal.append(
+            "confirm_started",
+            None,
+            candidates=plan.candidates,
+            selection_seeds=plan.selection_seeds,
+            seeds=plan.confirmation_seeds,
+        )
+
+    def has_more(self) -> bool:
+        """Whether there are runs still to start, now or when those that run have ended."""
+        records = self._journal.records
+        confirmation = self._confirmation or self.confirmation(records)
+        return confirmation is not None and confirmation.has_more(records)
+
+    def _plan(self) -> Confirmation | None:
+        """The confirmation of what the search came to; asked for when it has ended, and the same from then on."""
+        self._confirmation = self._confirmation or self.confirmation(self._journal.records)
+        return self._confirmation
 
     @property
     def rivals(self) -> Mapping[str, Mapping[str, object]]:
@@ -59,13 +112,8 @@ class ConfirmationPhase:
         judged = (candidates > 0) * (2 + len(self.rivals)) * pairs
         return candidates * (candidates > 1) * SELECTION_SEEDS + judged + rival_trials
 
-    def end(self, journal: Journal, events: Sequence[Event], ended: str) -> None:
-        """Close a confirmation that this session has begun, with its verdict; `events` are all of the journal."""
-        for event in reversed(events):
-            if event["event"] in ("sweep_started", "sweep_resumed"):
-                return
-            if event["event"] == "confirm_started":
-                judged = judgement(journal.records)
-                verdict = "unconfirmed" if judged is None else judged.verdict.word
-                journal.append("confirm_ended", None, reason=ended, verdict=verdict)
-                return
+    def end(self, ended: str, compared: Comparison | None) -> None:
+        """Close a confirmation that this session has begun, with its verdict."""
+        if self._begun:
+            verdict = "unconfirmed" if compared is None else compared.verdict.word
+            self._journal.append("confirm_ended", None, reason=ended, verdict=verdict)

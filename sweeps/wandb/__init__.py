@@ -5,13 +5,13 @@
 
 from sweeps.wandb.environment import Mode, choose_mode, logged_in, project_and_entity
 from sweeps.wandb.publishing import publish
-from sweeps.wandb.logger import RunRecording, start_recording
+from sweeps.wandb.logger import WandbLogger, start_recording
 from sweeps.wandb.media import Sample
 
 __all__ = [
     "Mode",
-    "RunRecording",
     "Sample",
+    "WandbLogger",
     "choose_mode",
     "logged_in",
     "project_and_entity",

@@ -1,15 +1,15 @@
-"""The sweep's side of the W&B logger: start it and close it."""
+"""The W&B logger: starts a process that follows the journal into W&B, and ends it with the run."""
 
 from __future__ import annotations
 
-from sweeps.common.program import command
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from sweeps.common.program import command
 from sweeps.run.folder import RunFolder
+from sweeps.run.logger import Logger
+from sweeps.run.run import Run
 from sweeps.wandb.child_process import ChildProcess
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import destination_in
@@ -20,22 +20,49 @@ CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
 MODULE = "sweeps.wandb.logger_process"
 
 
-class RunRecording(Protocol):
-    """A W&B logger of a running sweep."""
+class WandbLogger(Logger):
+    """Records a run in W&B while it runs; `samples(run, folder)` are what its models say, for the end of the record.
 
-    def close(self, samples: Sequence[Sample] = ()) -> str | None:
-        """End the runs once the run's files are written; returns a line for people, or None."""
+    It follows trials.jsonl from a process of its own, so events need not be passed to it. `ratios` are (name, numerator,
+    denominator) of parameters, for each trial's config.
+    """
 
+    def __init__(
+        self,
+        mode: Mode,
+        *,
+        project: str,
+        entity: str | None = None,
+        ratios: Sequence[Ratio] = (),
+        samples: Callable[[Run, Path], Sequence[Sample]] | None = None,
+    ) -> None:
+        self._mode = mode
+        self._project = project
+        self._entity = entity
+        self._ratios = ratios
+        self._samples = samples
+        self._recording: Recording | None = None
 
-@dataclass(frozen=True)
-class NoRecording:
-    """--wandb off; or a logger that could not be started, with the line that reports it."""
+    def start(self, folder: RunFolder) -> None:
+        """Start the process that follows the journal."""
+        self._recording = start_recording(
+            folder, self._mode, project=self._project, entity=self._entity, ratios=self._ratios
+        )
 
-    line: str | None = None
+    def close(self, run: Run) -> str | None:
+        """End the record with the samples; how many runs there are, and where."""
+        if self._recording is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
+            return self._recording.close(self._samples_of(run, Path(pictures)))
 
-    def close(self, samples: Sequence[Sample] = ()) -> str | None:
-        """The line, if there is one."""
-        return self.line
+    def _samples_of(self, run: Run, pictures: Path) -> Sequence[Sample]:
+        if self._samples is None or self._mode == "off":
+            return ()
+        try:
+            return self._samples(run, pictures)
+        except Exception:  # the record is worth more than its samples
+            return ()
 
 
 class Recording:
@@ -45,22 +72,25 @@ class Recording:
     written later from the journal.
     """
 
-    def __init__(self, folder: RunFolder, process: ChildProcess, seconds: float | None) -> None:
+    def __init__(
+        self, folder: RunFolder, process: ChildProcess | None, seconds: float | None, line: str | None = None
+    ) -> None:
+        """Without a process nothing is recorded, and `line` says why."""
         self._folder = folder
         self._process = process
         self._seconds = seconds
-        self._closed = False
+        self._line = line
 
     def close(self, samples: Sequence[Sample] = ()) -> str | None:
         """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises.
 
         Closing it once more does nothing.
         """
-        if self._closed:
-            return None
-        self._closed = True
+        process, self._process, line, self._line = self._process, None, self._line, None
+        if process is None:
+            return line
         try:
-            found = self._process.end({"samples": [sample.as_dict() for sample in samples]}, self._seconds)
+            found = process.end({"samples": [sample.as_dict() for sample in samples]}, self._seconds)
         except Exception as error:  # whatever goes wrong here, the sweep is whole
             found = {"problem": f"{type(error).__name__}: {error}"}
         return note(self._folder, found)
@@ -74,20 +104,20 @@ def start_recording(
     entity: str | None = None,
     ratios: Sequence[Ratio] = (),
     seconds: float = CLOSE_SECONDS,
-) -> RunRecording:
+) -> Recording:
     """Begin to record what the journal gets from now on; start it before the session's first event. Never raises.
 
     `ratios` are (name, numerator, denominator) of parameters, for each trial's config.
     """
     if mode == "off":
-        return NoRecording()
+        return Recording(folder, None, seconds)
     try:
         destination_in(folder.path / "wandb", project, entity)
         start = end_of(folder.trials_jsonl)
         task = {"online": mode == "online", "start": start, "ratios": [list(one) for one in ratios]}
         return _start(folder, task, seconds)
     except Exception as error:  # the sweep is worth more than its record
-        return NoRecording(f"W&B records nothing: {' '.join(str(error).split())}")
+        return Recording(folder, None, seconds, f"W&B records nothing: {' '.join(str(error).split())}")
 
 
 def record_again(

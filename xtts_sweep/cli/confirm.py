@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from xtts_sweep.arguments import add_address, add_json, add_lang, add_run, add_wandb
-from xtts_sweep.closing import close, recording_for, surroundings
+from xtts_sweep.closing import callbacks, close, loggers_for
 from xtts_sweep.run_lookup import folder_to_go_on_with
 
 
@@ -32,6 +32,6 @@ def run(options: argparse.Namespace) -> int:
         budget_seconds=parse_duration(options.budget) if options.budget else None,
         address=options.address,
         storage=options.storage,
-        **surroundings(options, recording_for(options)),
+        **callbacks(options, loggers_for(options)),
     )
     return close(result, options.json, options.lang)

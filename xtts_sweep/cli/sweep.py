@@ -24,7 +24,7 @@ from xtts_sweep.arguments import (
     add_trainer,
     add_wandb,
 )
-from xtts_sweep.closing import close, recording_for, surroundings
+from xtts_sweep.closing import callbacks, close, loggers_for
 from xtts_sweep.overrides import settings
 from xtts_sweep.preparation import prepare
 from xtts_sweep.run_lookup import remembered
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         resources = sweep.plan_at(place, config)
         folder = sweep.unused(place, config)
         sweep.check_room(config, resources, trainer)
-        recording = recording_for(options)
+        loggers = loggers_for(options)
         prepared = prepare(trainer, options)
         config = replace(config, data=prepared.data, data_summary=prepared.summary)
         resources = measured_resources(resources, config, trainer, cache_folder() / "plans", start=not options.dry_run)
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
 
             say(f"disk         {disk_estimate(config, resources, trainer.checkpoint_bytes(config.shared_params))}")
             return _dry_run(options, config, resources, say)
-        result = sweep.run(config, place=place, resources=resources, **surroundings(options, recording))
+        result = sweep.run(config, place=place, resources=resources, **callbacks(options, loggers))
     return close(result, options.json, options.lang)
 
 

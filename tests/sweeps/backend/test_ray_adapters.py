@@ -3,93 +3,151 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from sweeps.backend.callback import divergence, failure_reason
+from sweeps.backend.callback import Stopped, SweepCallback, failure_reason
 from sweeps.backend.heartbeat import Heartbeat
-from sweeps.backend.scheduler import RungScheduler
+from sweeps.backend.loop_state import LoopState
+from sweeps.backend.scheduler import RungScheduler, divergence
+from sweeps.common.errors import SweepFailed
 from sweeps.search.asha import Rungs
-from tests.sweeps.builders import trial
+from sweeps.trials.journal import Journal
+from tests.sweeps.builders import trial_events
 
 FAILED = "Failure # 1 (occurred at 2026-01-01)\n"
 
 
-FORETOLD = [trial(n, [0.4 + n / 100] * 9) for n in range(1, 6)]  # epoch 3 says all of the end; 0.41 is the best
+FORETOLD = {n: [0.4 + n / 100] * 9 for n in range(1, 6)}  # epoch 3 says all of the end; 0.41 is the best
 
 
 class Harness:
-    """Feeds results to a scheduler as Ray does, and remembers each trial's best as the journal does."""
+    """Feeds results to a scheduler as Ray does; its journal begins with the trials of FORETOLD."""
 
-    def __init__(self, protected: tuple[str, ...] = (), mode: str = "min") -> None:
-        self.reported: dict[str, list[float]] = {}
+    def __init__(self, path: Path, mode: str = "min", *begun: Mapping[str, object]) -> None:
+        self.journal = Journal(path / "trials.jsonl")
+        for event in [event for n, curve in FORETOLD.items() for event in trial_events(n, curve)]:
+            details = {name: value for name, value in event.items() if name not in ("event", "trial_id")}
+            sign = -1.0 if mode == "max" else 1.0
+            if "objective" in details:
+                details["objective"] = sign * details["objective"]
+            extra = {"mode": mode} if event["event"] == "trial_started" else {}
+            self.journal.append(str(event["event"]), str(event["trial_id"]), **details, **extra)
+        self.state = LoopState(self.journal)
+        self.scheduler = RungScheduler(self.state, Rungs(9, 3), 9)
         self.mode = mode
-        self.scheduler = RungScheduler(
-            Rungs(9, 3),
-            9,
-            protected=lambda trial_id: trial_id in protected,
-            record=lambda trial_id: replace(trial(1, self.reported.get(trial_id, []), None), mode=mode),
-            records=lambda: FORETOLD,
-        )
 
-    def report(self, trial_id: str, epoch: int, value: float) -> str:
+    def report(self, trial_id: str, epoch: int, value: float, **about: object) -> str:
         trial = SimpleNamespace(trial_id=f"ray-{trial_id}", config={"trial_id": trial_id})
         if trial.trial_id not in self.scheduler._trial_info:
+            self.journal.start(trial_id, self.mode, **{"role": "trial", "params": {}, "origin": "sobol"} | about)
             self.scheduler.on_trial_add(None, trial)
-        action = self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "objective": value, "other": "x"})
-        self.reported.setdefault(trial_id, []).append(value)
+        report = {"epoch": epoch, "objective": value if math.isfinite(value) else None}
+        result = {"epoch": epoch, "objective": value, "report": [report]}
+        action = self.scheduler.on_trial_result(None, trial, result)
+        if self.state.error is not None:
+            raise self.state.error
         if action == "STOP":
-            self.scheduler.on_trial_complete(None, trial, {"epoch": epoch, "objective": value})
+            self.scheduler.on_trial_complete(None, trial, result)
         return action
+
+    def rungs(self, trial_id: str) -> list[tuple[object, object]]:
+        return [(event["value"], event["decision"]) for event in self.journal.record(trial_id).rungs]
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
 def test_it_is_rays_asha() -> None:
     assert issubclass(RungScheduler, AsyncHyperBandScheduler)
 
 
-def test_the_running_best_is_what_is_compared() -> None:
-    harness = Harness()
+def test_each_report_is_recorded_then_decided_on_then_acted_on(harness: Harness, monkeypatch: Any) -> None:
+    seen: list[list[str]] = []
+    decide = Rungs.reach
+
+    def reach(rungs: Rungs, trial_id: str, *given: Any, **more: Any) -> Any:
+        kinds = [str(event["event"]) for event in harness.journal.events if event["trial_id"] == trial_id]
+        seen.append(kinds)
+        return decide(rungs, trial_id, *given, **more)
+
+    monkeypatch.setattr(Rungs, "reach", reach)
+    harness.report("a", 1, 0.8)
+    assert harness.report("a", 3, 0.9) == "STOP"
+    assert seen == [["trial_started", "report", "report"]], "the report is in the journal before the decision"
+    kinds = [event["event"] for event in harness.journal.events if event["trial_id"] == "a"]
+    assert kinds[-2:] == ["rung", "trial_ended"], "the decision is in the journal before Ray acts on it"
+
+
+def test_the_best_cost_so_far_is_what_is_compared(harness: Harness) -> None:
     assert harness.report("a", 3, 0.4) == "CONTINUE"
     harness.report("b", 2, 0.4)
     assert harness.report("b", 3, 0.9) == "CONTINUE"
-    assert harness.scheduler.decisions["b"].value == 0.4
+    assert harness.rungs("b") == [(0.4, "go")]
     harness.report("c", 2, 0.8)
     assert harness.report("c", 3, 0.9) == "STOP"
-    ending = harness.scheduler.endings["c"]
-    assert (ending.status, ending.rung) == ("stopped", 3)
-    assert ending.reason == "0.8000 at epoch 3, where 0.4100 was needed"
+    record = harness.journal.record("c")
+    assert (record.status, record.rung) == ("stopped", 3)
+    assert record.stop_reason == "0.8000 at epoch 3, where 0.4100 was needed"
 
 
-def test_where_the_objective_is_maximised_the_decision_is_the_same_and_shows_what_was_reported() -> None:
-    harness = Harness(mode="max")
+def test_where_the_objective_is_maximised_the_decision_is_the_same_and_shows_what_was_reported(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "max")
     assert harness.report("a", 3, -0.4) == "CONTINUE"
     harness.report("c", 2, -0.8)
     assert harness.report("c", 3, -0.9) == "STOP"
-    assert harness.scheduler.endings["c"].reason == "-0.8000 at epoch 3, where -0.4100 was needed"
+    assert harness.journal.record("c").stop_reason == "-0.8000 at epoch 3, where -0.4100 was needed"
 
 
-def test_an_objective_that_is_not_finite_ends_the_trial_at_once_and_enters_no_rung() -> None:
-    for value in (math.nan, math.inf, -math.inf):
-        harness = Harness()
-        assert harness.report("a", 3, value) == "STOP"
-        assert harness.scheduler.endings["a"].status == "diverged"
-        assert harness.scheduler.decisions == {}
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_objective_that_is_not_finite_ends_the_trial_at_once_and_enters_no_rung(
+    harness: Harness, value: float
+) -> None:
+    assert harness.report("a", 3, value) == "STOP"
+    assert harness.journal.record("a").status == "diverged"
+    assert harness.rungs("a") == []
 
 
-def test_the_full_length_ends_a_trial_as_finished() -> None:
-    harness = Harness()
-    assert harness.report("a", 9, 0.5) == "STOP"
-    assert harness.scheduler.endings["a"].status == "finished"
+def test_the_full_length_ends_a_trial_as_finished(harness: Harness) -> None:
+    assert harness.report("a", 9, 0.4) == "STOP"
+    assert harness.journal.record("a").status == "finished"
 
 
-def test_a_protected_trial_goes_on_where_others_stop() -> None:
-    harness = Harness(protected=("default",))
-    harness.report("a", 3, 0.1)
-    assert harness.report("default", 3, 0.9) == "CONTINUE"
+def test_the_default_and_controls_train_on_where_others_stop(harness: Harness) -> None:
+    assert harness.report("default", 3, 0.9, origin="default") == "CONTINUE"
+    assert harness.report("control", 3, 0.9, role="control") == "CONTINUE"
     assert harness.report("b", 3, 0.9) == "STOP"
+
+
+def test_confirmation_runs_and_baselines_enter_no_rung(harness: Harness) -> None:
+    for trial_id, role in (("c0001", "confirm"), ("r0001", "rival")):
+        assert harness.report(trial_id, 3, 0.9, role=role) == "CONTINUE"
+        assert harness.rungs(trial_id) == []
+
+
+def test_an_epoch_that_is_reported_again_is_recorded_once(harness: Harness) -> None:
+    for epoch in (1, 2, 2, 1):
+        harness.report("a", epoch, 0.5)
+    assert [report["epoch"] for report in harness.journal.record("a").reports] == [1, 2]
+
+
+def test_an_error_inside_a_step_is_kept_until_its_end_and_nothing_is_recorded_after_that(harness: Harness) -> None:
+    callback = SweepCallback(harness.state)
+    with harness.state.guarded():
+        raise SweepFailed("the disk is full")
+    with pytest.raises(Stopped) as stopped:
+        callback.on_step_end(1, [])
+    assert str(stopped.value.error) == "the disk is full"
+    harness.state.error = None
+    assert harness.report("a", 1, 0.5) == "CONTINUE"
+    assert harness.journal.record("a").reports == ()
 
 
 def test_a_watchdog_waits_for_the_first_epoch_and_then_follows_the_longest() -> None:

@@ -6,12 +6,10 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sweeps.backend.scheduler import RungScheduler
 from sweeps.common.errors import RequestError
 from sweeps.confirm.comparison import judgement, recommended
 from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
@@ -22,7 +20,6 @@ from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
 from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
-from sweeps.search.asha import Rungs
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import check, confirm, plan_for, seeds_to_confirm
 from sweeps.tuner.output_files import write_tables
@@ -164,23 +161,6 @@ def test_a_judged_run_is_as_fast_as_it_is_against_the_default_of_its_seed() -> N
     speeds = convergence_by_trial(records)
     defaults = [record for record in records if record.label == "default"]
     assert [speeds[record.trial_id]["speedup"] for record in defaults] == [1.0] * 3
-
-
-def test_a_confirm_run_enters_no_rung_and_is_never_stopped() -> None:
-    rungs = Rungs(9, 3)
-    scheduler = RungScheduler(
-        rungs,
-        9,
-        protected=lambda trial_id: False,
-        record=lambda trial_id: trial(1, [], None),
-        apart=lambda name: name[0] == "c",
-    )
-    for trial_id in ("c0001", "c0002"):
-        run = SimpleNamespace(trial_id=trial_id, config={"trial_id": trial_id})
-        scheduler.on_trial_add(None, run)
-        assert scheduler.on_trial_result(None, run, {"epoch": 3, "objective": 0.5}) == "CONTINUE"
-    assert scheduler.decisions == {}
-    assert rungs.reach("c0001", 3, 0.5, []) is not None, "it had come to the rung before"
 
 
 def test_more_seeds_are_added_up_to_the_next_planned_look() -> None:
