@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from sweeps.backend.environment import Environment
 from sweeps.backend.loop_state import LoopState
-from sweeps.backend.search_algorithm import TrialSource
-from sweeps.backend.worker_config import WorkerConfig
 from sweeps.common.errors import SweepFailed
-from sweeps.run.config import ETA
+from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.run.config import ETA, SweepConfig
+from sweeps.run.folder import RunFolder
+from sweeps.run.resources import Resources
 from sweeps.search.asha import Rungs
+from sweeps.trials.record import TrialRecord
+
+if TYPE_CHECKING:
+    from sweeps.backend.search_algorithm import TrialSource
 
 RETRIES = 1
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What workers are given: called with a record, that trial's config as plain data."""
+
+    folder: RunFolder
+    config: SweepConfig
+    resources: Resources
+    environment: Environment
+
+    def __call__(self, record: TrialRecord) -> dict[str, Any]:
+        """All that sweeps/backend/trainable.py reads."""
+        epochs, here = self.config.budget.epochs, self.environment.cluster is None
+        return {
+            "trial_id": record.trial_id,
+            "params": {**self.config.shared_params, **record.params},
+            "seed": record.seed,
+            "trainer": self.config.loadable_trainer,
+            "data": self.environment.data(self.config),
+            "threads": self.resources.threads,
+            "checkpoints": self.environment.checkpoints(self.folder),
+            "known_epochs": record.epochs,
+            "judged_at": epochs if record.origin == CONFIRMATION else None,
+            "epochs": epochs,
+            "attempt": record.attempts,
+            "folder": str(self.folder.trial(record.trial_id).resolve()) if here else None,
+        }
 
 
 def run_loop(

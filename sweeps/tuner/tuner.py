@@ -11,9 +11,8 @@ from dataclasses import replace
 
 from sweeps.backend.environment import Environment
 from sweeps.backend.heartbeat import Heartbeat
-from sweeps.backend.loop import run_loop
+from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
-from sweeps.backend.worker_config import WorkerConfig
 from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.confirm.confirmation import CONFIRMATION, confirms
