@@ -60,14 +60,10 @@ def suggest(
     *,
     seed: int,
     number: int,
-    curves: FullLengthCurves | None = None,
     options: SearchOptions | None = None,
 ) -> Configuration | None:
-    """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out.
-
-    `curves`, where they are known already, are those of `records`.
-    """
-    curves = FullLengthCurves(records) if curves is None else curves
+    """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out."""
+    curves = FullLengthCurves(records)
     memory = _memory_of(options, space, records)
     if len(curves) < (FEWEST_FULL_LENGTH if memory is None else FEWEST_WITH_MEMORY):
         return None

@@ -50,7 +50,6 @@ class Rungs:
         self.eta = eta
         self.epochs: tuple[int, ...] = tuple(_milestones(first, epochs, eta))
         self._came: dict[int, set[str]] = {epoch: set() for epoch in self.epochs}
-        self._curves = FullLengthCurves()
 
     def reach(
         self,
@@ -70,8 +69,7 @@ class Rungs:
         if rung is None:
             return None
         self._came[rung].add(trial_id)
-        self._curves.take_in(records)
-        cutoff = hopeless_beyond(self._curves, rung)
+        cutoff = hopeless_beyond(FullLengthCurves(records), rung)
         worse = cutoff is not None and cost > cutoff
         stop = worse and not protected and not _best_of_four_stops(records, trial_id, rung, cost)
         return Decision(rung, cost, cutoff, stop=stop)

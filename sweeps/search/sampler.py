@@ -11,7 +11,6 @@ import numpy as np
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
-from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
@@ -53,7 +52,6 @@ class Sampler:
         self._options = options
         self._limits = limits
         self._seed = seed
-        self._curves = FullLengthCurves()
         self._cohort = [] if space.controls else self._first_design(cohort)
 
     def _first_design(self, size: int) -> list[Proposal]:
@@ -91,7 +89,6 @@ class Sampler:
         return next((later for later in self._new_configs() if later.config.identity not in tried), None)
 
     def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
-        self._curves.take_in(records)
         from sweeps.search.acquisition import suggest
 
         return suggest(
@@ -100,7 +97,6 @@ class Sampler:
             records,
             seed=self._seed,
             number=number,
-            curves=self._curves,
             options=self._options,
         )
 

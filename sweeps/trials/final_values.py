@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -19,30 +20,10 @@ def full_length(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 class FullLengthCurves:
-    """The curves of one journal's full-length trials, each taken in once, so that a decision costs little after many.
-
-    What is told of them is in the order of their start, and the same as from all records at once.
-    """
+    """The learning curves of the full-length trials among some records, in the order of their start."""
 
     def __init__(self, records: Sequence[TrialRecord] = ()) -> None:
-        self._records: list[TrialRecord] = []
-        self._known: set[str] = set()
-        self._places: list[int] = []
-        self._order = np.arange(0)
-        self._table = np.empty((0, 1))
-        self._ends: np.ndarray | None = None
-        self._at: dict[int, list[float]] = {}
-        self.take_in(records)
-
-    def take_in(self, records: Sequence[TrialRecord]) -> None:
-        """Add those that have come to their end since; `records` are the journal's, in the order of their start."""
-        known = len(self._records)
-        for place, record in enumerate(records):
-            if record.status == "finished" and record.trial_id not in self._known and record.objective is not None:
-                self._add(place, record)
-        if len(self._records) > known:
-            self._order = np.argsort(self._places)
-            self._ends = None
+        self._records = full_length(records)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -50,32 +31,17 @@ class FullLengthCurves:
     @property
     def ids(self) -> list[str]:
         """The trials' ids."""
-        return [self._records[row].trial_id for row in self._order]
+        return [record.trial_id for record in self._records]
 
-    @property
+    @cached_property
     def ends(self) -> np.ndarray:
         """Their final costs, [trials]."""
-        if self._ends is None:
-            table = self._table[self._order]
-            self._ends = _ends(table, _noise(table))
-        return self._ends
+        table = _table([record.costs for record in self._records])
+        return _ends(table, _noise(table))
 
     def at(self, epoch: int) -> np.ndarray:
         """Their best cost up to an epoch, [trials]; NaN where they did not report it."""
-        known = self._at.setdefault(epoch, [])
-        known += [record.running_cost.get(epoch, math.nan) for record in self._records[len(known) :]]
-        return np.array(known)[self._order]
-
-    def _add(self, place: int, record: TrialRecord) -> None:
-        row, used, (room, width) = _table([record.costs])[0], len(self._records), self._table.shape
-        if used == room or len(row) > width:
-            larger = np.full((max(2 * used, 64), max(width, len(row))), np.nan)
-            larger[:used, :width] = self._table[:used]
-            self._table = larger
-        self._table[used, : len(row)] = row
-        self._records.append(record)
-        self._known.add(record.trial_id)
-        self._places.append(place)
+        return np.array([record.running_cost.get(epoch, math.nan) for record in self._records])
 
 
 def curve_ends(records: Sequence[TrialRecord]) -> dict[str, float]:

@@ -215,7 +215,7 @@ class Tuner:
         events = self._journal.events
         if self._known is None or len(self._known.events) != len(events):
             content = read_sweep_yaml(self._folder) if self._known is None else self._known.content
-            records = tuple(self._journal.records)
+            records = self._journal.records
             self._known = Run(self._folder, self._config, self._resources, tuple(events), records, content)
         return self._known
 
