@@ -34,7 +34,8 @@ END_EVALUATIONS = 3
 UPDATES_PER_EPOCH = 58
 BLOCK = 5_000
 NULL_TIMES = 3
-SPEED_UP_SWEEPS = 2_000
+SPEED_UP_SWEEPS = 1_000
+SPEED_UP_PAIRS = (10, 5, 3)
 NEEDED_SEEDS, NEEDED_CONFIGS = 12, 3
 
 Array = np.ndarray
@@ -198,16 +199,15 @@ def simulate(noise: Noise, effects: Array, rng: np.random.Generator) -> Outcome:
     return Outcome(np.array(words), np.array(first_words), np.array(pairs), truth, theirs, ours)
 
 
-def false_speed_ups(noise: Noise, outcome: Outcome) -> tuple[int, int]:
-    """Of sweeps without any true difference, how many speed-up intervals leave 1 out, and how many were looked at."""
+def false_speed_ups(noise: Noise, outcome: Outcome, pairs_each: int) -> tuple[int, int]:
+    """Of sweeps without any true difference, how many 95 % speed-up intervals leave 1 out, and of how many."""
     if noise.mean_frame_log is None:
         return 0, 0
     error = math.exp(noise.mean_frame_log)
     count = min(SPEED_UP_SWEEPS, len(outcome.words))
-    look = SEQUENTIAL_LOOKS[-1]
     wrong = 0
     for ours, theirs in zip(outcome.finalist_curves[:count], outcome.default_curves[:count], strict=True):
-        pairs = {seed: (as_curve(ours[seed]), as_curve(theirs[seed])) for seed in range(look.seeds)}
+        pairs = {seed: (as_curve(ours[seed]), as_curve(theirs[seed])) for seed in range(pairs_each)}
         found = speed_up_over_seeds(pairs, error, confidence=0.95)
         wrong += found is not None and not found.low <= 1 <= found.high
     return wrong, count
@@ -277,7 +277,7 @@ def report(noise: Noise, sweeps: int, rng: np.random.Generator) -> bool:
     lone = simulate_many(noise, alone, sweeps, rng)
     false_calls = rate(np.isin(none.words, ("better", "worse")))
     found = rate(good.words == "better")
-    wrong_speed, looked = false_speed_ups(noise, none)
+    wrong_speeds = {pairs: false_speed_ups(noise, none, pairs) for pairs in SPEED_UP_PAIRS}
     sd = 100 * noise.paired_sd
     lines: list[tuple[str, str]] = [
         (f"no trial differs from the default ({NULL_TIMES * sweeps} sweeps)", ""),
@@ -299,8 +299,9 @@ def report(noise: Noise, sweeps: int, rng: np.random.Generator) -> bool:
     power = met(found.high >= 0.8, found.share >= 0.8) if due else f"not due above an sd of {ASSUMED_SD_PERCENT:g} %"
     place = next(place for place, (label, _) in enumerate(lines) if label.startswith("  found by"))
     lines[place] = (lines[place][0], lines[place][1] + power)
-    if looked:
-        lines.insert(5, ("  speed-up interval without 1", str(Rate(wrong_speed, looked))))
+    for pairs, (wrong, looked) in wrong_speeds.items():
+        if looked:
+            lines.insert(5, (f"  speed-up interval without 1, {pairs} pairs", str(Rate(wrong, looked))))
     print(f"\nnoise: {noise.source}; sd of paired differences {sd:.2f} % of the objective")
     for label, text in lines:
         print(f"  {label:<42}{text}".rstrip())

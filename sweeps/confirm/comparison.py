@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from messages import message
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.confirmation import DEFAULT, judged_pairs, judged_rivals, judged_runs, verdict_so_far
 from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
@@ -40,6 +42,15 @@ class RivalJudgement:
 
 
 @dataclass(frozen=True)
+class BreakEven:
+    """Training seconds that the sweep took and that one full training saves, and the trainings until they are equal."""
+
+    spent: float
+    saved_each: float
+    trainings: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The verdict with the search's two trials that it is about, and their runs over the judged seeds.
 
@@ -53,6 +64,7 @@ class Comparison:
     runs: tuple[TrialRecord, ...]
     figures: tuple[SecondaryMetric, ...] = ()
     rivals: tuple[RivalJudgement, ...] = ()
+    break_even: BreakEven | None = None
 
     @property
     def proven(self) -> TrialRecord:
@@ -71,6 +83,7 @@ class Comparison:
             "finalist": {"trial_id": self.finalist.trial_id, "params": dict(self.finalist.params)},
             "default": {"trial_id": self.default.trial_id, "params": dict(self.default.params)},
             "figures": {figure.name: figure.to_json() for figure in self.figures},
+            "break_even": None if self.break_even is None else asdict(self.break_even),
             "rivals": {rival.name: rival.to_json() for rival in self.rivals},
         }
 
@@ -92,9 +105,36 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
         RivalJudgement(method, judged_pairs(runs, kept, design), against)
         for method, runs in judged_rivals(records).items()
     )
-    verdict = replace(verdict, notes=(*_notes_of(verdict, figures), *_notes_on(rivals)))
+    break_even = break_even_of(records, verdict, theirs.values())
+    notes = (*_notes_of(verdict, figures), *_notes_on(rivals))
+    if break_even is not None:
+        notes = (
+            *notes,
+            Note.of(message("verdict.pays", hours=break_even.spent / 3600, trainings=break_even.trainings)),
+        )
+    verdict = replace(verdict, notes=notes)
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
-    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals)
+    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals, break_even)
+
+
+def break_even_of(
+    records: Sequence[TrialRecord], verdict: Verdict, defaults: Iterable[TrialRecord]
+) -> BreakEven | None:
+    """After how many full trainings the sweep has paid for itself; None where no speed-up was shown."""
+    speed = verdict.speed_up
+    if verdict.word != "better" or speed is None or speed.value is None or speed.low <= 1:
+        return None
+    full = [seconds for run in defaults if run.status == "finished" and (seconds := _seconds(run))]
+    spent = math.fsum(_seconds(record) for record in records)
+    if not full or not spent:
+        return None
+    saved = math.fsum(full) / len(full) * (1 - 1 / speed.value)
+    return BreakEven(spent, saved, max(1, math.ceil(spent / saved)))
+
+
+def _seconds(record: TrialRecord) -> float:
+    value = record.last_report.get("seconds")
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
 def _notes_of(verdict: Verdict, figures: Sequence[SecondaryMetric]) -> tuple[Note, ...]:

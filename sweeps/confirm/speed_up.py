@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sweeps.confirm.convergence import Crossing, Curve, Targets, convergence
+from sweeps.confirm.paired_test import t_quantile
 
 TARGET_PERCENT = 90
 """The target whose crossing `epochs_to_target` and every speed-up mean."""
@@ -64,6 +66,11 @@ class SpeedUpOverSeeds:
     confidence: float
     seeds: int
     censored: int
+    reached: int | None = None
+    """In how many seeds the trial reached the target"""
+    default_reached: int | None = None
+    wall_clock: float | None = None
+    """The same ratio in training seconds; descriptive, without an interval"""
 
     def __str__(self) -> str:
         """For instance '1.42x (1.10x to 1.80x)' or 'at least 1.20x'."""
@@ -88,14 +95,103 @@ def speed_up_over_seeds(
     """The speed-up over (trial, default) curves paired by seed; None without pairs or without a target.
 
     The target is one for all seeds (default's ends averaged): with a target from each default's own end, chance would
-    make the default look faster. Where all seeds are known: Student's t interval of the mean log speed-up. Where one
-    is censored: bounds of the median from order statistics, exact at any censoring and any shape (Conover, Practical
-    Nonparametric Statistics, 3.2): the highest rank that reaches `confidence` one-sided, else the extreme seed with
-    the confidence 1 - 2^-n that it has.
+    make the default look faster. Where all seeds are known: Student's t interval of the mean log speed-up, with an
+    error that carries the target's own uncertainty (a jackknife over pairs: without a pair the target is another one)
+    and the evaluation grid (a crossing lies anywhere between two evaluations). Where one is censored: bounds of the
+    median from order statistics, exact at any censoring and any shape (Conover, Practical Nonparametric Statistics,
+    3.2): the highest rank that reaches `confidence` one-sided, else the extreme seed with the confidence 1 - 2^-n that
+    it has; of the bounds at the target and at both ends of its interval, the widest.
     """
     targets = Targets.between(mean_frame_error, [default for _, default in pairs.values()])
+    found = _at_targets(pairs, targets, confidence, percent)
+    if found is None:
+        return None
+    if found.value is None:
+        for shifted in _shifted(pairs, targets, confidence):
+            other = _at_targets(pairs, shifted, confidence, percent)
+            if other is not None and other.value is None:  # where neither side gets there, nothing is learned
+                low = min(found.low, other.low) if other.low > 0 else found.low
+                high = max(found.high, other.high) if other.high < math.inf else found.high
+                found = replace(found, low=low, high=high)
+    elif found.seeds > 1:
+        found = _with_all_errors(found, pairs, mean_frame_error, confidence, percent)
+    return replace(found, **_reached(pairs, targets, percent))
+
+
+def _at_targets(
+    pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, confidence: float, percent: int
+) -> SpeedUpOverSeeds | None:
     known = [speed_up(trial, default, targets, percent) for trial, default in pairs.values()]
     return combine([one for one in known if one is not None], confidence)
+
+
+def _shifted(pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, confidence: float) -> list[Targets]:
+    """The targets at both ends of the interval of the default's mean end."""
+    ends = [default.end for _, default in pairs.values() if math.isfinite(default.end)]
+    if targets.undefined is not None or len(ends) < 2:
+        return []
+    mean = math.fsum(ends) / len(ends)
+    error = math.sqrt(math.fsum((end - mean) ** 2 for end in ends) / (len(ends) - 1) / len(ends))
+    half = t_quantile((1 + confidence) / 2, len(ends) - 1) * error
+    return [replace(targets, default_end=end) for end in (mean - half, mean + half) if end < targets.mean_frame_error]
+
+
+def _with_all_errors(
+    found: SpeedUpOverSeeds,
+    pairs: Mapping[int, tuple[Curve, Curve]],
+    mean_frame_error: float | None,
+    confidence: float,
+    percent: int,
+) -> SpeedUpOverSeeds:
+    """The interval of seeds that are all known, with the target's uncertainty and the grid's."""
+    seeds = list(pairs)
+    without = []
+    for left_out in seeds:
+        rest = {seed: pair for seed, pair in pairs.items() if seed != left_out}
+        targets = Targets.between(mean_frame_error, [default for _, default in rest.values()])
+        one = _at_targets(rest, targets, confidence, percent)
+        if one is None or one.value is None or found.value is None:
+            return found  # a crossing that one pair's target decides: the plain interval is all there is
+        without.append(math.log(one.value))
+    mean, count = math.log(found.value or 1.0), len(seeds)
+    middle = math.fsum(without) / count
+    jackknife = (count - 1) / count * math.fsum((one - middle) ** 2 for one in without)
+    targets = Targets.between(mean_frame_error, [default for _, default in pairs.values()])
+    crossings = [(c, convergence(c, targets, (percent,)).to(percent)) for pair in pairs.values() for c in pair]
+    same = sum(_is_same(trial, default) for trial, default in pairs.values()) == count
+    grid = 0.0 if same else math.fsum(_bracket(c, crossing) ** 2 / 12 for c, crossing in crossings) / count**2
+    quantile = t_quantile((1 + confidence) / 2, count - 1)
+    plain = ((math.log(found.high) - mean) / quantile) ** 2 if math.isfinite(found.high) else 0.0
+    half = quantile * math.sqrt(max(jackknife, plain) + grid)
+    return replace(found, low=_exp(mean - half), high=_exp(mean + half))
+
+
+def _bracket(curve: Curve, crossing: Crossing) -> float:
+    """The distance in log updates between the evaluations around a crossing."""
+    if crossing.at is None:
+        return 0.0
+    updates = [one.updates for one in curve.finite]
+    before = max((one for one in updates if one < crossing.at.updates), default=crossing.at.updates)
+    after = min((one for one in updates if one >= crossing.at.updates), default=crossing.at.updates)
+    return math.log(after / before)
+
+
+def _reached(pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, percent: int) -> dict[str, Any]:
+    """How many of either side reached the target, and the ratio of their training seconds where all are known."""
+    both = [
+        (convergence(trial, targets, (percent,)).to(percent), convergence(default, targets, (percent,)).to(percent))
+        for trial, default in pairs.values()
+    ]
+    logs = [
+        math.log(theirs.at.seconds / ours.at.seconds)
+        for ours, theirs in both
+        if ours.at is not None and theirs.at is not None and ours.at.seconds > 0 and theirs.at.seconds > 0
+    ]
+    return {
+        "reached": sum(ours.censored != "right" for ours, _ in both),
+        "default_reached": sum(theirs.censored != "right" for _, theirs in both),
+        "wall_clock": math.exp(math.fsum(logs) / len(logs)) if len(logs) == len(both) and logs else None,
+    }
 
 
 def combine(speed_ups: Sequence[SpeedUp], confidence: float = 0.95) -> SpeedUpOverSeeds | None:
@@ -113,10 +209,8 @@ def combine(speed_ups: Sequence[SpeedUp], confidence: float = 0.95) -> SpeedUpOv
     mean = math.fsum(logs) / seeds
     if seeds == 1:
         return SpeedUpOverSeeds(math.exp(mean), 0.0, math.inf, confidence, seeds, censored)
-    from scipy import stats
-
     spread = math.sqrt(math.fsum((log - mean) ** 2 for log in logs) / (seeds - 1) / seeds)
-    half = float(stats.t.ppf((1 + confidence) / 2, seeds - 1)) * spread
+    half = t_quantile((1 + confidence) / 2, seeds - 1) * spread
     return SpeedUpOverSeeds(math.exp(mean), _exp(mean - half), _exp(mean + half), confidence, seeds, censored)
 
 

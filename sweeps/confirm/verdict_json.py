@@ -117,6 +117,9 @@ def _speed_up_json(speed: SpeedUpOverSeeds) -> dict[str, Any]:
         "confidence": speed.confidence,
         "seeds": speed.seeds,
         "censored": speed.censored,
+        "reached": speed.reached,
+        "default_reached": speed.default_reached,
+        "wall_clock": speed.wall_clock,
         "text": str(speed),
     }
 
@@ -129,4 +132,7 @@ def _speed_up_from(stored: Mapping[str, Any]) -> SpeedUpOverSeeds:
         stored["confidence"],
         stored["seeds"],
         stored["censored"],
+        stored.get("reached"),
+        stored.get("default_reached"),
+        stored.get("wall_clock"),
     )

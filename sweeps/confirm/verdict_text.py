@@ -138,7 +138,9 @@ def _speed(speed: SpeedUpOverSeeds) -> Message:
     shown = speed_message(speed)
     level = 100 * speed.confidence
     if speed.censored:
-        return message("verdict.speed_bound", speed=shown, level=level, censored=speed.censored, seeds=speed.seeds)
+        reached = speed.seeds - speed.censored if speed.reached is None else speed.reached
+        about = {"censored": speed.censored, "seeds": speed.seeds, "reached": reached}
+        return message("verdict.speed_bound", speed=shown, level=level, **about)
     if speed.seeds == 1:
         return message("verdict.speed_one_seed", speed=shown)
     return message("verdict.speed", speed=shown, level=level, seeds=speed.seeds)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import judgement, recommended
-from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.comparison import break_even_of, judgement, recommended
+from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates, verdict_so_far
 from sweeps.confirm.plan import TWO_LOOK_DESIGN, Design
+from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict_json import verdict_from_json
 from sweeps.confirm.verdict_text import sentence
 from sweeps.run.folder import RunFolder
@@ -334,3 +335,22 @@ def test_figures_are_compared_by_seed_and_speak_where_they_point_elsewhere() -> 
     agrees = with_figure({"finalist": [5.0, 5.1, 5.2], "default": [5.5, 5.6, 5.7]})
     assert agrees.verdict.notes == ()
     assert with_figure({"finalist": [5.0, 5.1, 5.2]}).figures == ()
+
+
+def test_a_speed_up_that_was_shown_says_after_how_many_trainings_the_sweep_has_paid() -> None:
+    records = carried_out([0.70, 0.71, 0.69], [0.8, 0.81, 0.79])
+    timed = []
+    for record in records:
+        reports = [{**report, "seconds": 10.0 * int(str(report["epoch"]))} for report in record.reports]
+        timed.append(replace(record, reports=tuple(reports)))
+    verdict = verdict_so_far(timed)
+    assert verdict is not None
+    fast = replace(verdict, speed_up=SpeedUpOverSeeds(2.0, 1.5, 2.6, 0.95, 3, 0))
+    defaults = [record for record in timed if record.label == "default"]
+    found = break_even_of(timed, fast, defaults)
+    assert found is not None
+    assert found.spent == sum(10.0 * record.epochs for record in timed)
+    assert found.saved_each == pytest.approx(20.0)
+    assert found.trainings == math.ceil(found.spent / 20.0)
+    unsure = replace(fast, speed_up=SpeedUpOverSeeds(2.0, 0.9, 4.4, 0.95, 3, 0))
+    assert break_even_of(timed, unsure, defaults) is None

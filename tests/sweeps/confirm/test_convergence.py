@@ -376,3 +376,27 @@ def test_worsening_compares_the_end_with_the_best() -> None:
     assert still_best is not None
     assert still_best.fraction == 0
     assert worsening_after_best(curve(math.nan)) is None
+
+
+def test_the_speed_ups_interval_carries_the_targets_uncertainty_and_the_grid() -> None:
+    """Against the plain interval of the seeds' own ratios, which takes the target as known."""
+    spread = {seed: 0.02 * (seed - 2) for seed in range(4)}
+
+    def curve(rate: float, offset: float) -> Curve:
+        steps = [Evaluation(58.0 * step, step, step, step, 0.5 + offset + 0.3 / (rate * step)) for step in range(1, 10)]
+        return Curve(tuple(steps))
+
+    pairs = {seed: (curve(1.5, shift), curve(1.0, shift)) for seed, shift in spread.items()}
+    found = speed_up_over_seeds(pairs, MEAN_FRAME)
+    assert found is not None
+    assert found.value is not None
+    targets = Targets.between(MEAN_FRAME, [default for _, default in pairs.values()])
+    plain = combine(
+        [one for trial, default in pairs.values() if (one := speed_up(trial, default, targets)) is not None]
+    )
+    assert plain is not None
+    assert (found.low, found.high) != (plain.low, plain.high)
+    assert found.low <= plain.low
+    assert plain.high <= found.high
+    assert (found.reached, found.default_reached) == (4, 4)
+    assert found.wall_clock == pytest.approx(found.value)
