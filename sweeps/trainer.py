@@ -157,6 +157,11 @@ class Trainer:
         return {}
 
     @classmethod
+    def export_template(cls) -> tuple[str, str] | None:
+        """The name and text of the config that `export --to template` fills in where no --template is given."""
+        return None
+
+    @classmethod
     def rivals(cls) -> Mapping[str, Mapping[str, object]]:
         """Baselines that need no sweep, by name: what each adds to the default's config."""
         return {}

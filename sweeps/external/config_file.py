@@ -12,6 +12,8 @@ from sweeps.common.validation import meant
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 MOST_SHOWN = 12
+YAML_1_1_SWITCHES = ("yes", "no", "on", "off")
+"""True and false to PyYAML, which reads most trainers' configs; text to YAML 1.2"""
 
 
 class ConfigFile:
@@ -138,7 +140,7 @@ def typed(value: object, standing: object, where: str) -> object:
             return int(found)
         return float(found) if isinstance(standing, float) else found
     if isinstance(standing, str):
-        if isinstance(value, str):
+        if isinstance(value, str) or (isinstance(value, bool) and standing.lower() in YAML_1_1_SWITCHES):
             return value
         raise RequestError(f"{where}: {value!r} cannot replace {str(standing)!r}, which is text")
     if isinstance(standing, Mapping) == isinstance(value, Mapping) and isinstance(value, (list, dict)):

@@ -185,6 +185,11 @@ class _Check:
             name: self._acts(name, probes[name], first, noisy, noise, trivial=name in weights and not weight_free)
             for name in self._searched
         }
+        if not deterministic:  # where two equal runs differ, a small effect cannot be told from none
+            unclear = [name for name, acted in acts.items() if not acted]
+            acts = dict.fromkeys(acts, True)
+            if unclear:
+                self._warnings.append(f"{', '.join(unclear)}: no effect that stands out from the noise of equal runs")
         found = Preflight(
             trainer=self._spec.name,
             deterministic=deterministic,

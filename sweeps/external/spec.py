@@ -68,7 +68,7 @@ def _bytes(value: object) -> object:
 def _words(value: object) -> object:
     """A command's items: numbers are written without quotes in YAML."""
     if not isinstance(value, list) or not value:
-        raise ValueError("is a list of the program and its arguments; there is no shell")
+        raise ValueError(f"command {value!r}: write a list of the program and its arguments; there is no shell")
     wrong = [item for item in value if isinstance(item, (list, dict)) or item is None]
     if wrong:
         raise ValueError(f'{wrong[0]!r} is no word; put quotes around a placeholder such as "{{config}}"')
@@ -479,8 +479,10 @@ def _parameters(spec: TrainerSpec, template: ConfigFile | None, problems: list[s
             )
         elif entry.type == "float" and "distribution" not in words and "values" not in words and "value" not in words:
             words["distribution"] = "uniform"
-        if "default" not in words and "value" not in words and template is not None and name in spec.keys:
+        if "default" not in words and "value" not in words and name in spec.keys:
             key = spec.keys[name]
+            if template is None:  # which is a problem of its own
+                continue
             problem = template.problem(key)
             if problem:
                 problems.append(f"params: {name}: {problem}")

@@ -381,6 +381,13 @@ class ExternalTrainer(Trainer):
         return {"preflight": found.as_dict()}
 
     @classmethod
+    def export_template(cls) -> tuple[str, str] | None:
+        """The template as it was when the sweep started."""
+        if cls.spec.file.config is None or cls.spec.template_text is None:
+            return None
+        return Path(cls.spec.file.config.template).name, cls.spec.template_text
+
+    @classmethod
     def longest_silence(cls, epochs: int) -> float | None:
         """A replayed trial reports nothing until it is where it was; the spec's time-outs watch it meanwhile."""
         timeouts, stop = cls.spec.file.timeouts, cls.spec.file.stop

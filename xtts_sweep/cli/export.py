@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xtts_sweep.arguments import TRAINER, add_run
 from xtts_sweep.run_lookup import found_run
+
+if TYPE_CHECKING:
+    from sweeps.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,20 +64,35 @@ def run(options: argparse.Namespace) -> int:
         is_default=best.origin == "default",
         measure=None if built_in else f"as {run.config.trainer} defines it",
     )
-    template = Path(options.template) if options.template else None
-    for line in export_config(
-        options.to,
-        tuned,
-        provenance,
-        Path(options.file),
-        template=template,
-        keys={} if built_in else load_trainer(run.config.loadable_trainer).export_keys(),
-        force=options.force,
-        unproven=options.unproven,
-    ):
+    trainer = None if built_in else load_trainer(run.config.loadable_trainer)
+    with _template(options, trainer) as template:
+        lines = export_config(
+            options.to,
+            tuned,
+            provenance,
+            Path(options.file),
+            template=template,
+            keys={} if trainer is None else trainer.export_keys(),
+            force=options.force,
+            unproven=options.unproven,
+        )
+    for line in lines:
         print(line)
     print(options.file)
     return 0
+
+
+@contextmanager
+def _template(options: argparse.Namespace, trainer: type[Trainer] | None) -> Iterator[Path | None]:
+    """The file of --template, or the template that an external trainer was swept with."""
+    own = None if trainer is None or options.template or options.to != "template" else trainer.export_template()
+    if own is None:
+        yield Path(options.template) if options.template else None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / own[0]
+        path.write_text(own[1], encoding="utf-8")
+        yield path
 
 
 def _version() -> str:

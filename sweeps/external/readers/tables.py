@@ -42,13 +42,13 @@ class CsvReader:
         """The points of new rows."""
         if self._header and self._header_now() not in (None, self._header):
             return self._read_again(final)
-        return self._points(self._tail.lines(final=final))
+        return self._points(self._tail.lines(final=final, first_index=1))  # the header is the same in a new file
 
     def _read_again(self, final: bool) -> list[Point]:
         """The header has changed: the rows behind those that were read, or all of them where the first differs."""
         old_header, old_rows, old_first = self._header, self._rows, self._first
         self._tail, self._header, self._rows, self._first = LineTail(self._tail.path), [], 0, ""
-        lines = self._tail.lines(final=final)
+        lines = self._tail.lines(final=final, first_index=1)
         points_before = self._points(lines[: 1 + old_rows])
         first = dict(zip(self._header, self._cells(lines[1]), strict=False)) if len(lines) > 1 else {}
         before = dict(zip(old_header, self._cells(old_first), strict=False))
