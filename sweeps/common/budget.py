@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from messages import text
 from sweeps.common.errors import RequestError
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -58,9 +59,11 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, lang: str = "en") -> str:
     """A time for people: 45 s, 12 min, 2 h 05 min."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return text("time.seconds", lang, seconds=seconds)
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes < 120:
+        return text("time.minutes", lang, minutes=minutes)
+    return text("time.hours_minutes", lang, hours=minutes // 60, minutes=minutes % 60)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from sweeps.common.budget import duration
 from sweeps.common.program import command as command_line
 from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.verdict import Verdict
 from sweeps.report.charts.pairs import interval_picture
 from sweeps.report.data import Chosen, RunData
 from sweeps.report.text import Words, marked, own
-from sweeps.report.trial_marks import clock, figure, hours, shown_speed, value_text
+from sweeps.report.trial_marks import figure, hours, shown_speed, value_text
 
 Line = tuple[object, str]
 """A paragraph and its class"""
@@ -194,7 +195,7 @@ def _faster(data: RunData, words: Words) -> Card:
 
 def _spent(data: RunData, words: Words) -> Card:
     cost = data.cost
-    time = words("wall_clock", time=clock(words, cost.wall_seconds), trials=len(data.records))
+    time = words("wall_clock", time=duration(cost.wall_seconds, words.lang), trials=len(data.records))
     saved: Line = (words("nothing_saved"), "quiet")
     if cost.stopped:
         spared, share = hours(words, cost.saved_hours, cost.device), f"{100 * cost.saved_share:.0f}"

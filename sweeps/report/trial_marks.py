@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from sweeps.common.budget import duration
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.confirm.speed_up import SpeedUp
 from sweeps.report.charts.svg import shape
@@ -81,18 +80,6 @@ def hours(words: Words, value: float, device: str) -> str:
     if value >= 1:
         return words(f"{device}_hours", hours=f"{value:.3g}")
     return words(f"{device}_minutes", minutes=f"{60 * value:.2g}")
-
-
-def clock(words: Words, seconds: float) -> str:
-    """A wall-clock time for people."""
-    if words.lang == "en":
-        return duration(seconds)
-    if seconds < 100:
-        return words("seconds", seconds=f"{seconds:.0f}")
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return words("minutes", minutes=minutes)
-    return words("hours_minutes", hours=minutes // 60, minutes=f"{minutes % 60:02d}")
 
 
 def shown_speed(words: Words, speed: SpeedUp) -> str:

@@ -62,7 +62,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     `findings`, worst first, come before the rest, as many as fit.
     """
     say, folder = Texts("closing", lang), result.folder
-    counts, time = _counts(result.records, lang), duration(result.seconds)
+    counts, time = _counts(result.records, lang), duration(result.seconds, lang)
     how = result.reason if lang == "en" else say(f"how.{result.ended}")  # the reason is English
     lines = [ClosingLine(text, FINDING) for text in findings]
     lines += [ClosingLine(""), ClosingLine(say("ended", how=how, counts=counts, time=time))]

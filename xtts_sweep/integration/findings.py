@@ -74,9 +74,7 @@ def finding_notes(run: Run, lang: str) -> tuple[FindingNote, ...]:
 
 def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: str = "") -> FindingNote:
     before = f"{example_of}: " if example_of else ""
-    if lang == "fa":
-        return FindingNote(found.severity, before + found.sentence("fa"), "", trials)
-    return FindingNote(found.severity, before + found.text, found.todo, trials)
+    return FindingNote(found.severity, before + found.words("text", lang), found.words("todo", lang), trials)
 
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:

@@ -71,7 +71,8 @@ def test_gpus_are_counted_by_torch_where_there_may_be_one_and_torch_is_not_impor
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("sweeps.run.resources.GPU_SIGNS", (str(tmp_path / "none"),))
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)  # so that whatever is imported in its place is removed again
+    monkeypatch.delitem(sys.modules, "torch")
     assert this_machine().gpus == 0
     assert "torch" not in sys.modules
     (tmp_path / "torch.py").write_text("class cuda:\n    device_count = staticmethod(lambda: 3)\n")
@@ -88,7 +89,8 @@ def test_gpus_that_are_asked_for_and_not_there_are_not_planned_and_the_variable_
 ) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("sweeps.run.resources.GPU_SIGNS", (str(tmp_path / "none"),))
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)  # so that whatever is imported in its place is removed again
+    monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", asked)
     assert this_machine().gpus == 0
     assert f"CUDA_VISIBLE_DEVICES={asked}" in hidden_gpus(0)
