@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from messages import known, text
-
-Severity = Literal["problem", "warning", "note"]
-Epoch = Mapping[str, object]
-"""One epoch's metrics, by the names of DESIGN.md section 5; any but `objective` may be missing."""
-
-Numbers = dict[str, float | int | str]
-"""What a finding's sentences name."""
-
-SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+from messages import text
+from xtts.diagnostics.finding import Epoch, Finding, Numbers, epoch_number, number, series, worst_first
 
 THREE_DIGITS = 100.0
 SPIKE_TIMES = 3.0
@@ -31,52 +22,6 @@ VALUES_PER_PATCH = 320
 COLLAPSED_NATS_PER_PATCH = 1.0
 WORSENING = 0.02
 STILL_FALLING = 0.01
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A code, how bad it is, and the numbers that its sentences name."""
-
-    code: str
-    severity: Severity
-    numbers: Mapping[str, float | int | str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """What was found, in English, with its numbers."""
-        return self.words("text", "en")
-
-    @property
-    def todo(self) -> str:
-        """What to do next, in English."""
-        return self.words("todo", "en")
-
-    def sentence(self, lang: str = "en") -> str:
-        """What was found and what to do, in one language."""
-        return f"{self.words('text', lang)} {self.words('todo', lang)}"
-
-    def words(self, part: Literal["title", "text", "todo"], lang: str) -> str:
-        """The title, the sentence or the next step, in one language."""
-        values = {
-            name: known(f"finding_words.{value}", lang, value) if isinstance(value, str) else value
-            for name, value in self.numbers.items()
-        }
-        return text(f"findings.{self.code}.{part}", lang, **values)
-
-    def to_json(self) -> dict[str, object]:
-        """The finding for trials.jsonl and the report, with its sentences in both languages."""
-        numbers = {
-            name: value if isinstance(value, str) or math.isfinite(value) else None
-            for name, value in self.numbers.items()
-        }
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "text": self.text,
-            "todo": self.todo,
-            "fa": self.sentence("fa"),
-            "numbers": numbers,
-        }
 
 
 Rule = Callable[[Sequence[Epoch], Mapping[str, object]], Finding | None]
@@ -97,11 +42,6 @@ def trial_findings(epochs: Sequence[Epoch], params: Mapping[str, object]) -> tup
     """All that the rules find in one trial, worst first; `params` are all the trainer's parameters, searched or not."""
     found = [rule(epochs, params) for rule in TRIAL_RULES]
     return worst_first(finding for finding in found if finding is not None)
-
-
-def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Problems, then warnings, then notes; otherwise in the order given."""
-    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def summary(findings: Sequence[Finding], lang: str = "en") -> tuple[str, ...]:
@@ -313,25 +253,6 @@ def falling_rate(epochs: Sequence[Epoch]) -> float | None:
     if start is None or end is None or start <= 0 or end <= 0:
         return None
     return float(1 - (end / start) ** 0.5)
-
-
-def number(source: Mapping[str, object], name: str) -> float | None:
-    """The finite number that `source` holds under `name`, else None."""
-    value = source.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def series(epochs: Sequence[Epoch], name: str) -> list[float]:
-    """The finite values of a metric, in order."""
-    return [value for epoch in epochs if (value := number(epoch, name)) is not None]
-
-
-def epoch_number(epochs: Sequence[Epoch], place: int) -> int:
-    """The absolute epoch of the entry at `place`; its position if the entry has none."""
-    stated = number(epochs[place], "epoch")
-    return place + 1 if stated is None else int(stated)
 
 
 def _skill(epochs: Sequence[Epoch]) -> dict[str, float] | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from xtts.diagnostics.curve_rules import THREE_DIGITS, Epoch, diverged, epoch_number, loss_spikes, number, series
+from xtts.diagnostics.curve_rules import THREE_DIGITS, diverged, loss_spikes
+from xtts.diagnostics.finding import Epoch, epoch_number, number, series
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from xtts.diagnostics.curve_rules import THREE_DIGITS, Finding, Numbers, worst_first
+from xtts.diagnostics.curve_rules import THREE_DIGITS
+from xtts.diagnostics.finding import Finding, Numbers, worst_first
 from xtts.diagnostics.logged_curve import Curve
 from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
 

@@ -7,16 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xtts.diagnostics.curve_rules import (
-    STILL_FALLING,
-    Epoch,
-    Finding,
-    Numbers,
-    epoch_number,
-    falling_rate,
-    number,
-    worst_first,
-)
+from xtts.diagnostics.curve_rules import STILL_FALLING, falling_rate
+from xtts.diagnostics.finding import Epoch, Finding, Numbers, epoch_number, number, worst_first
 from xtts.diagnostics.response_surface import FEWEST_TRIALS, hyperparameter_effects, hyperparameters_that_act_as_one
 
 MARGIN_PERCENT = 1.0

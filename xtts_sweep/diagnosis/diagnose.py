@@ -10,7 +10,8 @@ import numpy as np
 
 from messages import Texts
 from sweeps.common.errors import RequestError
-from xtts.diagnostics.curve_rules import Finding, trial_findings, worst_first
+from xtts.diagnostics.curve_rules import trial_findings
+from xtts.diagnostics.finding import Finding, worst_first
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import Best, LoggedRun
 from xtts.diagnostics.logged_tags import CLIP_KEYS, TRAINERS, map_tags, number_under, weights_in

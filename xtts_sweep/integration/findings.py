@@ -10,7 +10,8 @@ from sweeps.run.diagnosis import Found
 from sweeps.run.run import Run
 from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
-from xtts.diagnostics.curve_rules import Finding, summary, trial_findings
+from xtts.diagnostics.curve_rules import summary, trial_findings
+from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
 
 

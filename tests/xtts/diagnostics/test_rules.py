@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from xtts.diagnostics import curve_rules as findings
 from xtts.diagnostics import loss_story as stories
-from xtts.diagnostics.curve_rules import Epoch, Finding, counted, summary, trial_findings
+from xtts.diagnostics.curve_rules import counted, summary, trial_findings
+from xtts.diagnostics.finding import Epoch, Finding
 from xtts.diagnostics.trials_rules import (
     TrainedTrial,
     batches_differ,

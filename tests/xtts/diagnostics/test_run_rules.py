@@ -13,7 +13,7 @@ import pytest
 from messages import LANGUAGES
 from tests.xtts.diagnostics.logged_runs import AT, EVALUATED, STEPS, changed, curve, healthy, noisy, with_curves
 from xtts.diagnostics import run_rules
-from xtts.diagnostics.curve_rules import Finding
+from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.logged_run import Checkpoint, LoggedRun
 from xtts.diagnostics.run_rules import run_findings, run_state
 
