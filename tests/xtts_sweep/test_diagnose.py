@@ -7,12 +7,16 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tensorboardX import SummaryWriter
 
+import sweeps.run.run
 from sweeps.common.errors import RequestError
+from tests.sweeps.builders import toy_request, trial
+from tests.xtts.made_speech import write_ljspeech
 from xtts_sweep.cli.diagnose import STOP
 from xtts_sweep.diagnosis.diagnose import diagnose
 from xtts_sweep.main import main
@@ -236,3 +240,28 @@ def test_follow_ends_with_code_three_when_the_run_breaks(
     assert main(["diagnose", str(log), "--follow"]) == STOP
     states = [line for line in capsys.readouterr().out.splitlines() if " after " in line and "epochs" in line]
     assert len(states) == 2
+
+
+def test_with_the_data_skill_and_health_are_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, healthy: Path
+) -> None:
+    speech = write_ljspeech(tmp_path / "speech", 30)
+    assert main(["diagnose", str(healthy), "--data", str(speech)]) in (0, STOP)
+    out = capsys.readouterr().out
+    assert "always predicting the mean frame" in out
+    assert "ln-mel       mean" in out
+    assert main(["diagnose", str(healthy), "--data", str(tmp_path / "absent")]) == 2
+
+
+def test_a_run_of_this_program_is_diagnosed_trial_by_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [trial(1, [0.7, 0.6, math.nan], "diverged"), trial(2, [0.8, 0.7, 0.65])]
+    config = toy_request(tmp_path)
+    monkeypatch.setattr(sweeps.run.run, "read_run", lambda folder: SimpleNamespace(records=records, config=config))
+    (tmp_path / "trials.jsonl").touch()
+    (tmp_path / "sweep.yaml").touch()
+    found = diagnose(tmp_path)
+    assert (found.trainer, found.name, found.best.epoch) == ("xtts-sweep", "t0001", 2)  # type: ignore[union-attr]
+    assert found.state == "stop"
+    assert found.findings[0].code == "diverged"
+    (other,) = found.others
+    assert (other.name, other.state, other.epochs) == ("t0002", "healthy", 3)
