@@ -13,6 +13,8 @@ from sweeps.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from tests.xtts.conftest import Learnable
 from tests.xtts.device_double import DeviceDouble, MixedDevicesError
 from tests.xtts.trials import comparable, parameters
+from xtts.alignment.training import train_aligner
+from xtts.data.build_dataset import no_progress
 from xtts.inference.speech_figures import speech_figures
 from xtts.inference.synthesis import Speaker
 from xtts.training import training as training_module
@@ -153,6 +155,15 @@ def test_a_checkpoint_of_the_device_is_read_without_one(learnable, tmp_path: Pat
     here = learnable.training(precision="float32")
     here.load_state_dict(load_checkpoint(tmp_path / "last.safetensors").state)
     assert torch.equal(parameters(here), expected)
+
+
+@pytest.mark.slow
+def test_alignment_and_durations_leave_the_device_alone(learnable, double, monkeypatch):
+    for name in ("_FEWEST_UPDATES", "_MOST_UPDATES"):
+        monkeypatch.setattr(f"xtts.alignment.training.{name}", 3)
+    found = train_aligner(learnable.aligned.speech, no_progress)
+    assert found.durations.step_tokens(found.step_tokens[0][:5], 0).size > 0
+    assert (double.reads, double.uploads) == ([], [])
 
 
 @pytest.mark.slow
