@@ -150,12 +150,13 @@ def _with_all_errors(
         rest = {seed: pair for seed, pair in pairs.items() if seed != left_out}
         targets = Targets.between(mean_frame_error, [default for _, default in rest.values()])
         one = _at_targets(rest, targets, confidence, percent)
-        if one is None or one.value is None or found.value is None:
-            return found  # a crossing that one pair's target decides: the plain interval is all there is
-        without.append(math.log(one.value))
+        if one is not None and one.value is not None:
+            without.append(math.log(one.value))
     mean, count = math.log(found.value or 1.0), len(seeds)
-    middle = math.fsum(without) / count
-    jackknife = (count - 1) / count * math.fsum((one - middle) ** 2 for one in without)
+    jackknife = 0.0
+    if len(without) == count:  # else without a pair its target is not reached by all: the seeds' own spread remains
+        middle = math.fsum(without) / count
+        jackknife = (count - 1) / count * math.fsum((one - middle) ** 2 for one in without)
     targets = Targets.between(mean_frame_error, [default for _, default in pairs.values()])
     crossings = [(c, convergence(c, targets, (percent,)).to(percent)) for pair in pairs.values() for c in pair]
     same = sum(_is_same(trial, default) for trial, default in pairs.values()) == count
