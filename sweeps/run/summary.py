@@ -102,7 +102,9 @@ def _answer(result: SweepResult, lang: str) -> list[ClosingLine]:
         if result.verdict is None:
             lines.append(ClosingLine(line(say("unconfirmed"), say("one_seed"))))
     if result.comparison is not None:
-        lines.append(ClosingLine(line(say("finalist"), _config(result.comparison.finalist))))
+        finalist = result.comparison.finalist
+        if best is None or finalist.trial_id != best.trial_id:
+            lines.append(ClosingLine(line(say("finalist"), _config(finalist))))
         lines.append(ClosingLine(line(say("verdict"), sentence(result.comparison.verdict, lang))))
         lines += _joined(say, "measured", [_figure(figure, lang) for figure in result.comparison.figures])
     return lines

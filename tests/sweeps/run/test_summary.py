@@ -45,10 +45,18 @@ def test_the_lines_name_best_default_verdict_rival_and_where_to_look(tmp_path: P
     assert "balancer" in text
     assert str(tmp_path / "night" / "report.html") in text
     say = Texts("closing", lang)
-    for label in ("best", "default", "finalist", "verdict", "rival", "rungs", "config", "report"):
+    for label in ("best", "default", "verdict", "rival", "rungs", "config", "report"):
         assert any(line.startswith(say(label)) for line in lines), label
     english = [word for word in ("the best", "objective", "finished", "trials") if word in text]
     assert not english if lang == "fa" else english
+
+
+def test_the_finalist_is_named_where_it_is_not_the_searchs_best(tmp_path: Path) -> None:
+    whole = result(tmp_path, carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79]))
+    assert whole.comparison is not None
+    finalist = whole.comparison.finalist
+    assert any(line.startswith(f"finalist     {finalist.trial_id}: ") for line in closing_lines(whole))
+    assert not any(line.startswith("finalist") for line in closing_lines(replace(whole, best=finalist)))
 
 
 @pytest.mark.parametrize("lang", ["en", "fa"])
