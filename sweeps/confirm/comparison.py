@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from messages import message
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import DEFAULT, judged_pairs, judged_rivals, judged_runs, verdict_so_far
+from sweeps.confirm.confirmation import DEFAULT, WITHOUT, judged_pairs, judged_rivals, judged_runs, verdict_so_far
 from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
 from sweeps.confirm.verdict import Note, Verdict
 from sweeps.confirm.verdict_json import verdict_to_json
-from sweeps.confirm.verdict_text import Side, disagreement_notes, rival_note
+from sweeps.confirm.verdict_text import Side, disagreement_notes, explanation, rival_note
 from sweeps.trials.record import TrialRecord, best_record, default_record
 
 
@@ -65,6 +65,8 @@ class Comparison:
     figures: tuple[SecondaryMetric, ...] = ()
     rivals: tuple[RivalJudgement, ...] = ()
     break_even: BreakEven | None = None
+    explained: Mapping[str, Verdict] = field(default_factory=dict)
+    """The finalist without one of its changes, against the finalist, by the parameter's name"""
 
     @property
     def proven(self) -> TrialRecord:
@@ -84,6 +86,14 @@ class Comparison:
             "default": {"trial_id": self.default.trial_id, "params": dict(self.default.params)},
             "figures": {figure.name: figure.to_json() for figure in self.figures},
             "break_even": None if self.break_even is None else asdict(self.break_even),
+            "explained": {
+                name: {
+                    "verdict": one.word,
+                    "difference_percent": one.difference_percent,
+                    "interval_percent": None if one.interval_percent is None else list(one.interval_percent),
+                }
+                for name, one in self.explained.items()
+            },
             "rivals": {rival.name: rival.to_json() for rival in self.rivals},
         }
 
@@ -101,12 +111,20 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     kept = theirs if verdict.keeps_default else ours
     # Rivals run on the seeds that gave the answer, all of them: the last look that is reached judges them.
     design = replace(verdict.design, stops_early=False)
+    beside = judged_rivals(records)
     rivals = tuple(
         RivalJudgement(method, judged_pairs(runs, kept, design), against)
-        for method, runs in judged_rivals(records).items()
+        for method, runs in beside.items()
+        if not method.startswith(WITHOUT)
     )
+    explained = {
+        label.removeprefix(WITHOUT): judged_pairs(runs, ours, design)
+        for label, runs in beside.items()
+        if label.startswith(WITHOUT)
+    }
     break_even = break_even_of(records, verdict, theirs.values())
     notes = (*_notes_of(verdict, figures), *_notes_on(rivals))
+    notes += tuple(explanation(name, one) for name, one in explained.items() if one.look is not None)
     if break_even is not None:
         notes = (
             *notes,
@@ -114,7 +132,7 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
         )
     verdict = replace(verdict, notes=notes)
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
-    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals, break_even)
+    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals, break_even, explained)
 
 
 def break_even_of(

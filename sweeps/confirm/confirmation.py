@@ -17,6 +17,8 @@ from sweeps.trials.record import Event, TrialRecord, default_record
 
 ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
 SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
+WITHOUT = "without "
+"""Labels of the runs that explain a finalist: its config with one parameter back at the default's value"""
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
 
 EXPECTED_SEEDS = 5
@@ -56,6 +58,7 @@ class Confirmation:
             selection runs do not get it.
         rivals: Whole configs by the name of the method.
         design: The looks, and whether the first that decides ends the confirmation.
+        explain: Whether a better finalist is compared with itself without each of its changes.
     """
 
     plan: ConfirmationPlan
@@ -64,6 +67,7 @@ class Confirmation:
     judged_params: Mapping[str, object]
     rivals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     design: Design = field(default_factory=Design)
+    explain: bool = False
 
     def runs(self, records: Sequence[TrialRecord]) -> int:
         """How many runs it will probably take in all."""
@@ -71,8 +75,9 @@ class Confirmation:
         if self.design.stops_early:
             verdict = verdict_so_far(records)
             pairs = min(pairs, verdict.expected_seeds if verdict is not None and verdict.look else EXPECTED_SEEDS)
+        pairs_and_rivals = (2 + len(self.rivals)) * pairs + len(self._explaining(records))
         started = sum(confirms(record) for record in records)
-        return max(started, len(self._selection()) + (2 + len(self.rivals)) * pairs)
+        return max(started, len(self._selection()) + pairs_and_rivals)
 
     def due(self, records: Sequence[TrialRecord]) -> list[Assignment]:
         """The runs that were not started and can be, in their order.
@@ -94,6 +99,7 @@ class Confirmation:
             seeds = answered or () if self._pairs_ended(records) else ()
         for seed in seeds:
             wanted += [self._judged(name, seed, params, RIVAL) for name, params in self.rivals.items()]
+        wanted += self._explaining(records)
         return [assignment for assignment in wanted if assignment.key not in started]
 
     def has_more(self, records: Sequence[TrialRecord]) -> bool:
@@ -106,6 +112,23 @@ class Confirmation:
         if verdict is None or not verdict.is_final:
             return None
         return [pair.seed for pair in verdict.judged]
+
+    def _explaining(self, records: Sequence[TrialRecord]) -> list[Assignment]:
+        """The runs of a better finalist without each of its changes, on the seeds that were judged."""
+        verdict = verdict_so_far(records) if self.explain else None
+        name = self.finalist(records)
+        if verdict is None or verdict.word != "better" or name is None or name not in self.candidates:
+            return []
+        if not self.design.stops_early and len(verdict.pairs) < len(self.plan.confirmation_seeds):
+            return []
+        config = self.candidates[name]
+        changed = [key for key, value in config.items() if key in self.default and self.default[key] != value]
+        return [
+            self._judged(WITHOUT + key, pair.seed, {**config, key: self.default[key]}, RIVAL)
+            for key in changed
+            for pair in verdict.judged
+            if len(changed) > 1
+        ]
 
     def _pairs_ended(self, records: Sequence[TrialRecord]) -> bool:
         """Whether no pair runs and none is to come."""
@@ -153,6 +176,7 @@ def confirmation_of(
     judged_params: Mapping[str, object],
     candidates: Sequence[str] | None = None,
     rivals: Mapping[str, Mapping[str, object]] | None = None,
+    explain: bool = False,
 ) -> Confirmation | None:
     """The confirmation of a search's best over `seeds` pairs; None without a default or anything else to compare.
 
@@ -183,6 +207,7 @@ def confirmation_of(
         judged_params,
         {name: {**default.params, **added} for name, added in (rivals or {}).items()},
         design or Design(),
+        explain,
     )
 
 

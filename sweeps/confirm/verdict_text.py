@@ -66,6 +66,15 @@ def rival_note(name: str, rival: Verdict, against: Side = "finalist") -> Note | 
     return Note.of(message("verdict.baseline_undecided_measured", **about, seeds=seeds, **measured))
 
 
+def explanation(name: str, without: Verdict) -> Note:
+    """What the finalist without its change of one parameter says of that change; `without` is against the finalist."""
+    if without.word == "worse":
+        return Note.of(message("verdict.change_carries", name=name, amount=difference(without)))
+    if without.word in ("no difference", "better"):
+        return Note.of(message("verdict.change_not_needed", name=name))
+    return Note.of(message("verdict.change_unclear", name=name, seeds=without.look.seeds if without.look else 0))
+
+
 def sentence(verdict: Verdict, lang: str = "en") -> str:
     """The verdict for people: the word, difference, interval and seeds, speed-up, what to do; then its notes."""
     parts = [part.text(lang) for part in _parts(verdict)]

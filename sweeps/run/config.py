@@ -62,6 +62,8 @@ class SweepConfig:
     confirm_seeds: int | Literal["auto"] = 0
     smallest_gain_percent: float = SMALLEST_GAIN_PERCENT
     rivals: bool = False
+    explain: bool = False
+    """Whether a better finalist is compared with itself without each of its changes"""
     trainer_spec: str | None = None
     """An external trainer's spec as it was when the sweep started, with its template: what workers load"""
     objective_mode: str = "min"
@@ -135,6 +137,7 @@ def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
         "confirm_seeds": config.confirm_seeds,
         "smallest_gain_percent": config.smallest_gain_percent,
         "rivals": config.rivals,
+        "explain": config.explain,
         "search": {
             "order": ["default", "sobol", "model"],
             "sobol": config.sobol_cohort,
@@ -171,6 +174,7 @@ def sweep_config_from_yaml(given: Mapping[str, object], output: Path, where: str
             confirm_seeds=_confirm_seeds(content.get("confirm_seeds", 0)),
             smallest_gain_percent=float(content.get("smallest_gain_percent", SMALLEST_GAIN_PERCENT)),
             rivals=bool(content.get("rivals", False)),
+            explain=bool(content.get("explain", False)),
             objective_mode=_mode(content.get("objective", {}).get("mode", "min")),
             storage=content.get("storage"),
             data_stored=content.get("data_stored"),

@@ -184,13 +184,15 @@ def confirm(
     *,
     seeds: int | None = None,
     with_rivals: bool = False,
+    explain: bool = False,
     budget_seconds: float | None = None,
     address: str | None = None,
     storage: str | None = None,
     **options: Unpack[CallbackOptions],
 ) -> SweepResult:
     """Judge a run's best over `seeds` fresh seeds in all (None: as many as the answer takes), together with the methods
-    that need no sweep where `with_rivals` asks for them, or the sweep did.
+    that need no sweep where `with_rivals` asks for them, or the sweep did. With `explain` a better finalist is compared
+    with itself without each of its changes.
 
     What the search has left to do is left alone. The budget is this command's own: None is no limit. RequestError where
     there is nothing to confirm or no more seeds would be judged.
@@ -198,7 +200,8 @@ def confirm(
     fetched_first(path, storage)
     found = read_run(path)
     config, folder = found.config, found.folder
-    wanted = seeds_to_confirm(folder.name, found.verdict, seeds)
+    answered = found.verdict is not None and found.verdict.is_final and found.verdict.design.stops_early
+    wanted = config.confirm_seeds if explain and answered else seeds_to_confirm(folder.name, found.verdict, seeds)
     if config.space.controls:
         raise RequestError(f"{folder.name}: there is nothing to confirm: it holds only controls")
     config = replace(config, confirm_seeds=wanted)
@@ -209,6 +212,7 @@ def confirm(
     config = replace(
         config,
         rivals=config.rivals or with_rivals,
+        explain=config.explain or explain,
         address=address,
         storage=storage_of(config, storage),
     )
@@ -217,7 +221,7 @@ def confirm(
     with environment_of(config, callbacks.display.log) as place, folder.locked():
         config = _with_its_data(found, config, trainer)
         config = _moved_in(place, found, config, trainer)
-        changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals}
+        changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals, "explain": config.explain}
         resources = _go_on_with(folder, found, config, place, changed)
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(config, budget=replace(config.budget, seconds=limit))

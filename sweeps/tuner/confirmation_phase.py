@@ -96,6 +96,7 @@ class ConfirmationPhase:
             judged_params=self._trainer.confirmation_params(),
             candidates=self._candidates,
             rivals=self.rivals,
+            explain=self._config.explain,
         )
 
     def runs(self, records: Sequence[TrialRecord]) -> int:

@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--seeds", type=int, help="fresh seeds in all, 3 to 10 (default: until there is an answer)")
     parser.add_argument("--rivals", action="store_true", help="compare with the methods that need no sweep, too")
+    parser.add_argument("--explain", action="store_true", help="find which of the changes carries the gain")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of this command")
     add_wandb(parser)
     add_address(parser)
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
         folder_to_go_on_with(options).path,
         seeds=options.seeds,
         with_rivals=options.rivals,
+        explain=options.explain,
         budget_seconds=parse_duration(options.budget) if options.budget else None,
         address=options.address,
         storage=options.storage,

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--confirm-seeds", type=_confirm_seeds, default="auto", metavar="auto|N", help=f"{help_text} (default: auto)")
     help_text = "per cent; a smaller gain counts as no difference (default: 1)"
     add("--smallest-gain", type=float, default=1.0, metavar="PERCENT", help=help_text)
+    add("--explain", action="store_true", help="where the best is better, find which of its changes carries the gain")
     add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
     add_search(parser)
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")
@@ -169,6 +170,7 @@ def _config(options: argparse.Namespace) -> SweepConfig:
         confirm_seeds=0 if space.controls else options.confirm_seeds,
         smallest_gain_percent=options.smallest_gain,
         rivals=options.rivals,
+        explain=options.explain,
         command=f"{program()} {shlex.join(options.given)}",
         search=_search(options, space),
     )

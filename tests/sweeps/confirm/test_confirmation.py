@@ -284,6 +284,31 @@ def test_rivals_of_a_sequential_confirmation_run_on_the_seeds_that_gave_the_answ
     assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
 
 
+def test_a_better_finalist_is_explained_by_leaving_out_one_change_after_the_other() -> None:
+    """Candidate t0002 differs from the default in its mel weight and, here, in its clip: the first carries the gain."""
+    records = searched()
+    records[1] = replace(records[1], params={**records[1].params, "kl_loss_weight": 1.7, "gradient_clip_norm": 0.9})
+    confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT, explain=True)
+    assert confirmation is not None
+    ends = {"candidate t0002": 0.5, "finalist t0002": 0.7, "default": 0.8, "without kl_loss_weight": 0.78}
+    while due := confirmation.due(records):
+        run = due[0]
+        end = ends.get(run.label, 0.7 if run.label.startswith("without") else 0.6) + run.seed % 7 / 1000
+        records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
+    judged = judgement(records)
+    assert judged is not None
+    assert judged.verdict.word == "better"
+    words = {name: one.word for name, one in judged.explained.items()}
+    assert words["kl_loss_weight"] == "worse"
+    assert words["gradient_clip_norm"] == "no difference"
+    assert judged.rivals == ()
+    text = sentence(judged.verdict)
+    assert "kl_loss_weight carries gain" in text
+    assert "gradient_clip_norm can stay as in the default" in text
+    assert judged.to_json()["explained"]["kl_loss_weight"]["verdict"] == "worse"  # type: ignore[index]
+    assert len([r for r in records if r.label == "without kl_loss_weight"]) == judged.verdict.look.seeds  # type: ignore[union-attr]
+
+
 def test_a_run_with_two_looks_stays_with_them_whatever_is_asked_for_later() -> None:
     records = [replace(record, design=None) for record in carried_out([0.70, 0.85, 0.80], [0.8] * 3)]
     confirmation = confirmation_of(records, 1, 8, Design(), judged_params=SPLIT)
