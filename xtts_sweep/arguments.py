@@ -62,7 +62,7 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 
 
 def add_wandb(parser: argparse.ArgumentParser) -> None:
-    help_text = "default: online if logged in, else offline"
+    help_text = "default: as WANDB_DISABLED or WANDB_MODE say, else online if logged in, else offline"
     parser.add_argument("--wandb", choices=("offline", "online", "off"), help=help_text)
 
 

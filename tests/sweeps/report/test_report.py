@@ -517,7 +517,7 @@ def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Pat
     assert {"t0901", "t0902"}.isdisjoint(data.ranks)
     assert "t0901" not in page.text("convergence")
     assert "confirmation seeds" in page.text("objective-by-epoch")
-    assert "search confirmation rival" in page.text("filters")
+    assert "search confirmation baseline" in page.text("filters")
     assert data.cost.trial_seconds > 7200
     drawn = {attributes.get("data-trial") for name, attributes in page.elements if name == "g"}
     assert {"t0901", "t0902"} <= drawn
@@ -532,7 +532,7 @@ def test_the_pairs_of_a_confirmation_are_shown_seed_by_seed(tmp_path: Path) -> N
     text = folder.report.read_text()
     assert "12 of 12 trials ended" in text
     assert "7 confirmation runs" in text
-    assert "5 runs of rivals" in text
+    assert "5 runs of baselines" in text
     seeds = [attributes for name, attributes in page.elements if name == "circle" and attributes.get("class") == "seed"]
     assert len(seeds) == 3
 

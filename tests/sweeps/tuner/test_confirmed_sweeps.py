@@ -227,7 +227,7 @@ def test_rivals_run_beside_the_search_and_are_judged_with_it(tmp_path: Path) -> 
     assert stored["rivals"]["clairvoyant"]["verdict"] == "better"
     assert any("clairvoyant, which needs no sweep, is better" in note["en"] for note in stored["notes"])
     lines = closing_lines(result)
-    assert any(line.startswith("rival        r0001: clairvoyant") for line in lines)
+    assert any(line.startswith("baseline     r0001: clairvoyant") for line in lines)
     with result.folder.trials_csv.open() as file:
         assert [row["role"] for row in csv.DictReader(file)].count("rival") == 4
     assert read_run(result.folder.path).comparison == result.comparison
