@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 MOST_POINTS = 4096
 """A longer curve is kept as this many buckets at most: mean, smallest and largest value of consecutive points."""
+LARGEST, SMALLEST, LARGEST_STEP = 1e30, 1e-30, 1e15
+"""A value beyond the first has diverged as surely as infinity; a step beyond the last is damage"""
 STUDENT = {3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
 """97.5 % quantiles of Student's t by degrees of freedom; SciPy takes a second to import"""
 BLOCKS = 20
@@ -112,6 +114,8 @@ class CurveBuilder:
 
     def add(self, steps: Floats, values: Floats) -> None:
         """Add points in the order of the log."""
+        known = np.abs(steps) < LARGEST_STEP  # False for nan
+        steps, values = steps[known], np.where(np.abs(values[known]) < SMALLEST, 0.0, values[known])
         cuts = [0, *(np.flatnonzero(np.diff(steps) < 0) + 1).tolist(), len(steps)]
         for start, stop in pairwise(cuts):
             self._add_rising(steps[start:stop], values[start:stop])
@@ -129,7 +133,7 @@ class CurveBuilder:
         if steps[0] < self.last_step:
             self._forget_from(steps[0])
         self.last_step = float(steps[-1])
-        finite = np.isfinite(values)
+        finite = np.abs(values) < LARGEST
         if not finite.all():
             self.bad_count += int((~finite).sum())
             self.bad_steps += [int(step) for step in steps[~finite][: 20 - len(self.bad_steps)]]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xtts.diagnostics import curve_rules as findings
 from xtts.diagnostics import loss_story as stories
 from xtts.diagnostics.curve_rules import counted, summary, trial_findings
-from xtts.diagnostics.finding import Epoch, Finding
+from xtts.diagnostics.finding import SEVERITIES, Epoch, Finding
 from xtts.diagnostics.trials_rules import (
     TrainedTrial,
     batches_differ,
@@ -229,7 +229,7 @@ def test_no_curve_however_odd_breaks_a_rule_or_its_sentences(values: list[object
 def test_the_worst_findings_come_first_and_equal_ones_are_said_once() -> None:
     epochs = curve((0.80, 0.79, 0.79, 0.79), train__clip_fraction=0.0, loss_max=[9, 60, 60, 60], text_use_low=-0.1)
     found = trial_findings(epochs, PARAMS)
-    ranks = [findings.SEVERITIES.index(finding.severity) for finding in found]
+    ranks = [SEVERITIES.index(finding.severity) for finding in found]
     assert ranks == sorted(ranks)
     assert ranks[0] == 0
     assert len(summary([*found, *found])) == len(found)
