@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sweeps.common.errors import RequestError
 from sweeps.external.config_file import ConfigFile
@@ -89,14 +88,20 @@ def config_text(spec: TrainerSpec, params: Mapping[str, object], launch: Launch)
     assert spec.template_text is not None
     config = ConfigFile(spec.template_text, spec.suffix, Path(spec.file.config.template).name)
     values = values_of(spec, params, launch)
-    for key, value in _settings(spec, launch).items():
+    _put(config, spec.file.set, values)
+    for name, key in spec.keys.items():
+        config.set(key, params[name])
+    if launch.frozen:  # last: a searched learning rate is frozen, too
+        _put(config, frozen_settings(spec), values)
+    return config.text()
+
+
+def _put(config: ConfigFile, settings: Mapping[str, object], values: Mapping[str, object]) -> None:
+    for key, value in settings.items():
         if key.startswith("+"):
             config.add(key[1:], filled(value, values))
         else:
             config.set(key, filled(value, values))
-    for name, key in spec.keys.items():
-        config.set(key, params[name])
-    return config.text()
 
 
 def tuned_text(spec: TrainerSpec, params: Mapping[str, object]) -> str:
@@ -107,10 +112,6 @@ def tuned_text(spec: TrainerSpec, params: Mapping[str, object]) -> str:
     for name, key in spec.keys.items():
         config.set(key, params[name])
     return config.text()
-
-
-def _settings(spec: TrainerSpec, launch: Launch) -> dict[str, Any]:
-    return {**spec.file.set, **(frozen_settings(spec) if launch.frozen else {})}
 
 
 def frozen_settings(spec: TrainerSpec) -> dict[str, object]:
@@ -153,8 +154,9 @@ def _listed(spec: TrainerSpec, params: Mapping[str, object], launch: Launch, *, 
     """All parameters and settings that the command does not name: `--key value` or Hydra's `key=value`."""
     values = values_of(spec, params, launch)
     named = set(placeholders_in(spec.file.command))
-    pairs = {key: filled(value, values) for key, value in _settings(spec, launch).items()}
+    pairs = {key: filled(value, values) for key, value in spec.file.set.items()}
     pairs |= {entry.key or name: params[name] for name, entry in spec.file.params.items() if name not in named}
+    pairs |= frozen_settings(spec) if launch.frozen else {}
     texts = {
         key: json.dumps(value) if isinstance(value, (list, dict)) else as_text(value) for key, value in pairs.items()
     }
