@@ -125,6 +125,13 @@ class Trainer:
         return {}
 
     @classmethod
+    def notes_on(
+        cls, data_summary: Mapping[str, object], reports: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> Sequence[str]:
+        """Lines for the end of a sweep, from its data_summary and the epoch reports of each trial."""
+        return ()
+
+    @classmethod
     def longest_silence(cls, epochs: int) -> float | None:
         """Seconds after which a trial that reports nothing has hung; None where the sweep's own rule applies."""
         return None

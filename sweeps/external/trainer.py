@@ -42,6 +42,10 @@ SHORTEST_LOOK, LONGEST_LOOK = 0.05, 0.5
 LOOKS_PER_SIZE = 20  # a folder's size is asked for only so often
 
 
+REPLAY_TOLERANCE = 1e-6
+"""Relative difference up to which a replayed epoch is the same; float32 resolves 1.2e-7"""
+
+
 class ProgramError(Exception):
     """The program ended, hung or logged nothing: the trial's end, with what it printed last."""
 
@@ -386,6 +390,32 @@ class ExternalTrainer(Trainer):
         if cls.spec.file.config is None or cls.spec.template_text is None:
             return None
         return Path(cls.spec.file.config.template).name, cls.spec.template_text
+
+    @classmethod
+    def notes_on(
+        cls, data_summary: Mapping[str, object], reports: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> Sequence[str]:
+        """What weakens the verdict: a program that is not deterministic, a seed that does nothing, inexact resumes."""
+        notes = []
+        found = data_summary.get("preflight")
+        if isinstance(found, Mapping) and not found.get("deterministic", True):
+            notes.append(
+                f"{cls.spec.name} is not deterministic: runs of one seed differ by {found.get('difference', 0.0):.2g}, "
+                "so pairing by seeds removes less noise than it could"
+            )
+        if isinstance(found, Mapping) and not found.get("seed_acts", True):
+            notes.append(f"{cls.spec.name} ignores its seed: a confirmation over seeds compares the same run twice")
+        differing, inexact = [], []
+        for trial_id, epochs in reports.items():
+            if any(float(epoch.get("resume/difference") or 0.0) > REPLAY_TOLERANCE for epoch in epochs):
+                differing.append(trial_id)
+            if any(epoch.get("resume/inexact") for epoch in epochs):
+                inexact.append(trial_id)
+        if differing:
+            notes.append(f"{', '.join(differing)}: resumed by replay, and known epochs came out differently")
+        if inexact:
+            notes.append(f"{', '.join(inexact)}: resumed by the trainer's own means, which are not exact")
+        return notes
 
     @classmethod
     def longest_silence(cls, epochs: int) -> float | None:

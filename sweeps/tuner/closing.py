@@ -61,6 +61,8 @@ class ClosePhase:
     def end(self, run: Run, ended: str, reason: str) -> SweepResult:
         """Close the loggers; the result, with a line for each step that failed."""
         self._notes += self._loggers.close(run)
+        reports = {record.trial_id: record.reports for record in run.records}
+        self._notes += self._trainer.notes_on(run.config.data_summary, reports)
         return SweepResult(
             run.folder,
             run.records,
