@@ -103,7 +103,9 @@ def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:
         params=values,
         distributions={name: known[name] for name in values},
         user_attrs=dict(attributes),
-        system_attrs={DIVERGED: float(record.status == "diverged")} if state.is_finished() else {},
+        system_attrs={DIVERGED: float(record.status == "diverged" or not record.feasible)}
+        if state.is_finished()
+        else {},
         intermediate_values={epoch: record.sign * cost for epoch, cost in record.costs.items()},
     )
 
