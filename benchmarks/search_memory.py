@@ -78,7 +78,8 @@ def full_lengths(seed: int, memory: Memory | None) -> tuple[float, float | None]
     course = drive(method, NEW, seed, slots=SLOTS, cap=MOST * EPOCHS, tolerance=TOLERANCE)
     agreed = None if memory is None else agreement(memory, space_of(NEW), method.records)
     method.close()
-    return (MOST if course.reached is None else course.reached / EPOCHS), agreed
+    needed = MOST if course.reached is None else course.reached / EPOCHS
+    return needed, None if agreed is None else agreed.rank
 
 
 def ratio(warm: np.ndarray, cold: np.ndarray) -> str:

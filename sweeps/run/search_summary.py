@@ -106,10 +106,11 @@ def search_summary(config: SweepConfig, records: Sequence[TrialRecord], events: 
         )
     memory = None
     if options.memory:
-        from sweeps.search.memory import LEAST_AGREEMENT, agreement
+        from sweeps.search.memory import agreement
 
         agreed = agreement(options.memory, config.space, trials)
-        memory = MemoryUsed(options.memory.names, agreed, agreed is None or agreed >= LEAST_AGREEMENT)
+        rank = None if agreed is None else agreed.rank
+        memory = MemoryUsed(options.memory.names, rank, agreed is not None and agreed.holds)
     return SearchSummary(search_end(events, config.trials), tuple(requirements), best is not None, memory)
 
 

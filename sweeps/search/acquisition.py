@@ -41,7 +41,6 @@ NEAR_CANDIDATES = 40  # around each good point, at each distance
 NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
 REFINEMENTS = (0.08, 0.03, 0.01)
 KEPT = 10
-FEWEST_WITH_MEMORY = 3
 FEASIBILITY_WEIGHT = 3.0  # with 1, half of the later trials miss the requirement: the improvement there stays large
 MEMORY_CANDIDATES = 10
 FEWEST_FOR_A_MIDDLE = 3
@@ -64,9 +63,9 @@ def suggest(
 ) -> Configuration | None:
     """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out."""
     curves = FullLengthCurves(records)
-    memory = _memory_of(options, space, records)
-    if len(curves) < (FEWEST_FULL_LENGTH if memory is None else FEWEST_WITH_MEMORY):
+    if len(curves) < FEWEST_FULL_LENGTH:
         return None
+    memory = memory_in_use(options, space, records)
     from sweeps.search.gaussian_process import fit
 
     chosen = informative(records, curves)
@@ -104,14 +103,14 @@ def first_from_memory(space: Space, limits: Limits, memory: Memory) -> Configura
     return space.at(best[int(np.argmin(expected))].tolist(), limits)
 
 
-def _memory_of(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
-    """The memory, unless the new ends disagree with it."""
+def memory_in_use(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
+    """The memory, once it is known that the new ends agree with it."""
     if options is None or not options.memory:
         return None
-    from sweeps.search.memory import LEAST_AGREEMENT, agreement
+    from sweeps.search.memory import agreement
 
     agreed = agreement(options.memory, space, records)
-    return options.memory if agreed is None or agreed >= LEAST_AGREEMENT else None
+    return options.memory if agreed is not None and agreed.holds else None
 
 
 def with_memory(known: Observations, memory: Memory, space: Space) -> Observations:

@@ -1,9 +1,9 @@
 """What earlier runs say about a new search: their full-length trials, as another correlated level of the process.
 
 The ends of earlier runs are never taken as this data's ends: like a rung, their level has a slope and a noise of its
-own, which are learned (sweeps/search/gaussian_process.py). Before enough of this data's ends are known, only the first
-trial after the default comes from the memory. Where the ranks of the new ends disagree with what the memory alone
-predicts for them, the memory is left out.
+own, which are learned (sweeps/search/gaussian_process.py). Only the first trial after the default comes from the memory
+alone. Once four of this data's ends are known, the memory is used where they follow what it predicts for them, and
+left out where they do not: a misleading one costs that one trial.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRIALS_AT_MOST = 40  # of all runs together: the best half of each, and a spread
 FEWEST_TRIALS = 3
 FEWEST_TO_JUDGE = 4
 ALIKE = 0.1  # of the unit interval, along each parameter
-LEAST_AGREEMENT = 0.3  # rank correlation of the new ends with the memory's predictions
+LEAST_AGREEMENT = 0.3  # correlation of the new ends with the memory's predictions
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,25 @@ def predictor(memory: Memory, space: Space) -> GaussianProcess:
     return memory._predictors[space.name]
 
 
-def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> float | None:
-    """The rank correlation of this search's ends with what the memory alone predicts; None while there are too few.
+@dataclass(frozen=True)
+class Agreement:
+    """How this search's ends follow what the memory alone predicts for them.
+
+    `rank` is the rank correlation, which is shown. The memory is used by the `linear` one: where most of a space is
+    equally bad, their order is noise, and what counts is whether the memory's good configs are good here.
+    """
+
+    rank: float | None
+    linear: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the search uses the memory."""
+        return self.linear >= LEAST_AGREEMENT
+
+
+def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> Agreement | None:
+    """How far memory and search agree; None while there are too few ends.
 
     Of trials that are nearly alike only the first counts: a search ends with many around its best, of which noise makes
     the order.
@@ -154,4 +171,9 @@ def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> f
     if not memory or len(points) < FEWEST_TO_JUDGE:
         return None
     predicted = predictor(memory, space).ends(np.array(points))[0]
-    return rank_correlation(predicted, np.array(values))
+    costs = np.array(values)
+    middle = float(np.median(costs))
+    costs = np.minimum(costs, middle + 2 * (middle - costs.min()))  # one that blew up is no agreement
+    known = costs.std() > 0 and predicted.std() > 0
+    linear = float(np.corrcoef(predicted, costs)[0, 1]) if known else 0.0
+    return Agreement(rank_correlation(predicted, costs), linear)

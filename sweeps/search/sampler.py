@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sweeps.search.options import SearchOptions
 
 LARGEST_COHORT = 4
-LARGEST_COHORT_WITH_MEMORY = 3  # of which the first is the memory's
+TRIALS_BEFORE_MEMORY = 4  # after which a memory that agrees with them takes the place of the rest of the design
 MANY_DIMENSIONS = 7
 LARGEST_COHORT_IN_MANY_DIMENSIONS = 9
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
@@ -63,7 +63,7 @@ class Sampler:
             remembered = first_from_memory(self._space, self._limits, options.memory)
             if remembered is not None and remembered.identity != self._space.default(self._limits).identity:
                 found.append(Proposal(remembered, "memory"))
-                size = min(size, LARGEST_COHORT_WITH_MEMORY)
+                size += 1
         seen = {proposal.config.identity for proposal in found}
         fresh = (proposal for proposal in self._new_configs() if proposal.config.identity not in seen)
         return found + [proposal for proposal, _ in zip(fresh, range(size - len(found)), strict=False)]
@@ -75,7 +75,7 @@ class Sampler:
             return Proposal(listed[number - 1], "control") if number <= len(listed) else None
         if number == 1:
             return Proposal(self._space.default(self._limits), "default")
-        if number - 2 < len(self._cohort):
+        if number - 2 < len(self._cohort) and not (number > TRIALS_BEFORE_MEMORY and self._remembers(records)):
             return self._cohort[number - 2]
         config = self._from_model(number, records)
         if config is not None:
@@ -87,6 +87,14 @@ class Sampler:
             chance = np.random.default_rng([self._seed, number])
             return Proposal(left[int(chance.integers(len(left)))], "sobol") if left else None
         return next((later for later in self._new_configs() if later.config.identity not in tried), None)
+
+    def _remembers(self, records: Sequence[TrialRecord]) -> bool:
+        """Whether a memory is in use."""
+        if self._options is None or not self._options.memory:
+            return False
+        from sweeps.search.acquisition import memory_in_use
+
+        return memory_in_use(self._options, self._space, records) is not None
 
     def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
         from sweeps.search.acquisition import suggest

@@ -160,14 +160,21 @@ def test_the_best_of_an_earlier_run_comes_after_the_default_and_saves_trials() -
     records = search(16, options)
     assert [record.origin for record in records[:5]] == ["default", "memory", "sobol", "sobol", "model"]
     assert min(record.objective or 9.0 for record in records[:5]) < 0.52
-    assert (agreement(memory, SQUARE, records) or 0.0) > 0.7
+    agreed = agreement(memory, SQUARE, records)
+    assert agreed is not None
+    assert agreed.holds
+    assert (agreed.rank or 0.0) > 0.7
     assert records == search(16, options)
 
 
 def test_a_misleading_memory_is_left_out() -> None:
     memory = remembered(lambda a, b: -bowl(a, b))
     records = search(20, SearchOptions(memory=memory))
-    assert (agreement(memory, SQUARE, records) or 0.0) < 0
+    agreed = agreement(memory, SQUARE, records)
+    assert agreed is not None
+    assert not agreed.holds
+    cold = search(20)
+    assert [r.params for r in records[2:6]] == [r.params for r in cold[1:5]]  # it costs one trial
     assert min(record.objective or 9.0 for record in records) < 0.51
 
 
