@@ -45,4 +45,4 @@ def test_the_page_is_rewritten_while_the_sweep_runs_and_its_failure_ends_nothing
     assert "Still running" not in pages[-1]
     assert pages[-1] == result.folder.report.read_text()
     log = [note for note in heard.notes if "report.html" in note]
-    assert log == ["report.html could not be written: no such finding"]
+    assert log == ["report.html could not be written: ValueError: no such finding"]
