@@ -38,7 +38,8 @@ FLOORS = {
     "xtts_sweep": [
         ["main"],
         ["cli"],
-        ["api", "closing"],
+        ["closing"],
+        ["api"],
         ["diagnosis"],
         ["integration"],
         ["preparation", "run_lookup"],

@@ -13,26 +13,11 @@ if TYPE_CHECKING:
     from sweeps.run.run import SweepResult
 
 
-def callbacks(options: argparse.Namespace, loggers: Any) -> Any:
+def callbacks(options: argparse.Namespace) -> dict[str, Any]:
     """Progress display, report writer, loggers and diagnosis, as the options ask for them."""
-    from xtts_sweep.integration import diagnosis
+    from xtts_sweep.api import callbacks_of
 
-    return {
-        "display": display(options.json),
-        "report": page(options.lang),
-        "loggers": loggers,
-        "diagnosis": diagnosis,
-    }
-
-
-def loggers_for(options: argparse.Namespace) -> Any:
-    """The W&B logger; a wrong --wandb is refused before anything starts."""
-    import os
-
-    from sweeps.wandb import choose_mode
-    from xtts_sweep.integration import wandb_logger
-
-    return [wandb_logger(choose_mode(options.wandb, os.environ))]
+    return callbacks_of(options.wandb, options.lang, display=display(options.json))
 
 
 def page(lang: str = "en") -> Any:
@@ -68,4 +53,4 @@ def _findings(result: SweepResult, lang: str) -> Sequence[str]:
     from sweeps.run.run import read_run
     from xtts_sweep.integration import closing_findings
 
-    return closing_findings(read_run(result.folder.path), lang)
+    return closing_findings(read_run(result.folder.path) if result.run is None else result.run, lang)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from xtts_sweep.terminal import PreparationProgress
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from sweeps.trainer import Trainer
 
 
-def prepare(trainer: type[Trainer], options: argparse.Namespace) -> Any:
+def prepare(trainer: type[Trainer], options: Any) -> Any:
     """What the trainer makes of --data and --val-data: data (a handle), summary and lines()."""
     with PreparationProgress() as progress:
         # Only what was asked for: a trainer of somebody's own need not know these.

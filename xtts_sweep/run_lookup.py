@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xtts_sweep.terminal import warn
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from sweeps.space.space import Space
 
 
-def found_folder(options: argparse.Namespace, name: str | None) -> RunFolder:
-    """The run's folder in --output, or fetched from --storage; RequestError where there is none."""
+def found_folder(name: str | None, output: str, storage: str | None) -> RunFolder:
+    """The run's folder in `output`, or fetched from the storage; RequestError where there is none."""
     from sweeps.run.folder import find_run
 
-    if options.storage is None:
-        return find_run(Path(options.output), name, warn)
+    if storage is None:
+        return find_run(Path(output), name, warn)
     from sweeps.storage.remote_run import fetched
 
-    return fetched(options.storage, name, Path(options.output))
+    return fetched(storage, name, Path(output))
 
 
-def folder_to_go_on_with(options: argparse.Namespace) -> RunFolder:
-    """The same; one that is named is fetched, or moved into the storage, when it goes on."""
+def folder_to_resume(name: str | None, output: str, storage: str | None) -> RunFolder:
+    """The same; one that is named is fetched, or moved into the storage, when it is resumed."""
     from sweeps.run.folder import RunFolder, check_name
 
-    if options.storage is None or options.name is None:
-        return found_folder(options, options.name)
-    return RunFolder(Path(options.output) / check_name(options.name))
+    if storage is None or name is None:
+        return found_folder(name, output, storage)
+    return RunFolder(Path(output) / check_name(name))
 
 
 def found_run(options: argparse.Namespace) -> Run:
     """The same, with its records."""
     from sweeps.run.run import read_run
 
-    return read_run(found_folder(options, options.name).path)
+    return read_run(found_folder(options.name, options.output, options.storage).path)
 
 
-def remembered(options: argparse.Namespace, space: Space) -> Memory:
+def remembered(options: Any, space: Space) -> Memory:
     """The full-length trials of the runs that --from names: in --output, or the folders of runs."""
     from sweeps.run.folder import find_run
     from sweeps.run.run import read_run, searched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -160,7 +160,9 @@ class QuietDisplay:
 class LineDisplay:
     """One line for each trial that ends, for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[str], None] | None = None) -> None:
+        """`log` is called with each line; None prints it."""
+        self._log = log
         self._told: set[str] = set()
         self._all_told = 0  # so many from the first on; a sweep may have thousands
 
@@ -184,7 +186,10 @@ class LineDisplay:
 
     def log(self, line: str) -> None:
         """Print one line."""
-        print(line, flush=True)
+        if self._log is None:
+            print(line, flush=True)
+        else:
+            self._log(line)
 
     def close(self) -> None:
         """Nothing."""

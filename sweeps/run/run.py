@@ -77,6 +77,8 @@ class SweepResult:
     address: str | None = None
     """Of the Ray cluster that it ran on"""
     search: SearchSummary | None = None
+    run: Run | None = None
+    """Config, resources, events and records"""
 
     @property
     def verdict(self) -> Verdict | None:

@@ -75,6 +75,7 @@ class ClosePhase:
             run.comparison,
             run.config.address,
             search=search_summary(run.config, run.records, run.events),
+            run=run,
         )
 
     def attempt(self, failed: str, step: Callable[[], Value]) -> Value | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from xtts_sweep.arguments import add_address, add_json, add_lang, add_run, add_wandb
-from xtts_sweep.closing import callbacks, close, loggers_for
-from xtts_sweep.run_lookup import folder_to_go_on_with
+from xtts_sweep.closing import callbacks, close
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,17 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train pairs until there is an answer, and close with the verdict."""
-    from sweeps.common.budget import parse_duration
-    from sweeps.tuner.api import confirm
+    from xtts_sweep.api import confirm
 
     result = confirm(
-        folder_to_go_on_with(options).path,
+        options.name,
+        output=options.output,
         seeds=options.seeds,
-        with_rivals=options.rivals,
+        rivals=options.rivals,
         explain=options.explain,
-        budget_seconds=parse_duration(options.budget) if options.budget else None,
+        budget=options.budget,
         address=options.address,
         storage=options.storage,
-        **callbacks(options, loggers_for(options)),
+        callbacks=callbacks(options),
     )
     return close(result, options.json, options.lang)

@@ -18,6 +18,6 @@ def run(options: argparse.Namespace) -> int:
     """Upload, and say where it is."""
     from xtts_sweep.integration import publish_run
 
-    folder = found_folder(options, options.name)
+    folder = found_folder(options.name, options.output, options.storage)
     print("\n".join(publish_run(folder, options.project, options.entity, print)))
     return 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from xtts_sweep.arguments import add_address, add_gain, add_json, add_lang, add_run, add_wandb
-from xtts_sweep.closing import callbacks, close, loggers_for
-from xtts_sweep.run_lookup import folder_to_go_on_with
+from xtts_sweep.closing import callbacks, close
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,19 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Go on from the journal and the checkpoints."""
-    from sweeps.common.budget import parse_duration
-    from sweeps.tuner.api import resume
+    """Resume from the journal and the checkpoints."""
+    from xtts_sweep.api import resume
 
-    folder = folder_to_go_on_with(options)
-    budget = parse_duration(options.budget) if options.budget else None
     result = resume(
-        folder.path,
+        options.name,
+        output=options.output,
         trials=options.trials,
-        budget_seconds=budget,
-        gain_percent=options.stop_when_gain_below,
+        budget=options.budget,
+        stop_when_gain_below=options.stop_when_gain_below,
         address=options.address,
         storage=options.storage,
-        **callbacks(options, loggers_for(options)),
+        callbacks=callbacks(options),
     )
     return close(result, options.json, options.lang)

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         raise SpeechError(f"{len(options.words)} words: put the text in quotes, with the run's name before it or none")
     name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
     known = RunFolder(Path(options.output) / check_name(name)) if name else None  # a train run speaks, too
-    folder = known if known is not None and known.best.is_dir() else found_folder(options, name)
+    folder = known if known is not None and known.best.is_dir() else found_folder(name, options.output, options.storage)
     samples = Speaker.load(folder.best).say(text, options.voice)
     try:
         write_wav(Path(options.file), samples)
