@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xtts_sweep.arguments import add_output, add_storage
 from xtts_sweep.run_lookup import found_folder
+from xtts_sweep.terminal import warn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,11 @@ def run(options: argparse.Namespace) -> int:
     name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
     known = RunFolder(Path(options.output) / check_name(name)) if name else None  # a train run speaks, too
     folder = known if known is not None and known.best.is_dir() else found_folder(name, options.output, options.storage)
-    samples = Speaker.load(folder.best).say(text, options.voice)
+    speaker = Speaker.load(folder.best)
+    samples = speaker.say(text, options.voice)
+    unknown = speaker.vocabulary.unknown(text)
+    if unknown:
+        warn(f"not said, because no training text has them: {' '.join(unknown)}")
     try:
         write_wav(Path(options.file), samples)
     except OSError as error:

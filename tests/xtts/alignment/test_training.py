@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_training_draws_nobody_elses_random_numbers_and_gives_the_threads_back(l
     np.testing.assert_array_equal(found.advantage, again.advantage)
     for name, value in found.durations.state_dict().items():
         assert torch.equal(value, again.durations.state_dict()[name])
+
+
+def test_an_interrupt_ends_the_judging_thread_too(learnable: Learnable):
+    begun = 0.0
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        nonlocal begun
+        if done == 3:
+            begun = time.monotonic()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_aligner(learnable.aligned.speech, interrupt)
+    assert time.monotonic() - begun < 2.0
 
 
 @pytest.fixture(scope="module")
