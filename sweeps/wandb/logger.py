@@ -133,10 +133,11 @@ def note(folder: RunFolder, found: Mapping[str, object]) -> str:
     place, publish = folder.path / "wandb", command(f"publish {folder.in_command}")
     if found.get("problem"):
         return f"{found['problem']}; the sweep itself is whole: remove {place}, and `{publish}` writes every run anew"
-    offline = f"W&B: {found['runs']} runs in {place}; upload them with: {publish}"
+    runs = f"{found['runs']} run{'' if found['runs'] == 1 else 's'}"
+    offline = f"W&B: {runs} in {place}; upload {'it' if found['runs'] == 1 else 'them'} with: {publish}"
     if found.get("unreachable"):
         return f"{found['unreachable']}; {offline}"
-    return f"W&B: {found['runs']} runs at {found['url']}" if found.get("url") else offline
+    return f"W&B: {runs} at {found['url']}" if found.get("url") else offline
 
 
 def _start(folder: RunFolder, task: Mapping[str, object], seconds: float | None) -> Recording:
