@@ -62,7 +62,8 @@ class Curve:
         """Standard deviation of single values around a smooth trend, from second differences; 0 if too short."""
         if len(self) < 5:
             return 0.0
-        return float(np.sqrt(np.mean(np.square(np.diff(self.values, n=2))) / 6))
+        last = self.values[-max(6, len(self) // 2) :]  # at its start a loss bends too much
+        return float(np.sqrt(np.mean(np.square(np.diff(last, n=2))) / 6))
 
     def slope(self, share: float = 1 / 3) -> Slope | None:
         """Least squares over the means of the last `share` of the curve; None where that is too short."""

@@ -135,6 +135,10 @@ def data_scale(folder: str, progress: object) -> DataScale:
     return DataScale(speech.mel_sd, error, tuple(check(speech).lines()))
 
 
+SPEC_NAMES = {"objective": "val/objective", "loss": "train/loss", "train/grad_norm": "grad_norm"}
+"""What a spec's report calls the curves that have another name here"""
+
+
 @dataclass(frozen=True)
 class _Spec:
     """What is known of the trainer: names of its tags, and whether its terms contain their weights."""
@@ -142,6 +146,8 @@ class _Spec:
     name: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     weighted: bool | None = None
+    weight_keys: Mapping[str, str] = field(default_factory=dict)
+    """The config's key of a term's weight, by term"""
 
     @classmethod
     def of(cls, trainer: str) -> _Spec:
@@ -160,18 +166,22 @@ class _Spec:
 
         try:
             spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-            report, params = dict(spec.get("report") or {}), set(spec.get("params") or {})
+            report, params = dict(spec.get("report") or {}), dict(spec.get("params") or {})
+            keys = {name: str(dict(one or {}).get("key", name)) for name, one in params.items()}
         except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
             raise RequestError(
                 f"--trainer {path}: cannot be read as a spec: {' '.join(str(error).split())[:200]}"
             ) from error
-        names, weighted = {}, False
+        names: dict[str, str] = {}
+        weights: dict[str, str] = {}
         for name, expression in report.items():
             tag, divided, weight = (part.strip() for part in str(expression).partition(" / "))
             if not divided or weight in params:
-                names["val/objective" if name == "objective" else str(name)] = tag
-                weighted = weighted or bool(divided)
-        return cls(str(spec.get("name", path.stem)), names, weighted)
+                name = SPEC_NAMES.get(str(name), str(name))
+                names[name] = tag
+                if divided:
+                    weights[name.partition("/")[2]] = keys[weight]
+        return cls(str(spec.get("name", path.stem)), names, bool(weights), weights)
 
 
 def _diagnosed(
@@ -185,8 +195,8 @@ def _diagnosed(
     mapped = map_tags({tag: curve.count + curve.bad_count for tag, curve in tags.items()}, given)
     config = {**logs.config, **settings}
     weights = weights_in(config)
-    if "val/objective" in mapped.tags and "mel" in weights and spec.weighted:
-        weights["objective"] = weights["mel"]
+    found = {term: number_under(config, [key]) for term, key in spec.weight_keys.items()}
+    weights |= {term: value for term, value in found.items() if value is not None}
     weighted = spec.weighted if spec.weighted is not None else mapped.trainer.weighted if mapped.trainer else None
     run = LoggedRun(
         {name: tags[tag] for name, tag in mapped.tags.items() if tag in tags},

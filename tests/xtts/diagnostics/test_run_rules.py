@@ -68,7 +68,7 @@ BROKEN: Mapping[str, LoggedRun] = {
     "still_improving": with_curves(healthy(), val_mel=curve(EVALUATED, 1.0 - EVALUATED / 1000)),
     "plateau": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(0.4 + 0.5 * np.exp(-EVALUATED / 30), 0.0005))),
     "trend_unclear": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(0.5 - EVALUATED / 8000, 0.04, 5))),
-    "validation_noisy": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(np.full(20, 0.5), 0.05, 3))),
+    "validation_noisy": with_curves(healthy(), val_mel=curve(AT[::5], noisy(np.full(80, 0.5), 0.05))),
     "no_validation": with_curves(healthy(), val_mel=None, val_kl=None),
     "judged_by_total": with_curves(healthy(), val_mel=None, val_kl=None, val_loss=healthy().curves["val/mel"]),
     "best_differs": with_curves(
