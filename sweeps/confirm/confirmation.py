@@ -19,6 +19,7 @@ ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is i
 SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
 WITHOUT = "without "
 """Labels of the runs that explain a finalist: its config with one parameter back at the default's value"""
+LEARNING_RATE = "learning_rate"
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
 
 EXPECTED_SEEDS = 5
@@ -114,9 +115,12 @@ class Confirmation:
         return [pair.seed for pair in verdict.judged]
 
     def _explaining(self, records: Sequence[TrialRecord]) -> list[Assignment]:
-        """The runs of a better finalist without each of its changes, on the seeds that were judged."""
-        verdict = verdict_so_far(records) if self.explain else None
-        name = self.finalist(records)
+        """The runs of a better finalist without each of its changes, on the seeds that were judged.
+
+        A learning rate that was searched together with others is always left out once: a gain that it carries says
+        nothing of the rest.
+        """
+        verdict, name = verdict_so_far(records), self.finalist(records)
         if verdict is None or verdict.word != "better" or name is None or name not in self.candidates:
             return []
         if not self.design.stops_early and len(verdict.pairs) < len(self.plan.confirmation_seeds):
@@ -127,7 +131,7 @@ class Confirmation:
             self._judged(WITHOUT + key, pair.seed, {**config, key: self.default[key]}, RIVAL)
             for key in changed
             for pair in verdict.judged
-            if len(changed) > 1
+            if len(changed) > 1 and (self.explain or key == LEARNING_RATE)
         ]
 
     def _pairs_ended(self, records: Sequence[TrialRecord]) -> bool:

@@ -309,6 +309,23 @@ def test_a_better_finalist_is_explained_by_leaving_out_one_change_after_the_othe
     assert len([r for r in records if r.label == "without kl_loss_weight"]) == judged.verdict.look.seeds  # type: ignore[union-attr]
 
 
+def test_a_learning_rate_that_was_searched_with_others_is_always_left_out_once() -> None:
+    records = searched()
+    for place, rate in ((0, 1e-3), (1, 2e-3)):
+        records[place] = replace(records[place], params={**records[place].params, "learning_rate": rate})
+    confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT)
+    assert confirmation is not None
+    ends = {"candidate t0002": 0.5, "finalist t0002": 0.7, "default": 0.8, "without learning_rate": 0.8}
+    while due := confirmation.due(records):
+        run = due[0]
+        end = ends.get(run.label, 0.6) + run.seed % 7 / 1000
+        records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
+    judged = judgement(records)
+    assert judged is not None
+    assert {name: one.word for name, one in judged.explained.items()} == {"learning_rate": "worse"}
+    assert "learning_rate carries gain" in sentence(judged.verdict)
+
+
 def test_a_run_with_two_looks_stays_with_them_whatever_is_asked_for_later() -> None:
     records = [replace(record, design=None) for record in carried_out([0.70, 0.85, 0.80], [0.8] * 3)]
     confirmation = confirmation_of(records, 1, 8, Design(), judged_params=SPLIT)
