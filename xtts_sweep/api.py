@@ -226,6 +226,7 @@ def config_of(options: SweepOptions) -> SweepConfig:
     from sweeps.space.space import load_space, space_from_mapping
     from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import load_trainer, pinned
+    from xtts.training.settings import DEMO_SETTINGS
     from xtts_sweep.overrides import settings
     from xtts_sweep.run_lookup import remembered
 
@@ -238,6 +239,8 @@ def config_of(options: SweepOptions) -> SweepConfig:
     else:
         space = load_space(options.space or "safe_weights")
     fixed = dict(trainer.default_params() or {})
+    if options.data is None and options.trainer == TRAINER and not space.controls:
+        fixed |= DEMO_SETTINGS
     if options.model is not None and "model" in given:
         raise RequestError(f"--model {options.model}: --set model={given['model']} says it too; give one of them")
     if options.model is not None and "model" in space.hyperparameters:

@@ -35,6 +35,10 @@ Positive = Annotated[FiniteFloat, Gt(0)]
 NotNegative = Annotated[FiniteFloat, Ge(0)]
 Count = Annotated[int, Ge(0), Lt(2**31)]
 
+DEMO_SETTINGS: Mapping[str, object] = {"learning_rate": 2e-3, "batch_frames": 500}
+"""Defaults where the demo speech is trained on: with those for data of one's own its 9 epochs are too few updates for
+weights to matter (docs/results-confirmation.md)."""
+
 
 def _known_preset(name: str) -> str:
     if name not in PRESETS:

@@ -21,7 +21,7 @@ from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
 from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.tuner.api import check, confirm, plan_for, seeds_to_confirm
 from sweeps.tuner.output_files import write_tables
 from tests.sweeps.builders import toy_request, trial
@@ -396,3 +396,13 @@ def test_a_speed_up_that_was_shown_says_after_how_many_trainings_the_sweep_has_p
     assert found.trainings == math.ceil(found.spent / 20.0)
     unsure = replace(fast, speed_up=SpeedUpOverSeeds(2.0, 0.9, 4.4, 0.95, 3, 0))
     assert break_even_of(timed, unsure, defaults) is None
+
+
+def test_a_run_that_was_written_when_two_looks_were_planned_is_read_and_judged_as_it_was_then() -> None:
+    events = [json.loads(line) for line in (Path(__file__).parent / "runs" / "two_looks.jsonl").open()]
+    judged = judgement(records_from_events(events))
+    assert judged is not None
+    assert judged.verdict.word == "no difference"
+    assert judged.verdict.looks == TWO_LOOK_DESIGN.looks
+    assert judged.verdict.interval_percent == pytest.approx((-0.09433976287793967, -0.09388954020911354))
+    assert judged.to_json()["confidence"] == 0.99
