@@ -52,7 +52,7 @@ def main() -> None:
     given = json.loads(Path(parser.parse_args().config).read_text(encoding="utf-8"))
     config = xtts_config(given)
     train_samples, eval_samples = load_tts_samples(
-        config.datasets,
+        config,
         eval_split=True,
         eval_split_max_size=config.eval_split_max_size,
         eval_split_size=config.eval_split_size,

@@ -162,12 +162,16 @@ class _Check:
         parameters = self._spec.parameters.items()
         self._searched = [name for name, parameter in parameters if parameter.searched and name not in fixed]
         self._warnings: list[str] = []
+        self._failing: set[str] = set()
+        """Parameters with which the program fails at an end of their range: they do act"""
 
     def result(self) -> Preflight:
         first = self._probe("the default config", {}, epochs=2, most_seconds=LONG_EPOCH_SECONDS)
         objective = cast(float, first.objective())
         if not math.isfinite(objective):
             raise RequestError(f"preflight of {self._spec.name}: the default's objective is {objective} in epoch 1")
+        if first.failed:
+            self._warnings.append(f"the default config fails in epoch {len(first.reports) + 1}: {first.failed}")
         again = self._probe("the default once more", {})
         difference = self._difference(first, again)
         deterministic = difference <= SAME
@@ -182,7 +186,8 @@ class _Check:
             weight_free = self._by_size(first, probes, weights)
         noise = abs(cast(float, again.objective()) - objective)
         acts = {
-            name: self._acts(name, probes[name], first, noisy, noise, trivial=name in weights and not weight_free)
+            name: name in self._failing
+            or self._acts(name, probes[name], first, noisy, noise, trivial=name in weights and not weight_free)
             for name in self._searched
         }
         if not deterministic:  # where two equal runs differ, a small effect cannot be told from none
@@ -234,7 +239,11 @@ class _Check:
         def differs(series: Mapping[str, Sequence[float]]) -> bool:
             return any(_moved(first.series.get(name, ()), values[:1]) for name, values in series.items() if name != tag)
 
-        other = self._probe("another seed", {}, seed=self._seed + 1, enough=differs)
+        try:
+            other = self._probe("another seed", {}, seed=self._seed + 1, enough=differs)
+        except RequestError as error:
+            self._warnings.append(str(error))
+            return True
         return differs(other.series) or other.objective() != first.objective()
 
     def _weights(self) -> list[str]:
@@ -294,7 +303,13 @@ class _Check:
 
         found: list[tuple[object, Probe]] = []
         for epochs, value in enumerate(self._far_ends(name)[:2], 1):
-            probe = self._probe(f"{name} moved", {name: value}, epochs=min(epochs, len(first.reports)), enough=shows)
+            try:
+                most = min(epochs, len(first.reports))
+                probe = self._probe(f"{name} moved", {name: value}, epochs=most, enough=shows)
+            except RequestError as error:
+                self._warnings.append(str(error))
+                self._failing.add(name)
+                break
             found.append((value, probe))
             here, there = probe.objective(), first.objective()
             if shows(probe.series) or (here is not None and _relative(here, cast(float, there)) > SAME):
@@ -334,6 +349,8 @@ class _Check:
     ) -> bool:
         powers = []
         for name in weights:
+            if not probes[name]:
+                continue
             value, probe = probes[name][0]
             before, after = cast(float, first.objective()), probe.objective()
             start, end = numbers(self._default)[name], float(cast(float, value))

@@ -12,7 +12,7 @@ from typing import cast
 
 from sweeps.external.folder import bytes_in
 from sweeps.external.readers import Point
-from sweeps.external.trainer import EnoughSeen, ExternalTrainer
+from sweeps.external.trainer import EnoughSeen, ExternalTrainer, ProgramError
 from sweeps.trainer import TrialContext
 
 EPOCHS = 2
@@ -29,6 +29,8 @@ class Probe:
     """Of each epoch; the first holds the program's start"""
     disk_bytes: int = 0
     source: str = ""
+    failed: str = ""
+    """Why it ended early"""
 
     def objective(self, epoch: int = 1) -> float | None:
         """The objective of an epoch, or None where the run was stopped before."""
@@ -58,7 +60,7 @@ class Prober:
     ) -> Probe:
         """Train until `epochs` are closed or `enough` says that what was logged will do.
 
-        After `most_seconds` no further epoch is begun. Raises ProgramError where the program fails.
+        After `most_seconds` no further epoch is begun. Raises ProgramError where the program fails in its first epoch.
         """
         top = Path(tempfile.mkdtemp(prefix="preflight-"))
         trainer = self.trainer({**self.trainer.default_params(), **params}, self.data, seed)
@@ -76,6 +78,10 @@ class Prober:
                 probe.seconds.append(time.monotonic() - begun)
         except EnoughSeen:
             pass
+        except ProgramError as error:
+            if not probe.reports:
+                raise
+            probe.failed = str(error)
         finally:
             if trainer.has_begun:
                 probe.series = series_of(trainer.metrics.points())

@@ -372,7 +372,11 @@ class ExternalTrainer(Trainer):
 
         if not cls.spec.file.preflight:
             return {}
-        found = checked_before(cls, data, seed, store, log=log, **options)
+        try:
+            found = checked_before(cls, data, seed, store, log=log, **options)
+        except RequestError as error:  # the trials will show it, each with its reason
+            log(f"preflight    warning: {error}")
+            return {}
         if found is None:
             return {}
         cls.trial_bytes = found.disk_bytes

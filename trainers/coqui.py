@@ -1,0 +1,344 @@
+"""Coqui VITS and XTTS's GPT in process: exact resume, and validation over all batches with one fixed seed.
+
+For users who have coqui-tts in the environment of the sweep (`pip install 'xtts-sweep[coqui]'`):
+
+    python run_sweep.py --trainer trainers.coqui:CoquiVits --set config=my_vits.json
+    python run_sweep.py --trainer trainers.coqui:CoquiXttsGpt --set config=my_xtts.json --data DIR
+
+Parameters, ranges and reasons are those of the specs coqui_vits.yaml and coqui_xtts_gpt.yaml. Coqui's own epoch average
+leaves out the first batch, and its validation draws other random segments each epoch; here neither is so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.trainer import PreparedData, Trainer, TrialContext
+
+VALIDATION_SEED = 20  # the same for all trials and epochs: random segments then differ by the model alone
+SPACE_KEYS = ("distribution", "min", "max", "q", "values", "default")
+
+
+class CoquiTrainer(Trainer):
+    """What both models share; `spec` is the shipped spec whose parameters they take."""
+
+    spec: ClassVar[str]
+    weights: ClassVar[Mapping[str, tuple[str, str]]]
+    """Of each reported term: Coqui's loss and the parameter that weights it"""
+    defaults: ClassVar[Mapping[str, object]]
+
+    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
+        self._params = {**self.default_params(), **params}
+        self._data, self._seed = data, seed
+        self._state: dict[str, object] | None = None
+        self._folder: Path | None = None
+        self._temporary: Path | None = None
+        self._coqui: Any = None
+        self._epoch = 0
+
+    def make(self, folder: Path) -> Any:
+        """Coqui's trainer, with its model."""
+        raise NotImplementedError
+
+    def start(self, context: TrialContext) -> None:
+        """The model is made with the first epoch."""
+        self._folder = context.folder
+
+    def train_epoch(self) -> Mapping[str, object]:
+        """One epoch as Coqui trains it, then validation."""
+        if self._coqui is None:
+            self._begin()
+        from trainer.generic_utils import KeepAverage
+
+        coqui = self._coqui
+        coqui.keep_avg_train, coqui.keep_avg_eval = KeepAverage(), None
+        coqui.epochs_done = self._epoch
+        coqui.train_epoch()
+        self._epoch += 1
+        report: dict[str, object] = {}
+        trained = {name.removeprefix("avg_"): float(value) for name, value in coqui.keep_avg_train.avg_values.items()}
+        validated = self._validate()
+        for name, (loss, weight) in self.weights.items():
+            divisor = float(cast(float, self._params[weight])) if weight else 1.0
+            report[f"val/{name}"] = validated[loss] / divisor
+            if loss in trained:
+                report[f"train/{name}"] = trained[loss] / divisor
+        first = next(iter(self.weights))
+        report["objective"] = report[f"val/{first}"]
+        report["updates"] = int(coqui.total_steps_done)
+        for name, value in report.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                report["diverged"] = {"step": int(coqui.total_steps_done), "term": name, "value": str(value)}
+                break
+        return report
+
+    def state_dict(self) -> dict[str, object]:
+        """Model, optimisers, schedulers, counts, and every random generator."""
+        import numpy as np
+        import torch
+
+        coqui = self._coqui
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {
+            "epoch": self._epoch,
+            "steps": int(coqui.total_steps_done),
+            "model": dict(coqui.model.state_dict()),
+            "optimizers": [optimizer.state_dict() for optimizer in coqui.optimizer],
+            "schedulers": [
+                None if scheduler is None else _plain(scheduler.state_dict()) for scheduler in coqui.scheduler
+            ],
+            "random": {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()},
+            "cuda": list(cuda),
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Taken up with the next epoch."""
+        self._state, self._epoch = state, int(cast(int, state["epoch"]))
+
+    def close(self) -> None:
+        """Let go of the model, and of Coqui's own folder where nobody gave one."""
+        self._coqui = None
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def export_best(self, folder: Path) -> None:
+        """The weights, as Coqui's own code loads them, and the config."""
+        import torch
+
+        if self._coqui is None:
+            self._begin()
+        torch.save({"model": self._coqui.model.state_dict()}, folder / "best_model.pth")
+        self._coqui.config.save_json(str(folder / "config.json"))
+
+    @classmethod
+    def default_params(cls) -> Mapping[str, object]:
+        """The spec's parameters and the config's path."""
+        return {"config": "", **cls.defaults}
+
+    @classmethod
+    def check_params(cls, params: Mapping[str, object]) -> None:
+        """The config must be there."""
+        path = Path(str(params.get("config") or ""))
+        if not path.is_file():
+            raise RequestError(f"--set config={path}: trainer {cls.__name__} needs your Coqui config, a JSON file")
+
+    @classmethod
+    def default_space(cls, without: Sequence[str] = ()) -> Mapping[str, object] | None:
+        """The spec's, with Coqui's defaults."""
+        parameters = {
+            name: {**{key: entry[key] for key in SPACE_KEYS if key in entry}, "default": cls.defaults[name]}
+            for name, entry in _spec_params(cls.spec).items()
+            if name not in without
+        }
+        return {"name": cls.spec.replace("_", "-"), "parameters": parameters}
+
+    @classmethod
+    def own_limits(cls) -> Mapping[str, Mapping[str, object]] | None:
+        """The spec's ranges."""
+        keys = ("min", "max", "reason", "dangerous_above")
+        return {
+            name: {key: entry[key] for key in keys if key in entry} for name, entry in _spec_params(cls.spec).items()
+        }
+
+    @classmethod
+    def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
+        """--data takes the place of the config's first dataset."""
+        if data is not None and not Path(data).is_dir():
+            raise RequestError(f"--data {data}: there is no such folder")
+        path = str(Path(data).resolve()) if data is not None else ""
+        return PreparedData(path, {"data": path, "source": path}, [f"trainer      {cls.__name__}, in process"])
+
+    def _begin(self) -> None:
+        self._seed_all(self._seed)
+        if self._folder is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="coqui-"))
+        coqui = self._coqui = self.make(self._folder or cast(Path, self._temporary))
+        coqui.train_loader = coqui.get_train_dataloader(coqui.train_samples, verbose=False)
+        coqui.eval_loader = coqui.get_eval_dataloader(coqui.eval_samples, verbose=False)
+        state, self._state = self._state, None
+        if state is not None:
+            self._restore(state)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        import numpy as np
+        import torch
+
+        coqui = self._coqui
+        coqui.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(coqui.optimizer, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for scheduler, saved in zip(coqui.scheduler, state["schedulers"], strict=True):
+            if scheduler is not None:
+                scheduler.load_state_dict(saved)
+        coqui.total_steps_done = int(state["steps"])
+        version, internal, gauss = state["random"]["python"]
+        random.setstate((version, tuple(internal), gauss))
+        np.random.set_state(tuple(state["random"]["numpy"]))
+        torch.set_rng_state(state["random"]["torch"])
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(list(state["cuda"]))
+
+    def _validate(self) -> dict[str, float]:
+        """The mean of each loss over all validation clips."""
+        import torch
+
+        coqui = self._coqui
+        sums: dict[str, float] = {}
+        clips = 0
+        coqui.model.eval()
+        with self._validation_seed(), torch.inference_mode():
+            for step, batch in enumerate(coqui.eval_loader):
+                batch = coqui.format_batch(batch)
+                size = next(len(value) for value in batch.values() if isinstance(value, torch.Tensor))
+                _, losses = coqui.eval_step(batch, step)
+                for name, value in (losses or {}).items():
+                    sums[name] = sums.get(name, 0.0) + size * float(value)
+                clips += size
+        return {name: total / clips for name, total in sums.items()}
+
+    @contextmanager
+    def _validation_seed(self) -> Iterator[None]:
+        """A seed of its own, and the generators of the training as they were."""
+        import numpy as np
+        import torch
+
+        python, array, tensor = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        self._seed_all(VALIDATION_SEED)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(array)
+            torch.set_rng_state(tensor)
+            if cuda:
+                torch.cuda.set_rng_state_all(cuda)
+
+    @staticmethod
+    def _seed_all(seed: int) -> None:
+        import numpy as np
+        import torch
+
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+
+    def _given(self) -> dict[str, Any]:
+        """The user's config with this trial's parameters at the spec's keys."""
+        given: dict[str, Any] = json.loads(Path(str(self._params["config"])).read_text(encoding="utf-8"))
+        for name, entry in _spec_params(self.spec).items():
+            *sections, last = str(entry["key"]).split(".")
+            place: Any = given
+            for section in sections:
+                place = place[int(section) if isinstance(place, list) else section]
+            place[int(last) if isinstance(place, list) else last] = self._params[name]
+        if self._data:
+            given["datasets"][0]["path"] = self._data
+        off = {"test_sentences": [], "save_checkpoints": False, "print_eval": False, "training_seed": self._seed}
+        return {**given, **off, "run_name": "trial"}
+
+
+class CoquiVits(CoquiTrainer):
+    """VITS: the objective is the validation's mel L1, divided by its weight."""
+
+    spec = "coqui_vits"
+    weights: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "mel": ("loss_mel", "mel_loss_alpha"),
+        "kl": ("loss_kl", "kl_loss_alpha"),
+        "duration": ("loss_duration", ""),
+    }
+    defaults: ClassVar[Mapping[str, object]] = {"mel_loss_alpha": 45.0, "kl_loss_alpha": 1.0, "grad_clip_gen": 1000.0}
+
+    def make(self, folder: Path) -> Any:
+        """As TTS/bin/train_tts.py does it."""
+        from trainer import Trainer as CoquisTrainer
+        from trainer import TrainerArgs
+        from TTS.config import load_config
+        from TTS.tts.datasets import load_tts_samples
+        from TTS.tts.models import setup_model
+
+        path = folder / "coqui.json"
+        path.write_text(json.dumps(self._given()), encoding="utf-8")
+        config = load_config(str(path))
+        train, validation = load_tts_samples(
+            config,
+            eval_split=True,
+            eval_split_max_size=config.eval_split_max_size,
+            eval_split_size=config.eval_split_size,
+        )
+        return CoquisTrainer(
+            TrainerArgs(),
+            config,
+            str(folder),
+            model=setup_model(config, [*train, *validation]),
+            train_samples=train,
+            eval_samples=validation,
+            parse_command_line_args=False,
+        )
+
+
+class CoquiXttsGpt(CoquiTrainer):
+    """XTTS v2's GPT: the objective is the validation's mel cross-entropy, divided by its weight."""
+
+    spec = "coqui_xtts_gpt"
+    weights: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "mel": ("loss_mel_ce", "mel_ce_weight"),
+        "text": ("loss_text_ce", "text_ce_weight"),
+    }
+    defaults: ClassVar[Mapping[str, object]] = {
+        "mel_ce_weight": 1.0,
+        "text_ce_weight": 0.01,
+        "grad_clip": 1.0,
+        "lr": 5e-6,
+    }
+
+    def make(self, folder: Path) -> Any:
+        """As Coqui's recipe does it; its files may be the released ones or random ones of the right form."""
+        from trainer import Trainer as CoquisTrainer
+        from trainer import TrainerArgs
+        from TTS.tts.datasets import load_tts_samples
+        from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
+
+        from trainers.coqui_xtts_gpt_recipe import xtts_config
+
+        given = self._given()
+        config = xtts_config(given)
+        train, validation = load_tts_samples(
+            config,
+            eval_split=True,
+            eval_split_max_size=config.eval_split_max_size,
+            eval_split_size=config.eval_split_size,
+        )
+        return CoquisTrainer(
+            TrainerArgs(grad_accum_steps=int(given.get("grad_accum_steps", 1))),
+            config,
+            output_path=str(folder),
+            model=GPTTrainer.init_from_config(config),
+            train_samples=train,
+            eval_samples=validation,
+            parse_command_line_args=False,
+        )
+
+
+@cache
+def _spec_params(name: str) -> Mapping[str, Mapping[str, Any]]:
+    content = read_yaml_mapping(Path(str(files("trainers") / f"{name}.yaml")))
+    return cast("Mapping[str, Mapping[str, Any]]", content["params"])
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A scheduler's state without its functions, which are the same in a new object."""
+    return {key: value for key, value in state.items() if value is None or isinstance(value, (bool, int, float, list))}
