@@ -178,7 +178,7 @@ class _Check:
         noisy = {tag for tag, values in first.series.items() if not _same(values, again.series.get(tag, ()))}
         seed_acts = self._seed_acts(first)
         weights = self._weights()
-        weight_free, by = self._frozen(first, weights)
+        weight_free, by = self._frozen(first, weights, difference)
         probes = {
             name: self._moved(name, first, noisy, whole=by == "size" and name in weights) for name in self._searched
         }
@@ -255,7 +255,7 @@ class _Check:
             name for name in numeric if not NO_WEIGHT.search(name) and not self._spec.parameters[name].whole
         ]
 
-    def _frozen(self, first: Probe, weights: Sequence[str]) -> tuple[bool, str]:
+    def _frozen(self, first: Probe, weights: Sequence[str], difference: float) -> tuple[bool, str]:
         """With learning off, a weight-free objective is the same whatever the weights are."""
         if not weights:
             return True, "none"
@@ -273,7 +273,8 @@ class _Check:
         if _relative(before, cast(float, first.objective())) <= SAME:  # the settings do not turn learning off
             return True, "size"
         rounding = self._rounding(still) + self._rounding(other)
-        return _relative(before, after) <= max(SAME, rounding), "frozen"
+        noise = min(NOISE_FACTOR * difference, GROWS_WITH_WEIGHT) if difference > SAME else 0.0
+        return _relative(before, after) <= max(SAME, rounding, noise), "frozen"
 
     def _rounding(self, probe: Probe) -> float:
         """How much of the objective's tags their printed digits leave open, relatively: 101.03 may be 101.034."""
