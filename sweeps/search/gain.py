@@ -71,11 +71,11 @@ class GainRule:
         if not reached:
             return None
         best = min(reached)
-        chances = [
-            _chance_of(space, limits, process, known, best - self.least * abs(best), left, chance)
-            for process in (fitted, fitted.with_lengths(SHORTER))
-        ]
-        return max(chances)
+        threshold = best - self.least * abs(best)
+        found = _chance_of(space, limits, fitted, known, threshold, left, chance)
+        if found >= SLIGHT_CHANCE:
+            return found
+        return max(found, _chance_of(space, limits, fitted.with_lengths(SHORTER), known, threshold, left, chance))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def search_end(events: Sequence[Event], planned: int) -> SearchEnd | None:
 
 
 class SearchEnding:
-    """Decides before each new trial whether the search goes on; it is asked again only once a trial has ended."""
+    """Decides before each new trial whether the search goes on, anew once one more trial has run to its end."""
 
     def __init__(self, space: Space, limits: Limits, *, percent: float | None, trials: int, seed: int) -> None:
         self._space = space
@@ -122,7 +122,7 @@ class SearchEnding:
 
     def __call__(self, records: Sequence[TrialRecord]) -> SearchEnd | None:
         """How the search ends now, or None."""
-        ended = sum(record.status is not None for record in records)
+        ended = sum(record.status == "finished" for record in records)
         if self._rule is None or ended == self._ended or len(records) >= self._rule.trials:
             return None
         self._ended = ended
