@@ -125,19 +125,21 @@ def test_a_card_without_bfloat16_trains_in_float32(learnable, double):
     assert double.autocasts == 0
 
 
-def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnable, double):
-    training = learnable.training()
+@pytest.mark.parametrize("model", ["mini", *(pytest.param(name, marks=SLOW) for name in ("tiny", "small"))])
+def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnable, double, model):
+    training = learnable.training(model=model)
     with double.watched():
         errors = training._evaluator.objective(training.model)
     assert errors.device.type == "cuda"
     assert double.reads == []
 
 
-def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, tmp_path: Path):
-    whole = learnable.training()
+@pytest.mark.parametrize("model", ["mini", pytest.param("tiny", marks=SLOW)])
+def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, model, tmp_path: Path):
+    whole = learnable.training(model=model)
     whole.train_epoch()
     save_checkpoint(tmp_path / "last.safetensors", Checkpoint(whole.state_dict(), {}))
-    resumed = learnable.training()
+    resumed = learnable.training(model=model)
     resumed.load_state_dict(load_checkpoint(tmp_path / "last.safetensors").state)
     assert {value.device.type for value in resumed.model.state_dict().values()} == {"cuda"}
     assert comparable(dict(resumed.train_epoch())) == comparable(dict(whole.train_epoch()))
