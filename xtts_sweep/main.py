@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sweeps.common.program import INSTALLED, SCRIPT, program
-from xtts.data.cache_folder import use_writable_numba_cache
+from xtts.data.cache_folder import use_writable_home
 from xtts_sweep import cli
 from xtts_sweep.arguments import Parser
 from xtts_sweep.terminal import escape_what_cannot_be_shown
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     escape_what_cannot_be_shown()
-    use_writable_numba_cache()
+    use_writable_home()
     try:
         name, options = parse(given)
         options.given = given

@@ -17,30 +17,40 @@ def cache_folder() -> Path:
     shared = os.environ.get("XDG_CACHE_HOME")
     if shared:
         return _expanded(shared).absolute() / "xtts-sweep"
-    return _in_home() or Path(tempfile.gettempdir()) / f"xtts-sweep-cache-{_user()}"
+    return _in_home() or _in_temporary_folder() / ".cache" / "xtts-sweep"
 
 
-def use_writable_numba_cache() -> None:
-    """Let numba keep compiled code in the cache folder where it finds no place by itself, which it treats as an error.
+def use_writable_home() -> None:
+    """Where there is no home folder that can be written, let HOME be a folder in the temporary one.
 
-    It tries the program's own folder and then the home folder.
+    numba, Ray and W&B keep files of theirs there, and fail where they cannot.
     """
-    if not os.environ.get("NUMBA_CACHE_DIR") and _in_home() is None:
-        os.environ["NUMBA_CACHE_DIR"] = str(cache_folder() / "numba")
+    if _in_home() is None:
+        folder = _in_temporary_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ["HOME"] = str(folder)
 
 
 @cache
 def _in_home() -> Path | None:
     try:
-        base = Path.home() / ".cache"
+        home = Path.home()
     except RuntimeError:  # no HOME, and a user without an entry in the list of users
         return None
-    existing = next(folder for folder in (base, *base.parents) if folder.exists())
+    if not home.is_dir():  # nobody wants a home folder to be made for a cache
+        return None
+    base = home / ".cache"
+    existing = next(folder for folder in (base / "xtts-sweep", base, home) if folder.exists())
     return base / "xtts-sweep" if os.access(existing, os.W_OK | os.X_OK) else None
 
 
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else "user"
+@cache
+def _in_temporary_folder() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"xtts-sweep-home-{user}"
+    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != user):  # somebody else's
+        return Path(tempfile.mkdtemp(prefix="xtts-sweep-home-"))
+    return folder
 
 
 def _expanded(path: str) -> Path:
