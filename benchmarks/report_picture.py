@@ -37,11 +37,12 @@ def main() -> None:
     print(f"{options.target}: {options.target.stat().st_size:,} bytes")
 
 
-def demo_sweep(output: Path) -> Path:
-    """A sweep of the command that the README gives first."""
-    command = [sys.executable, "run_sweep.py", "--space", "safe_weights", "--wandb", "off", "--name", "demo"]
-    subprocess.run([*command, "--output", str(output)], cwd=ROOT, check=True)
-    return output / "demo"
+def demo_sweep(folder: Path) -> Path:
+    """The sweep of the README's first command, run in `folder` so that the page names it as a user would."""
+    program = str(ROOT / "run_sweep.py")
+    command = [sys.executable, program, "--space", "safe_weights", "--wandb", "off", "--name", "demo"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "runs" / "demo"
 
 
 def take(browser: str, page: Path, target: Path, scratch: Path) -> None:
