@@ -92,7 +92,10 @@ class Confirmation:
         wanted = list(self._selection())
         seeds: Sequence[int] = self.plan.confirmation_seeds
         answered = self.answered_by(records)
-        for seed in () if answered is not None else seeds:
+        wanted_seeds = seeds if answered is None else ()
+        if finalist is None and self.design.stops_early:
+            wanted_seeds = wanted_seeds[: self.design.looks[0].seeds]  # those that every answer takes
+        for seed in wanted_seeds:
             wanted.append(self._judged(DEFAULT, seed, self.default))
             if finalist is not None:
                 wanted.append(self._judged(_FINALIST + finalist, seed, self.candidates[finalist]))

@@ -262,6 +262,7 @@ def test_pairs_start_on_all_slots_and_count_in_their_order() -> None:
     records = searched()
     confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT)
     assert confirmation is not None
+    assert [run.label for run in confirmation.due(records)[3:]] == ["default"] * 3, "the finalist is not known yet"
     records += [ended(run, [0.6, 0.6]) for run in confirmation.due(records)[:3]]
     due = confirmation.due(records)
     assert len(due) == 20
