@@ -94,7 +94,7 @@ def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding 
     clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")
     if clip is None or clip <= 0 or not shares:
         return None
-    share = math.fsum(shares) / len(shares)
+    share = math.fsum(one / len(shares) for one in shares)
     if share >= SATURATED_SHARE:
         return Finding("loss_clip_saturated", "problem", {"clip": clip, "share": share})
     return Finding("loss_clip_never", "note", {"clip": clip}) if share == 0 else None
@@ -211,7 +211,7 @@ def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Find
     p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
     if clip is None or clip <= 0 or not shares or not p50 or not p95:
         return None
-    share = math.fsum(shares) / len(shares)
+    share = math.fsum(one / len(shares) for one in shares)
     if DEAD_SHARE < share < 1 - DEAD_SHARE:
         return None
     code = "clip_never" if share <= DEAD_SHARE else "clip_always"
@@ -229,7 +229,7 @@ def worsened_after_best(epochs: Sequence[Epoch], params: Mapping[str, object] = 
     if len(after) < 2 or best <= 0:
         return None
     last = after[-3:]
-    end = math.fsum(last) / len(last)
+    end = math.fsum(value / len(last) for value in last)
     if end / best - 1 < WORSENING:
         return None
     numbers = {"best": best, "epoch": epoch_number(epochs, at), "end": end, "worse": end / best - 1}
