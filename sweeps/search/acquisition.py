@@ -92,7 +92,7 @@ def suggest(
 
 
 def first_from_memory(space: Space, limits: Limits, memory: Memory) -> Configuration | None:
-    """The config that the memory alone expects to end best."""
+    """The config that the memory alone expects to end best, other than the default."""
     from sweeps.search.memory import predictor
 
     if not memory:
@@ -100,7 +100,9 @@ def first_from_memory(space: Space, limits: Limits, memory: Memory) -> Configura
     points, costs = memory.observed(space)
     best = points[np.argsort(costs, kind="stable")[:MEMORY_CANDIDATES]]
     expected = predictor(memory, space).ends(encoded(space, best))[0]
-    return space.at(best[int(np.argmin(expected))].tolist(), limits)
+    configs = (space.at(units.tolist(), limits) for units in best[np.argsort(expected, kind="stable")])
+    default = space.default(limits).identity
+    return next((config for config in configs if config.identity != default), None)
 
 
 def memory_in_use(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:

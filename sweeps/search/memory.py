@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TRIALS_AT_MOST = 40  # of all runs together: the best half of each, and a spread over the rest
 FEWEST_TRIALS = 3
 FEWEST_TO_JUDGE = 4
+JUDGED_AT_MOST = 40  # ends, the first ones
 ALIKE = 0.1  # of the unit interval, along each parameter
 LEAST_AGREEMENT = 0.3  # correlation of the new ends with the memory's predictions
 
@@ -79,13 +80,12 @@ def memory_of(runs: Mapping[str, Sequence[TrialRecord]], space: Space) -> Memory
     kept: list[tuple[Mapping[str, object], float]] = []
     searched = [parameter.name for parameter in space.searched]
     for name, records in runs.items():
-        shared = [one for one in searched if any(one in {**r.params, **r.coordinates} for r in records)]
-        if not shared:
+        if not any(_known(record, space) for record in records):
             raise RequestError(f"--from {name}: searched none of {', '.join(searched)}")
         ends = curve_ends(records)
         by_id = {record.trial_id: record for record in records}
         costs = list(ends.values())
-        trials = [(_known(by_id[trial_id], searched), end) for trial_id, end in ends.items()]
+        trials = [(_known(by_id[trial_id], space), end) for trial_id, end in ends.items()]
         if len(trials) < FEWEST_TRIALS:
             raise RequestError(
                 f"--from {name}: has {len(trials)} full-length trials; at least {FEWEST_TRIALS} are needed"
@@ -98,9 +98,14 @@ def memory_of(runs: Mapping[str, Sequence[TrialRecord]], space: Space) -> Memory
     return memory
 
 
-def _known(record: TrialRecord, names: Sequence[str]) -> dict[str, object]:
+def _known(record: TrialRecord, space: Space) -> dict[str, object]:
+    """What the space searches, of a trial: also a ratio of parameters that the trial had."""
     known = {**record.params, **record.coordinates}
-    return {name: known[name] for name in names if name in known}
+    for name, (top, bottom) in ({} if space.ratios is None else space.ratios.pairs).items():
+        numerator, denominator = known.get(top), known.get(bottom)
+        if isinstance(numerator, (int, float)) and isinstance(denominator, (int, float)) and denominator:
+            known.setdefault(name, numerator / denominator)
+    return {parameter.name: known[parameter.name] for parameter in space.searched if parameter.name in known}
 
 
 def _informative(
@@ -168,6 +173,8 @@ def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> A
         if record.trial_id in ends and len(point) and all(np.abs(point[0] - p).max() >= ALIKE for p in points):
             points.append(point[0])
             values.append(ends[record.trial_id])
+        if len(points) == JUDGED_AT_MOST:
+            break
     if not memory or len(points) < FEWEST_TO_JUDGE:
         return None
     predicted = predictor(memory, space).ends(np.array(points))[0]

@@ -61,7 +61,7 @@ class Sampler:
             from sweeps.search.acquisition import first_from_memory
 
             remembered = first_from_memory(self._space, self._limits, options.memory)
-            if remembered is not None and remembered.identity != self._space.default(self._limits).identity:
+            if remembered is not None:
                 found.append(Proposal(remembered, "memory"))
                 size += 1
         seen = {proposal.config.identity for proposal in found}

@@ -184,6 +184,15 @@ def test_a_memory_comes_back_from_the_file_of_the_run() -> None:
     assert options.memory.names == ("old",)
 
 
+def test_a_run_over_parameters_is_a_memory_for_a_search_over_their_ratios() -> None:
+    ratio = {"a_over_b": {"distribution": "log_uniform_values", "min": 0.001, "max": 1000.0, "default": 5.0}}
+    content = {"parameters": ratio, "ratios": {"a_over_b": ["a", "b"]}, "scale": {"a": 0.5}}
+    space = space_from_mapping(content, "ratios")
+    memory = memory_of({"old": search(9)}, space)
+    assert memory.values[0].keys() == {"a_over_b"}
+    assert len(memory.observed(space)[0]) >= 7
+
+
 def test_a_run_that_says_nothing_of_this_space_is_no_memory() -> None:
     other = space_from_mapping({"parameters": {"c": {"min": 0.0, "max": 1.0, "default": 0.5}}}, "other")
     with pytest.raises(RequestError, match="searched none of c"):
