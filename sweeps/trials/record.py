@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,13 @@ from sweeps.trials.objective import Best, objective_of, sign_of
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
+ENVIRONMENT_FAILURES = re.compile(
+    "No space left on device|Disk quota exceeded|Read-only file system|Input/output error|Stale file handle"
+    "|MemoryError|memory ran out|out of memory|Cannot allocate memory|its node died"
+    "|FileNotFoundError|No such file or directory|is gone|ConnectionError|cannot be kept there or fetched",
+    re.IGNORECASE,
+)
+"""Reasons of failed trials that are not the trial's own: disk, memory, data or cache, node, storage"""
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,11 @@ class TrialRecord:
     def feasible(self) -> bool:
         """Whether the best epoch meets all requirements; True where there are none."""
         return self.best_report.get("feasible") is not False
+
+    @property
+    def failed_by_environment(self) -> bool:
+        """Whether a resume tries it again: it failed, and not by its own config or code."""
+        return self.status == "failed" and ENVIRONMENT_FAILURES.search(self.stop_reason) is not None
 
     @cached_property
     def identity(self) -> str:

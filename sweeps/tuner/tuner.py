@@ -265,7 +265,7 @@ class Tuner:
 
 
 def reopen(journal: Journal, epochs: int, *, searching: bool) -> None:
-    """Resume: reopen what ran out of budget, and close what was decided but not written.
+    """Resume: reopen what ran out of budget or failed for a full disk and the like, and close what was decided.
 
     Without the search its trials are left as they are, and confirmation runs that failed are tried again.
     """
@@ -273,7 +273,7 @@ def reopen(journal: Journal, epochs: int, *, searching: bool) -> None:
         if not searching and not confirms(record):
             continue
         crashed = record.status == "failed" and record.origin == CONFIRMATION and not searching
-        if record.status == "budget" or crashed:
+        if record.status == "budget" or record.failed_by_environment or crashed:
             journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED)
     for record in journal.records:
         if record.status is not None:

@@ -118,6 +118,28 @@ def test_a_resume_closes_what_was_decided_and_reopens_what_ran_out_of_time(journ
     assert [record.status for record in journal.records] == ["finished", "stopped", "diverged", None, None]
 
 
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [
+        ("OSError: [Errno 28] No space left on device", True),
+        ("the worker was killed because memory ran out", True),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'clip.wav'", True),
+        ("its node died or cannot be reached", True),
+        ("ValueError: the toy broke in epoch 2", False),
+        ("the worker process died", False),
+    ],
+)
+def test_a_resume_tries_what_failed_for_its_surroundings_again_and_nothing_else(
+    journal: Journal, reason: str, again: bool
+) -> None:
+    started(journal)
+    journal.end(TRIAL, "failed", reason)
+    reopen(journal, 3, searching=True)
+    (record,) = journal.records
+    assert (record.status is None) == again
+    assert record.retries == 0
+
+
 def started(journal: Journal) -> None:
     config = {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5}
     journal.append("trial_started", TRIAL, role="trial", seed=1, slot=0, params=config, origin="default")
