@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.backend.cluster_resources import Node, room
-from sweeps.backend.ray_patches import found_address, head_answers, own_signal_handlers, session_folder
+from sweeps.backend.ray_patches import found_address, head_answers, session_folder, while_ray_starts
 from sweeps.backend.session import ENVIRONMENT, with_environment
 from sweeps.common.errors import RequestError
 from sweeps.common.program import program
@@ -159,7 +159,7 @@ def _join(there: str, trainer: str) -> None:
 
     for last in (False, True):
         try:
-            with own_signal_handlers():
+            with while_ray_starts():
                 ray.init(
                     address=there,
                     runtime_env={"py_modules": code(trainer), "excludes": ["__pycache__"]},

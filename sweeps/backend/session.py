@@ -14,13 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.backend.ray_patches import (
-    IMPORTED_WHILE_IT_STARTS,
-    command_line_as_text,
-    dead_servers,
-    needed_servers_alone,
-    own_signal_handlers,
-)
+from sweeps.backend.ray_patches import dead_servers, while_ray_starts
 from sweeps.backend.reaper import end_processes_in, guarded
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.common.program import program
@@ -49,7 +43,6 @@ ENVIRONMENT = {
 @contextmanager
 def ray_session(
     resources: Resources,
-    meanwhile: Callable[[], None] | None = None,
     patient: Callable[[], bool] = lambda: True,
     modules: Sequence[str] = (),
 ) -> Iterator[None]:
@@ -58,10 +51,6 @@ def ray_session(
     Where a busy machine is too slow for Ray's half a minute it is started again, as long as `patient` says so.
 
     A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
-
-    Ray Tune is imported in a thread while Ray's processes start, and then `meanwhile` runs there. Two threads that
-    import one package at once can see it half done: what Ray's start imports late is imported before, and nothing else
-    is imported here until the thread has ended.
     """
     values = {
         **ENVIRONMENT,
@@ -79,37 +68,24 @@ def ray_session(
             return
         logging.getLogger("ray").setLevel(logging.ERROR)
         logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the journal has trials that failed
-        for module in IMPORTED_WHILE_IT_STARTS:
-            importlib.import_module(module)
-        thread = threading.Thread(target=_import_tune, args=(meanwhile,), daemon=True)
-        thread.start()
-        try:
-            folder = _folder_for_ray()
-            with (
-                guarded(folder),
-                _started(
-                    again=lambda: patient() and _cleared(folder),
-                    address="local",
-                    num_cpus=max(resources.cores, resources.concurrent),
-                    num_gpus=resources.gpus,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    _temp_dir=str(folder),
-                ),
-            ):
-                thread.join()
-                yield
-        finally:
-            thread.join()  # an import that is cut off by the end of the process tells so at length
+        importlib.import_module("ray.tune")
+        folder = _folder_for_ray()
+        with (
+            guarded(folder),
+            _started(
+                again=lambda: patient() and _cleared(folder),
+                address="local",
+                num_cpus=max(resources.cores, resources.concurrent),
+                num_gpus=resources.gpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=str(folder),
+            ),
+        ):
+            yield
         shutil.rmtree(folder, ignore_errors=True)  # logs are kept of what went wrong
-
-
-def _import_tune(then: Callable[[], None] | None) -> None:
-    importlib.import_module("ray.tune")
-    if then is not None:
-        then()
 
 
 @contextmanager
@@ -119,7 +95,7 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
 
     for last in (False, False, True):
         try:
-            with own_signal_handlers(), needed_servers_alone(), command_line_as_text():
+            with while_ray_starts():
                 ray.init(**options)
             break
         except Exception as error:  # Ray raises plain ones, too

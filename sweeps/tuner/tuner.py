@@ -129,15 +129,11 @@ class Tuner:
         if not self._source.work_left:
             return "finished", "all trials are done"
         from sweeps.backend.session import ray_session
-        from sweeps.search.acquisition import preload
 
-        meanwhile = None if self._config.space.controls else preload
         a_worker_each = self._resources.cpus_per_trial <= 1.0
         modules = ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
         try:
-            with ray_session(
-                self._resources, meanwhile, lambda: self._signals.reason is None, modules if a_worker_each else ()
-            ):
+            with ray_session(self._resources, lambda: self._signals.reason is None, modules if a_worker_each else ()):
                 self._signals.catch()  # once more: Ray has put its own handlers in their place
                 if self._signals.reason is not None:
                     return "interrupted", self._signals.reason

@@ -1,0 +1,83 @@
+"""Ray's private names that are touched are there and do what is expected: a Ray that changes them fails here."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweeps.backend.ray_patches import (
+    NEEDED,
+    dead_servers,
+    found_address,
+    head_answers,
+    session_folder,
+    while_ray_starts,
+)
+
+
+def test_ray_sets_its_sigterm_handler_by_the_function_that_is_replaced() -> None:
+    from ray._private import node, utils, worker
+
+    for module in (node, worker):
+        assert "_private.utils.set_sigterm_handler(" in inspect.getsource(module)
+
+    def ours(number: int, frame: object) -> None:
+        """Ours."""
+
+    before = signal.signal(signal.SIGTERM, ours)
+    try:
+        with while_ray_starts():
+            utils.set_sigterm_handler(lambda number, frame: None)
+            assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_ray_notes_the_command_line_by_the_function_that_is_replaced() -> None:
+    from ray._private import utils, worker
+
+    assert "get_entrypoint_name()" in inspect.getsource(worker)
+    with while_ray_starts():
+        assert isinstance(utils.get_entrypoint_name(), str)
+
+
+def test_ray_tune_asks_for_the_session_folder_by_the_function_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray.train._internal import storage
+
+    theirs = storage._get_ray_train_session_dir
+    with session_folder():
+        assert storage._get_ray_train_session_dir is theirs
+    monkeypatch.setattr(ray.util.client.ray, "is_connected", lambda: True)
+    with session_folder():
+        assert storage._get_ray_train_session_dir() != ""
+    assert "_get_ray_train_session_dir()" in inspect.getsource(storage)
+
+
+def test_a_dead_server_is_noticed_and_other_processes_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import node, worker
+
+    assert dead_servers() == []
+    dead: list[Any] = [("log_monitor", None), ("raylet", None)]
+    monkeypatch.setattr(worker, "_global_node", SimpleNamespace(dead_processes=lambda: dead))
+    assert dead_servers() == ["raylet"]
+    assert "dead_processes" in vars(node.Node)
+    from ray._private import ray_constants
+
+    assert {ray_constants.PROCESS_TYPE_GCS_SERVER, ray_constants.PROCESS_TYPE_RAYLET} == set(NEEDED)
+
+
+def test_an_address_is_found_by_the_function_that_ray_uses() -> None:
+    from ray._private import services
+
+    assert callable(services.canonicalize_bootstrap_address_or_die)
+    assert found_address("10.0.0.1:6379") == "10.0.0.1:6379"
+
+
+def test_without_a_head_there_is_no_answer() -> None:
+    assert not head_answers(by_client=False)
+    assert not head_answers(by_client=True)
