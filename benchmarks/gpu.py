@@ -217,10 +217,10 @@ def speed(bench: Bench) -> Found:
 
 def waits(bench: Bench) -> Found:
     """How often the host waits for the device in an epoch, and where; None without a device."""
-    training = bench.training("tiny")
-    training.train_epoch()
     if not GPU:
         return {"an_epoch": None}
+    training = bench.training("tiny")
+    training.train_epoch()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
