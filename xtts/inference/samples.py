@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import SAMPLE_RATE, mel_to_audio
 from xtts.data.build_dataset import VALIDATION
-from xtts.inference.synthesis import Speaker
+from xtts.inference.synthesis import LONGEST_TEXT, Speaker
 
 _SENTENCES = 3
 
@@ -30,13 +30,24 @@ def sample_clips(aligned: AlignedDataset) -> list[int]:
     return chosen
 
 
+def spoken_part(text: str) -> str:
+    """A normalised text, or as many of its sentences (else words) as a model can say at once."""
+    most = LONGEST_TEXT - 2  # a boundary at both ends
+    if len(text) <= most:
+        return text
+    part = text[: most + 1]
+    ends = [part.rfind(mark) + 1 for mark in (". ", "! ", "? ", "؟ ")]
+    at = max(ends) or part.rfind(" ")
+    return part[: at if at > 0 else most].rstrip()
+
+
 def write_samples(speaker: Speaker, aligned: AlignedDataset, folder: Path, who: str = "said") -> None:
     """Write N.WHO.wav for each sentence, synthesised from text alone."""
     folder.mkdir(parents=True, exist_ok=True)
     speech = aligned.speech
     for number, clip in enumerate(sample_clips(aligned), start=1):
         voice = speech.speakers[int(speech.speaker_index[clip])]
-        write_wav(folder / f"{number}.{who}.wav", speaker.say(speech.texts[clip], voice))
+        write_wav(folder / f"{number}.{who}.wav", speaker.say(spoken_part(speech.texts[clip]), voice))
 
 
 def write_real_samples(aligned: AlignedDataset, folder: Path) -> None:
@@ -46,7 +57,9 @@ def write_real_samples(aligned: AlignedDataset, folder: Path) -> None:
     for number, clip in enumerate(sample_clips(aligned), start=1):
         real = mel_to_audio(np.asarray(speech.clip_mel(clip)))
         write_wav(folder / f"{number}.real.wav", real / max(1.0, float(np.abs(real).max(initial=0.0))))
-        (folder / f"{number}.txt").write_text(f"{speech.ids[clip]}|{speech.texts[clip]}\n", encoding="utf-8")
+        text = spoken_part(speech.texts[clip])
+        cut = " [...]" if text != speech.texts[clip] else ""
+        (folder / f"{number}.txt").write_text(f"{speech.ids[clip]}|{text}{cut}\n", encoding="utf-8")
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:

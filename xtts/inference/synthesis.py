@@ -26,7 +26,7 @@ from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens
 
 _WEIGHTS, _ABOUT = "model.safetensors", "model.json"
 _LONGEST_REASON = 200  # characters; torch lists every tensor that does not fit, a line each
-_LONGEST_TEXT = 400  # characters; beyond, positions are far outside what was trained
+LONGEST_TEXT = 400  # characters; beyond, positions are far outside what was trained
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Speaker:
         tokens = np.array(self.vocabulary.encode(text), dtype=np.int32)
         if len(tokens) <= 2:
             raise SpeechError(f"text {text!r}: has no character that the model knows")
-        if len(tokens) > _LONGEST_TEXT:
-            raise SpeechError(f"text of {len(text)} characters: at most {_LONGEST_TEXT}; split it into sentences")
+        if len(tokens) > LONGEST_TEXT:
+            raise SpeechError(f"text of {len(text)} characters: at most {LONGEST_TEXT}; split it into sentences")
         parameter = next(self.model.parameters())
         steps = self.durations.step_tokens(tokens, speaker)
         prompt = self.voices.prompts[speaker]

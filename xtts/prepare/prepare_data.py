@@ -150,7 +150,7 @@ def reopen_data(handle: str, summary: Mapping[str, Any], progress: Progress) -> 
 
 def _changed(speech: Dataset, source: Path, summary: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """What differs between a run's speech and its folder as it is now; the folder is listed, no recording is read."""
-    kept = "the run goes on with the speech it began with"
+    kept = "the resumed run uses the speech it began with"
     held_out = summary.get("validation_source")
     columns = options["columns"]
     try:

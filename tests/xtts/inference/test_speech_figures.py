@@ -84,7 +84,7 @@ def test_durations_are_the_data_sets_and_equal_for_all_models(talker, figures):
 def test_texts_that_cannot_be_said_are_named_and_left_out(talker, figures, monkeypatch):
     speech, trainer = talker
     longest = max(len(speech.aligned.speech.clip_tokens(clip)) for clip in speech.aligned.speech.indices(TEST))
-    monkeypatch.setattr("xtts.inference.synthesis._LONGEST_TEXT", longest - 1)
+    monkeypatch.setattr("xtts.inference.synthesis.LONGEST_TEXT", longest - 1)
     found = trainer.speech_figures()
     assert found["unspeakable"]
     assert sorted(found["unspeakable"] + found["per_clip"]["id"]) == sorted(figures["per_clip"]["id"])

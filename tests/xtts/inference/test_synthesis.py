@@ -15,7 +15,7 @@ from tests.xtts.conftest import MINI, Learnable
 from xtts.audio.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
 from xtts.data.build_dataset import TRAIN, VALIDATION
 from xtts.errors import SpeechError
-from xtts.inference.samples import sample_clips, write_real_samples, write_samples, write_wav
+from xtts.inference.samples import sample_clips, spoken_part, write_real_samples, write_samples, write_wav
 from xtts.inference.synthesis import Speaker
 
 TEXT = "abo mig"
@@ -153,6 +153,19 @@ def test_a_text_without_a_known_character_is_refused(speaker, text):
 
 def test_a_text_that_is_too_long_is_refused(speaker):
     assert "at most" in complaint(speaker.mel, "abo " * 200)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("short.", "short."),
+        ("one sentence. " * 40, ("one sentence. " * 28).strip()),
+        ("word " * 100, ("word " * 79).strip()),
+        ("x" * 500, "x" * 398),
+    ],
+)
+def test_a_sample_of_a_long_text_is_cut_at_a_sentence_or_a_word(text, wanted):
+    assert spoken_part(text.strip()) == wanted
 
 
 def rewrite(folder: Path, **changed) -> None:
