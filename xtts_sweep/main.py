@@ -48,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def console() -> int:
     """The same as the program itself: SIGTERM ends it like Ctrl-C, before and after a sweep too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return main()
+    code = main()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # all is written and said: the exit code stands
+    return code
 
 
 def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from sweeps.backend.ray_patches import dead_servers, while_ray_starts
@@ -24,6 +24,7 @@ from sweeps.run.resources import Resources
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by default on macOS and Windows
 OBJECT_STORE_BYTES = 100 << 20
 SERVERLESS_SECONDS = 8.0
+INTERRUPTED = 130
 LONGEST_TEMPORARY = 28  # of a socket's 107 bytes, beside the names that Ray adds
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -43,12 +44,13 @@ ENVIRONMENT = {
 @contextmanager
 def ray_session(
     resources: Resources,
-    patient: Callable[[], bool] = lambda: True,
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     modules: Sequence[str] = (),
 ) -> Iterator[None]:
     """Ray for one sweep. One that is running in this process, such as a cluster that it has joined, is used as it is.
 
-    Where a busy machine is too slow for Ray's half a minute it is started again, as long as `patient` says so.
+    Where a busy machine is too slow for it, Ray is started again. While it starts, `interruptible()` lets
+    a signal raise KeyboardInterrupt.
 
     A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
     """
@@ -68,12 +70,13 @@ def ray_session(
             return
         logging.getLogger("ray").setLevel(logging.ERROR)
         logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the journal has trials that failed
-        importlib.import_module("ray.tune")
+        with interruptible():
+            importlib.import_module("ray.tune")
         folder = _folder_for_ray()
         with (
             guarded(folder),
             _started(
-                again=lambda: patient() and _cleared(folder),
+                interruptible,
                 address="local",
                 num_cpus=max(resources.cores, resources.concurrent),
                 num_gpus=resources.gpus,
@@ -89,17 +92,23 @@ def ray_session(
 
 
 @contextmanager
-def _started(again: Callable[[], bool] = lambda: False, **options: object) -> Iterator[None]:
-    """Ray for a while; SweepFailed where it cannot start. `again` is asked after each start that took too long."""
+def _started(interruptible: Callable[[], AbstractContextManager[None]], **options: object) -> Iterator[None]:
+    """Ray for a while; SweepFailed where it cannot start. A start that took too long is tried again."""
     import ray
 
+    folder = Path(str(options.get("_temp_dir", os.devnull)))
     for last in (False, False, True):
         try:
-            with while_ray_starts():
+            with interruptible(), while_ray_starts():
                 ray.init(**options)
             break
+        except KeyboardInterrupt:
+            end_processes_in(folder)
+            atexit.register(_leave_at_once, INTERRUPTED)  # before Ray's own end, which would wait for what is gone
+            raise
         except Exception as error:  # Ray raises plain ones, too
-            if last or "timed out" not in str(error) or not again():
+            end_processes_in(folder)  # Ray itself lets what it has started run until this process ends
+            if last or "timed out" not in str(error):
                 raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
     ended = threading.Event()
     threading.Thread(target=_end_with_the_servers, args=(ended,), daemon=True).start()
@@ -107,8 +116,8 @@ def _started(again: Callable[[], bool] = lambda: False, **options: object) -> It
         yield
     finally:
         if dead_servers():  # Ray's own end would wait for them, here and when the process ends
-            end_processes_in(Path(str(options.get("_temp_dir", os.devnull))))
-            atexit.register(_leave_at_once)
+            end_processes_in(folder)
+            atexit.register(_leave_at_once, 1)
         else:
             ray.shutdown()
         ended.set()
@@ -123,21 +132,15 @@ def _end_with_the_servers(ended: threading.Event) -> None:
             os._exit(1)
 
 
-def _leave_at_once() -> None:
+def _leave_at_once(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(code)
 
 
 def servers_died(dead: Sequence[str]) -> str:
     """What it means for people."""
     return f"Ray's {dead[0]} has died; resume the run to go on"
-
-
-def _cleared(folder: Path) -> bool:
-    """End what a start that failed has left; Ray itself lets it run until this process ends."""
-    end_processes_in(folder)
-    return True
 
 
 def _folder_for_ray() -> Path:

@@ -40,6 +40,17 @@ class SignalHandler:
             for number in CAUGHT:
                 signal.signal(number, self._hear)
 
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """For a while a signal raises KeyboardInterrupt: nobody asks for `reason`, for instance while Ray starts."""
+        if self.reason is not None:
+            raise KeyboardInterrupt
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
     def raise_from_now(self) -> None:
         """From now on a signal raises KeyboardInterrupt, because nobody asks for `reason` any more."""
         self._raises = True

@@ -133,7 +133,7 @@ class Tuner:
         a_worker_each = self._resources.cpus_per_trial <= 1.0
         modules = ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
         try:
-            with ray_session(self._resources, lambda: self._signals.reason is None, modules if a_worker_each else ()):
+            with ray_session(self._resources, self._signals.raising, modules if a_worker_each else ()):
                 self._signals.catch()  # once more: Ray has put its own handlers in their place
                 if self._signals.reason is not None:
                     return "interrupted", self._signals.reason
@@ -146,7 +146,7 @@ class Tuner:
                     self._journal,
                     self._source,
                 )
-        except SweepFailed:
+        except (SweepFailed, KeyboardInterrupt):
             if self._signals.reason is None:
                 raise
             return "interrupted", self._signals.reason
