@@ -15,6 +15,7 @@ from xtts.diagnostics.finding import Finding, worst_first
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import Best, LoggedRun
 from xtts.diagnostics.logged_tags import CLIP_KEYS, TRAINERS, map_tags, number_under, weights_in
+from xtts.diagnostics.reference import reference
 from xtts.diagnostics.run_rules import State, run_findings, run_state
 from xtts_sweep.diagnosis.run_logs import PREFERENCE, RunLogs, find_runs
 
@@ -261,7 +262,8 @@ def own_run(path: Path) -> list[Diagnosis] | None:
         own = trial_findings(record.reports, params)
         codes = {one.code for one in own}
         general = [one for one in run_findings(logged) if one.code not in codes]
-        findings = worst_first([*own, *general])
+        placed = reference().finding(record.reports) if params.get("model", "tiny") == "tiny" else None
+        findings = worst_first([*own, *general, *([placed] if placed is not None else [])])
         state = run_state(logged, findings)
         found.append(
             Diagnosis(
