@@ -1,6 +1,6 @@
-"""The Python API: sweep, resume and confirm as the commands do them, with the same checks, files and defaults.
+"""The Python API: sweep, resume, confirm and diagnose as the commands do it, with the same checks, files and defaults.
 
-    from xtts_sweep.api import confirm, resume, sweep
+    from xtts_sweep.api import confirm, diagnose, resume, sweep
 
     result = sweep(data="my_voice", trials=16, epochs=9, budget="2h", name="voice")
     print(result.best.params, result.best.objective, result.verdict and result.verdict.word)
@@ -9,6 +9,8 @@
     result = resume("voice", trials=24)
     result = confirm("voice")
     print(result.folder.best_config.read_text())
+    found = diagnose("logs/of_any_trainer")
+    print(found.state, found.best, [finding.text for finding in found.findings])
 
 Data is prepared and the layout of trials on this machine is measured as the command does it. `examples/python_api.py`
 goes through a whole run.
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from sweeps.run.resources import Resources
     from sweeps.run.run import SweepResult
     from sweeps.trainer import Trainer
+    from xtts_sweep.diagnosis.diagnose import Diagnosis
 
-__all__ = ["SweepOptions", "SweepPlan", "confirm", "planned", "resume", "sweep"]
+__all__ = ["SweepOptions", "SweepPlan", "confirm", "diagnose", "planned", "resume", "sweep"]
 
 Log = Callable[[str], None]
 
@@ -174,6 +177,31 @@ def confirm(
         storage=storage,
         **(callbacks_of(wandb, lang, log) if callbacks is None else callbacks),
     )
+
+
+def diagnose(
+    path: str | Path,
+    *,
+    trainer: str = "auto",
+    names: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
+    data: str | None = None,
+) -> Diagnosis:
+    """Diagnose the training runs at or below `path`, of any trainer, from their logs.
+
+    Args:
+        path: A log file, the folder of a run or of several, or a run of this program.
+        trainer: Name of a known trainer, a spec file, or `auto`.
+        names: Tags by name, such as {"val/mel": "my/tag"}; these come before what is recognised.
+        settings: The trainer's settings where no config file holds them, such as {"mel_loss_weight": 35}.
+        data: The data set's folder, for skill and units.
+    """
+    from xtts.data.build_dataset import no_progress
+    from xtts_sweep.diagnosis.diagnose import data_scale
+    from xtts_sweep.diagnosis.diagnose import diagnose as diagnosed
+
+    scale = None if data is None else data_scale(data, no_progress)
+    return diagnosed(path, trainer=trainer, names=names, settings=settings, data=scale)
 
 
 @contextmanager

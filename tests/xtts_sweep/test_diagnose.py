@@ -19,6 +19,7 @@ from sweeps.common.errors import RequestError
 from tests.sweeps.builders import toy_request, trial
 from tests.sweeps.external.test_stream import damaged
 from tests.xtts.made_speech import write_ljspeech
+from xtts_sweep import api
 from xtts_sweep.cli.diagnose import STOP
 from xtts_sweep.diagnosis.diagnose import diagnose
 from xtts_sweep.diagnosis.page import write_page
@@ -296,3 +297,10 @@ def test_damaged_logs_get_a_diagnosis_or_one_line(name: str, tmp_path: Path, hea
         assert json.dumps(found.as_dict(), allow_nan=False)
         assert found.lines("fa")
         write_page(found, tmp_path / "page.html", "en")
+
+
+def test_the_python_call_is_the_command(tmp_path: Path, healthy: Path) -> None:
+    found = api.diagnose(healthy, settings={"mel_loss_weight": 45})
+    assert found.as_dict() == diagnose(healthy).as_dict()
+    with_data = api.diagnose(healthy, data=str(write_ljspeech(tmp_path / "speech", 30)))
+    assert with_data.run.mean_frame_error is not None
