@@ -75,7 +75,7 @@ class Journal:
         """Write one event to disk and take it into the records; SweepFailed where it cannot be written."""
         given: dict[str, object] = {"event": event, "trial_id": trial_id, "time": round(time.time(), 3)}
         given |= {name: plain(value) for name, value in details.items() if name not in given}
-        line = (json.dumps(given, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        line = (json.dumps(given, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
         try:
             written = os.pwrite(self._file, line, self._size)
             while written < len(line):

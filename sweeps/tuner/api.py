@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack, cast
@@ -167,7 +167,7 @@ def resume(
     trainer = check(config)
     callbacks = Callbacks(**options)
     with environment_of(config, callbacks.display.log) as place, folder.locked():
-        config = _with_its_data(found, config, trainer)
+        config = _with_its_data(found, config, trainer, callbacks.display.log)
         config = _moved_in(place, found, config, trainer)
         changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
         if gain_percent is not None:
@@ -219,7 +219,7 @@ def confirm(
     trainer = check(config)
     callbacks = Callbacks(**options)
     with environment_of(config, callbacks.display.log) as place, folder.locked():
-        config = _with_its_data(found, config, trainer)
+        config = _with_its_data(found, config, trainer, callbacks.display.log)
         config = _moved_in(place, found, config, trainer)
         changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals, "explain": config.explain}
         resources = _go_on_with(folder, found, config, place, changed)
@@ -234,12 +234,19 @@ def storage_of(config: SweepConfig, given: str | None) -> str | None:
     return config.storage if given is None else storage_uri(given)
 
 
-def _with_its_data(found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+def _with_its_data(found: Run, config: SweepConfig, trainer: type[Trainer], log: Callable[[str], None]) -> SweepConfig:
     """A run goes on with the data it began with; how the data has changed since is part of its summary."""
     if config.storage is not None:
         return config  # the storage holds what it learned from
     before = {name: value for name, value in found.config.data_summary.items() if name != DATA_CHANGED}
-    data, changed = trainer.reopen(config.data, before, progress=lambda done, total, what: None)
+    stages: list[str] = []
+
+    def progress(done: int, total: int, what: str) -> None:
+        if what not in stages:
+            stages.append(what)
+            log(f"{what} ...")
+
+    data, changed = trainer.reopen(config.data, before, progress=progress)
     return replace(config, data=data, data_summary={**before, **({DATA_CHANGED: changed} if changed else {})})
 
 
