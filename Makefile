@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install sweep test lint docs clean
+.PHONY: install sweep test test-trainers lint docs clean
 
 install: $(STAMP)
 
@@ -26,6 +26,10 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
+
+# Published trainers in virtual environments of their own; DATA is an LJSpeech folder. An hour on two idle cores.
+test-trainers: $(STAMP)
+	$(BIN)/python benchmarks/external_trainers.py --data $(DATA)
 
 docs: $(STAMP)
 	$(BIN)/python -m tests.test_docs
