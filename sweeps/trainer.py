@@ -125,6 +125,10 @@ class Trainer:
         return {}
 
     @classmethod
+    def drop_files(cls, folder: Path) -> None:
+        """Remove what is large in the folder of a trial that will not be exported any more."""
+
+    @classmethod
     def notes_on(
         cls, data_summary: Mapping[str, object], reports: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> Sequence[str]:

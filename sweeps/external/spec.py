@@ -491,7 +491,9 @@ def _parameters(spec: TrainerSpec, template: ConfigFile | None, problems: list[s
         try:
             found[name] = parameter_from_mapping(name, words)
         except RequestError as error:
-            hint = f"; --set params.{name}.min=... and .max=... change the range" if "lies outside" in str(error) else ""
+            hint = (
+                f"; --set params.{name}.min=... and .max=... change the range" if "lies outside" in str(error) else ""
+            )
             problems.append(f"params: {error}{hint}")
     if found and not any(parameter.searched for parameter in found.values()) and not problems:
         problems.append("params leaves nothing to search; give one of them min and max, or values")

@@ -36,6 +36,8 @@ from sweeps.external.process import TrainerProcess, described_code, last_lines
 from sweeps.external.spec import TrainerSpec, load_spec, params_of
 from sweeps.trainer import PreparedData, Trainer, TrialContext
 
+WORK = "work"
+"""The folder in a trial's own that {folder} stands for"""
 QUIET_SECONDS = 3.0
 """How long a tag that belongs to a closed epoch is awaited; writers flush all scalars of a step together"""
 SHORTEST_LOOK, LONGEST_LOOK = 0.05, 0.5
@@ -189,7 +191,7 @@ class ExternalTrainer(Trainer):
             self._temporary = Path(tempfile.mkdtemp(prefix="trial-"))
         top = context.folder or cast(Path, self._temporary)
         launch = Launch(
-            folder=top / "work",
+            folder=top / WORK,
             seed=self._seed,
             epochs=context.epochs,
             data=self._data,
@@ -394,6 +396,11 @@ class ExternalTrainer(Trainer):
         if cls.spec.file.config is None or cls.spec.template_text is None:
             return None
         return Path(cls.spec.file.config.template).name, cls.spec.template_text
+
+    @classmethod
+    def drop_files(cls, folder: Path) -> None:
+        """Of the kept models only those of the best few trials stay."""
+        prune(folder / WORK, [])
 
     @classmethod
     def notes_on(

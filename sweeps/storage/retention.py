@@ -19,9 +19,11 @@ from sweeps.trials.record import TrialRecord
 KEPT = 3
 
 
-def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialRecord], ended: TrialRecord) -> None:
+def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialRecord], ended: TrialRecord) -> set[str]:
     """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
-    config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything."""
+    config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything.
+
+    Returns the trials of which nothing is kept now."""
     records = list(records)
     ranked = sorted(
         (record for record in records if record.status is not None and record.recommendable),
@@ -35,8 +37,10 @@ def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialR
     defaults = [record for record in records if record.origin == "default"]
     kept = {record.trial_id for record in (*ranked[:KEPT], *firsts.values(), *defaults)}
     over = {record.trial_id for record in records if record.status not in (None, "budget")} - kept
-    for trial_id in checkpoint_store.trials() & over:
+    dropped = checkpoint_store.trials() & over
+    for trial_id in dropped:
         checkpoint_store.drop(trial_id)
+    return dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,8 @@ class Tuner:
             self._page_failed = True
 
     def _tidy(self, record: TrialRecord) -> None:
-        tidy_checkpoints(self._store, self._journal.records, record)
+        for trial_id in tidy_checkpoints(self._store, self._journal.records, record):
+            self._trainer.drop_files(self._folder.trial(trial_id))
 
 
 def reopen(journal: Journal, epochs: int, *, searching: bool) -> None:
