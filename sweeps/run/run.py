@@ -56,6 +56,12 @@ class Run:
         return recommended(self.records, self.comparison)
 
     @property
+    def interrupted(self) -> bool:
+        """Whether its last session was ended by a signal."""
+        last = self.events[-1] if self.events else {}
+        return last.get("event") == "sweep_ended" and last.get("reason") == "interrupted"
+
+    @property
     def seconds(self) -> float:
         """Wall clock that the run's sessions have used."""
         return seconds_used(self.events)

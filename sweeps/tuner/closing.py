@@ -45,7 +45,7 @@ class ClosePhase:
         """Take all steps; SweepFailed where no trial has a result."""
         interrupted = ended == "interrupted"
         for name, write in end_files(run, self._callbacks.report).items():
-            if name != run.folder.optuna_db.name or not interrupted or len(run.records) <= FEW_TRIALS:
+            if name != run.folder.optuna_db.name or not interrupted or few_to_wait_for(run):
                 self.attempt(f"{name} could not be written", write)
         if not interrupted:
             check_for_a_result(run, reason)
@@ -102,6 +102,11 @@ class ClosePhase:
         )
         if note is not None:
             self._notes.append(note)
+
+
+def few_to_wait_for(run: Run) -> bool:
+    """Whether optuna.db is worth its time after a Ctrl-C: there is a report, and there are not very many trials."""
+    return len(run.records) <= FEW_TRIALS and any(record.reports for record in run.records)
 
 
 def compared_with(run: Run, best: TrialRecord) -> Beside | None:

@@ -17,6 +17,7 @@ from sweeps.wandb.environment import Mode
 from sweeps.wandb.media import Sample
 
 CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
+INTERRUPTED_SECONDS = 2.0  # nobody waits for it after a Ctrl-C; what is missing can be written by publish
 MODULE = "sweeps.wandb.logger_process"
 
 
@@ -53,6 +54,8 @@ class WandbLogger(Logger):
         """End the record with the samples; how many runs there are, and where."""
         if self._recording is None:
             return None
+        if run.interrupted:
+            return self._recording.close(seconds=INTERRUPTED_SECONDS)
         with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
             return self._recording.close(self._samples_of(run, Path(pictures)))
 
@@ -81,7 +84,7 @@ class Recording:
         self._seconds = seconds
         self._line = line
 
-    def close(self, samples: Sequence[Sample] = ()) -> str | None:
+    def close(self, samples: Sequence[Sample] = (), seconds: float | None = None) -> str | None:
         """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises.
 
         Closing it once more does nothing.
@@ -90,7 +93,7 @@ class Recording:
         if process is None:
             return line
         try:
-            found = process.end({"samples": [sample.as_dict() for sample in samples]}, self._seconds)
+            found = process.end({"samples": [sample.as_dict() for sample in samples]}, seconds or self._seconds)
         except Exception as error:  # whatever goes wrong here, the sweep is whole
             found = {"problem": f"{type(error).__name__}: {error}"}
         return note(self._folder, found)
