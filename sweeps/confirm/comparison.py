@@ -10,7 +10,15 @@ from pathlib import Path
 
 from messages import message
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import DEFAULT, WITHOUT, judged_pairs, judged_rivals, judged_runs, verdict_so_far
+from sweeps.confirm.confirmation import (
+    DEFAULT,
+    WITHOUT,
+    judged_pairs,
+    judged_rivals,
+    judged_runs,
+    passed_over,
+    verdict_so_far,
+)
 from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
 from sweeps.confirm.verdict import Note, Verdict
 from sweeps.confirm.verdict_json import verdict_to_json
@@ -125,6 +133,9 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     break_even = break_even_of(records, verdict, theirs.values())
     notes = (*_notes_of(verdict, figures), *_notes_on(rivals))
     notes += tuple(explanation(name, one) for name, one in explained.items() if one.look is not None)
+    other = passed_over(records, finalist.trial_id)
+    if other is not None:
+        notes = (*notes, Note.of(message("verdict.fewest_changes", finalist=finalist.trial_id, other=other)))
     if break_even is not None:
         notes = (
             *notes,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweeps.confirm.learning_curve import learning_curve
-from sweeps.confirm.plan import ConfirmationPlan, Design, choose_finalist, confirmation_plan
+from sweeps.confirm.plan import ConfirmationPlan, Design, choose_finalist, confirmation_plan, simplest
 from sweeps.confirm.verdict import Verdict, judge_curves
 from sweeps.trials.record import Event, TrialRecord, default_record
 
@@ -129,7 +129,7 @@ class Confirmation:
         if not self.design.stops_early and len(verdict.pairs) < len(self.plan.confirmation_seeds):
             return []
         config = self.candidates[name]
-        changed = [key for key, value in config.items() if key in self.default and self.default[key] != value]
+        changed = changed_params(config, self.default)
         return [
             self._judged(WITHOUT + key, pair.seed, {**config, key: self.default[key]}, RIVAL)
             for key in changed
@@ -160,7 +160,11 @@ class Confirmation:
                 ends[label.removeprefix(_CANDIDATE)].append(_end(run))
         if not runs:
             return self.plan.candidates[0]
-        return choose_finalist(ends) or self.plan.candidates[0]
+        changes = {name: changed_params(config, self.default) for name, config in self.candidates.items()}
+        fewest = {name: len(changed) for name, changed in changes.items()}
+        if not self.design.stops_hopeless:
+            return choose_finalist(ends) or self.plan.candidates[0]
+        return simplest(ends, fewest, self.design.smallest_gain_percent) or self.plan.candidates[0]
 
     def _selection(self) -> list[Assignment]:
         return [
@@ -228,6 +232,21 @@ def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
 def confirms(record: TrialRecord) -> bool:
     """Whether a run belongs to the confirmation, not to the search."""
     return record.origin in (SELECTION, CONFIRMATION)
+
+
+def changed_params(config: Mapping[str, object], default: Mapping[str, object]) -> list[str]:
+    """The parameters whose value is not the default's."""
+    return [name for name, value in config.items() if name in default and default[name] != value]
+
+
+def passed_over(records: Sequence[TrialRecord], finalist: str) -> str | None:
+    """The candidate that ended lower than the finalist in the selection and changes more; None where there is none."""
+    ends: dict[str, list[float]] = {}
+    for record in records:
+        if record.role == ROLE and record.origin == SELECTION:
+            ends.setdefault((record.label or "").removeprefix(_CANDIDATE), []).append(_end(record))
+    best = choose_finalist(ends)
+    return best if best != finalist and finalist in ends else None
 
 
 def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, TrialRecord], dict[int, TrialRecord]]:

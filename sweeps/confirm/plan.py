@@ -137,6 +137,22 @@ def choose_finalist(ends: Mapping[str, Sequence[float]]) -> str | None:
     return best if best is not None and math.isfinite(scores[best]) else None
 
 
+def simplest(ends: Mapping[str, Sequence[float]], changes: Mapping[str, int], gain_percent: float) -> str | None:
+    """The candidate with the fewest changes among those within `gain_percent` of the best; None if all diverged.
+
+    So near to each other they are not distinguishable by a few selection runs, and a change that brings nothing is one
+    more thing to explain. Equally few changes: the lower cost.
+    """
+    best = choose_finalist(ends)
+    if best is None:
+        return None
+    positive = all(value > 0 for values in ends.values() for value in values if math.isfinite(value))
+    scores = {name: _score(values, positive) for name, values in ends.items()}
+    allowed = math.log1p(gain_percent / 100) if positive else gain_percent / 100 * abs(scores[best])
+    near = [name for name, score in scores.items() if score - scores[best] <= allowed]
+    return min(near, key=lambda name: (changes.get(name, 0), scores[name]), default=best)
+
+
 def _score(values: Sequence[float], positive: bool) -> float:
     if not values or not all(map(math.isfinite, values)):
         return math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.confirm.convergence import Crossing, Curve, Targets, convergence
@@ -69,8 +69,8 @@ class SpeedUpOverSeeds:
     reached: int | None = None
     """In how many seeds the trial reached the target"""
     default_reached: int | None = None
-    wall_clock: float | None = None
-    """The same ratio in training seconds; descriptive, without an interval"""
+    wall_clock: float | None = field(default=None, compare=False)
+    """The same ratio in training seconds; descriptive, without an interval, and another one each time"""
 
     def __str__(self) -> str:
         """For instance '1.42x (1.10x to 1.80x)' or 'at least 1.20x'."""

@@ -327,6 +327,22 @@ def test_a_learning_rate_that_was_searched_with_others_is_always_left_out_once()
     assert "learning_rate carries gain" in sentence(judged.verdict)
 
 
+def test_a_finalist_with_fewer_changes_is_preferred_and_the_verdict_says_so() -> None:
+    records = searched()
+    records[2] = replace(records[2], params={**records[2].params, "kl_loss_weight": 1.7})
+    confirmation = confirmation_of(records, 1, 10, Design(), judged_params=SPLIT)
+    assert confirmation is not None
+    ends = {"candidate t0003": 0.5, "candidate t0002": 0.503, "finalist t0002": 0.7, "default": 0.8}
+    while due := confirmation.due(records):
+        run = due[0]
+        end = ends.get(run.label, 0.6)
+        records.append(replace(ended(run, [1.0, end, end, end]), trial_id=f"x{len(records)}"))
+    assert confirmation.finalist(records) == "t0002"
+    judged = judgement(records)
+    assert judged is not None
+    assert "t0002 was preferred to t0003" in sentence(judged.verdict)
+
+
 def test_a_run_with_two_looks_stays_with_them_whatever_is_asked_for_later() -> None:
     records = [replace(record, design=None) for record in carried_out([0.70, 0.85, 0.80], [0.8] * 3)]
     confirmation = confirmation_of(records, 1, 8, Design(), judged_params=SPLIT)

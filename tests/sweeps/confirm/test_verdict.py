@@ -24,6 +24,7 @@ from sweeps.confirm.plan import (
     Look,
     choose_finalist,
     confirmation_plan,
+    simplest,
 )
 from sweeps.confirm.verdict import ends_by_seed, judge, judge_curves
 from sweeps.confirm.verdict_json import verdict_from_json, verdict_to_json
@@ -341,6 +342,15 @@ def test_the_finalist_is_the_best_on_the_selection_seeds_and_never_one_that_dive
     assert choose_finalist({"a": [0.56], "b": [0.56]}) == "a"
     assert choose_finalist({"a": [math.nan]}) is None
     assert choose_finalist({}) is None
+
+
+def test_of_candidates_that_are_not_distinguishable_the_one_with_the_fewest_changes_is_the_finalist() -> None:
+    ends = {"a": [0.560], "b": [0.563], "c": [0.570]}
+    assert simplest(ends, {"a": 3, "b": 1, "c": 1}, 1.0) == "b"
+    assert simplest(ends, {"a": 3, "b": 3, "c": 1}, 1.0) == "a"
+    assert simplest(ends, {"a": 3, "b": 3, "c": 1}, 2.0) == "c"
+    assert simplest({"a": [-1.0], "b": [-0.995]}, {"a": 2, "b": 1}, 1.0) == "b"
+    assert simplest({"a": [math.nan]}, {"a": 1}, 1.0) is None
 
 
 def test_a_verdict_survives_its_file() -> None:
