@@ -2,7 +2,7 @@
 
     python benchmarks/paired_noise.py record --output runs/noise.npz                 # the demo speech
     python benchmarks/paired_noise.py record --data DIR --output runs/noise-own.npz --set learning_rate=2e-3
-    python benchmarks/paired_noise.py report runs/noise.npz
+    python benchmarks/paired_noise.py report runs/noise.npz [more of the same setting]
 
 `record` trains configs over seeds in this process and keeps, for each epoch, the errors of every validation and test
 clip with the raw weights and with averaged ones. With --nested each seed's initial weights are combined with each
@@ -111,21 +111,24 @@ def _objective(sums: np.ndarray) -> float:
     return float((total[values > 0] / values[values > 0]).mean())
 
 
-def report(path: Path) -> None:
-    """Print what the recorded runs say."""
+def report(paths: list[Path]) -> None:
+    """Print what the recorded runs say; several files of one setting count as one."""
     from scipy import stats
 
-    stored = np.load(path)
-    about = json.loads(str(stored["about"]))
-    names = about["names"]
+    files = [np.load(path) for path in paths]
+    abouts = [json.loads(str(one["about"])) for one in files]
+    about, names = abouts[0], [name for one in abouts for name in one["names"]]
+    stored = {
+        key: np.concatenate([one[key] for one in files]) for key in ("init", "order", "curves", "last", "seconds")
+    }
     curves = np.log(stored["curves"])  # [runs, epochs, kinds, splits]
     configs = list(dict.fromkeys(names))
     print(f"{about['data']}, {about['shared']}: {len(names)} runs of {len(configs)} configs")
     seconds = stored["seconds"]
-    print(f"last epoch against the one before: {100 * (np.exp((curves[:, -1] - curves[:, -2]).mean(0)[:, 0]) - 1)} %")
-    print(
-        f"training {seconds[:, 0].mean():.1f} s a run; evaluation {100 * (seconds[:, 1] / 1).mean():.1f} % of a second"
-    )
+    gains = 100 * np.expm1((curves[:, -1] - curves[:, -2]).mean(0)[:, 0])
+    print("last epoch against the one before:", ", ".join(f"{gain:.1f} %" for gain in gains))
+    epochs = curves.shape[1]
+    print(f"training {seconds[:, 0].mean() / epochs:.2f} s an epoch, evaluation {seconds[:, 1].mean():.2f} s")
     by = {name: [i for i, one in enumerate(names) if one == name] for name in configs}
     if len(by[configs[0]]) > 2 and len(configs) > 1:
         print("paired sd in per cent, test split (pairs of configs, over seeds); mean of the last 1, 3, 5 evaluations")
@@ -149,7 +152,7 @@ def report(path: Path) -> None:
             print(f"  rung (epoch {third}) to end, {label}: Spearman {rho:.2f}, better half {half:.2f}")
 
 
-def _clips(stored: np.lib.npyio.NpzFile, names: list[str], by: dict[str, list[int]]) -> None:
+def _clips(stored: dict[str, np.ndarray], names: list[str], by: dict[str, list[int]]) -> None:
     """The paired sd with half of the test clips, drawn at random."""
     configs = list(by)
     if len(configs) < 2 or len(by[configs[0]]) < 3:
@@ -167,7 +170,7 @@ def _clips(stored: np.lib.npyio.NpzFile, names: list[str], by: dict[str, list[in
             print(f"  {KINDS[kind]}, {max(2, round(share * clips))} test clips: paired sd {sd:.2f} %")
 
 
-def _nested(stored: np.lib.npyio.NpzFile, curves: np.ndarray, by: dict[str, list[int]]) -> None:
+def _nested(stored: dict[str, np.ndarray], curves: np.ndarray, by: dict[str, list[int]]) -> None:
     """Two-way analysis of variance of the paired difference: initial weights, batch order, and both together."""
     one, other = list(by)[:2]
     inits = sorted(set(stored["init"].tolist()))
@@ -202,12 +205,12 @@ def main() -> int:
     one.add_argument("--threads", type=int, default=2)
     one.add_argument("--nested", action="store_true")
     one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    commands.add_parser("report").add_argument("path", type=Path)
+    commands.add_parser("report").add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.command == "record":
         record(given)
     else:
-        report(given.path)
+        report(given.paths)
     return 0
 
 
