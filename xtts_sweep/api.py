@@ -97,7 +97,7 @@ class SweepPlan:
         """Run it; `callbacks` as sweeps/tuner/callbacks.py has them."""
         from sweeps.tuner.api import run
 
-        return run(self.config, place=self.environment, resources=self.resources, **callbacks)
+        return run(self.config, environment=self.environment, resources=self.resources, **callbacks)
 
 
 def sweep(*, log: Log | None = None, **options: Any) -> SweepResult:

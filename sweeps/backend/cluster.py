@@ -64,7 +64,7 @@ class Cluster:
 
     @property
     def trial_resources(self) -> dict[str, float]:
-        """What each trial asks for beside cores and GPUs: its place, where the run's folder is on one node alone."""
+        """Ray resources of each trial besides cores and GPUs: without a storage, the node of the run's folder."""
         return {} if self._here is None else {f"node:{self._here}": 0.001}
 
     def lost(self) -> str | None:
@@ -236,10 +236,10 @@ def _by_client(address: str) -> bool:
 
 def _end_with_the_head(address: str, ended: threading.Event) -> None:
     """End this process where Ray's calls would wait in vain for a head that has died; all that counts is on disk."""
-    heard = time.monotonic()
+    answered = time.monotonic()
     while not ended.wait(2.0):
         if head_answers(_by_client(address)):
-            heard = time.monotonic()
-        elif time.monotonic() - heard > HEAD_SECONDS and not ended.is_set():
+            answered = time.monotonic()
+        elif time.monotonic() - answered > HEAD_SECONDS and not ended.is_set():
             print(f"{program()}: {_lost(address)}", file=sys.stderr, flush=True)
             os._exit(1)

@@ -1,4 +1,4 @@
-"""Where a sweep trains and where it keeps what it needs to go on: this machine, a cluster, a storage."""
+"""Where a sweep trains and where it keeps its state: this machine, a cluster, a storage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Environment:
         return str(folder.checkpoints.resolve()) if self.stored is None else self.stored.checkpoints
 
     def data(self, config: SweepConfig) -> str | dict[str, str]:
-        """What workers are told of the data: its handle, or where their node can fetch it."""
+        """The data as workers open it: its handle, or where their node can fetch it."""
         if self.cluster is None or self.stored is None or config.data_stored is None:
             return config.data
         return {"storage": self.stored.storage.uri, "name": config.data_stored, "data": config.data}
@@ -45,14 +45,14 @@ class Environment:
 
     @property
     def trial_resources(self) -> dict[str, float]:
-        """What each trial asks Ray for beside cores and GPUs."""
+        """Ray resources of each trial besides cores and GPUs."""
         return {} if self.cluster is None else self.cluster.trial_resources
 
 
 @contextmanager
 def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[Environment]:
     """Join the cluster and open the storage that were asked for, and see that they fit each other; RequestError says
-    what does not. `told` hears of outages."""
+    what does not. `log` is called with outages of the storage."""
     stored = None if config.storage is None else remote_run(config.storage, config.name, log)
     if config.address is None:
         yield Environment(stored=stored)
@@ -65,9 +65,9 @@ def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[
         yield Environment(cluster, stored)
 
 
-def plan_at(place: Environment, config: SweepConfig) -> Resources:
+def plan_at(environment: Environment, config: SweepConfig) -> Resources:
     """How the sweep will use this machine, or the cluster's nodes."""
-    if place.cluster is None:
+    if environment.cluster is None:
         return plan_resources(
             this_machine(),
             config.trials,
@@ -76,7 +76,7 @@ def plan_at(place: Environment, config: SweepConfig) -> Resources:
             gpus_per_trial=config.gpus_per_trial,
         )
     return plan_cluster_resources(
-        place.cluster.nodes(),
+        environment.cluster.nodes(),
         config.trials,
         concurrent=config.concurrent,
         cpus_per_trial=config.cpus_per_trial,
@@ -84,10 +84,10 @@ def plan_at(place: Environment, config: SweepConfig) -> Resources:
     )
 
 
-def plan_again(place: Environment, resources: Resources, config: SweepConfig) -> Resources:
+def plan_again(environment: Environment, resources: Resources, config: SweepConfig) -> Resources:
     """The stored plan on today's machines: threads and shares stay, because curves depend on them; how many trials run
     side by side follows what is there."""
-    if place.cluster is None:
+    if environment.cluster is None:
         machine = this_machine()
         if resources.follows_nodes is None and machine.gpus >= resources.gpus:
             return resources
@@ -95,7 +95,7 @@ def plan_again(place: Environment, resources: Resources, config: SweepConfig) ->
         return replace(here, threads=resources.threads, concurrent=min(here.concurrent, resources.concurrent))
     as_given = resources.follows_nodes is False
     return plan_cluster_resources(
-        place.cluster.nodes(),
+        environment.cluster.nodes(),
         config.trials,
         concurrent=resources.concurrent if as_given else None,
         cpus_per_trial=resources.cpus_per_trial,
@@ -103,11 +103,11 @@ def plan_again(place: Environment, resources: Resources, config: SweepConfig) ->
     )
 
 
-def with_stored_data(place: Environment, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+def with_stored_data(environment: Environment, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
     """The request with its data in the storage, once for all sweeps and nodes; fetched on a machine that has it not."""
-    if place.stored is None:
+    if environment.stored is None:
         return config
-    storage = place.stored.storage
+    storage = environment.stored.storage
     try:
         folder = trainer.data_folder(config.data)
         if folder is not None:

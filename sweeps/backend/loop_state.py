@@ -16,7 +16,7 @@ class LoopState:
     """The journal, the trials' signs of life, and the first error.
 
     `on_end` is called with the record of each trial that has ended. Once `stopped` is set, what workers report or how
-    they end is ignored: they were told to end.
+    they end is ignored: they are being ended.
     """
 
     journal: Journal

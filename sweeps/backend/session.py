@@ -25,7 +25,7 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does by d
 OBJECT_STORE_BYTES = 100 << 20
 SERVERLESS_SECONDS = 8.0
 INTERRUPTED = 130
-LONGEST_TEMPORARY = 28  # of a socket's 107 bytes, beside the names that Ray adds
+LONGEST_TEMPORARY = 28  # of a socket's 107 bytes, besides the names that Ray adds
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -36,7 +36,7 @@ class SweepConfig:
 
     `confirm_seeds` pairs of runs confirm the search's best against the default; "auto": as many as the answer takes; 0:
     nothing is confirmed. A gain below `smallest_gain_percent` counts as no difference. `rivals`: the
-    trainer's methods that need no sweep run beside the search, and are judged with it.
+    trainer's baselines that need no sweep run with the search, and are judged with it.
     """
 
     name: str
@@ -93,7 +93,7 @@ class SweepConfig:
 
     @property
     def shared_params(self) -> dict[str, object]:
-        """What every trial's trainer gets beside its config."""
+        """The parameters that all trials share."""
         return {**self.fixed, **self.space.fixed, **self.set_params}
 
     @property

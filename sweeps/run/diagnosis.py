@@ -35,7 +35,7 @@ def no_diagnosis(run: Run) -> Iterable[Found]:
 def note_findings(journal: Journal, events: Sequence[Event], found: Iterable[Found]) -> None:
     """Append a `findings` event for each trial, and for the sweep, of which `events` do not say the same already.
 
-    The newest of a trial counts. A trial that has none any more is told so by an empty list.
+    The newest of a trial counts. A trial that has none any more gets an empty list.
     """
     log: dict[str | None, object] = {}
     for event in events:

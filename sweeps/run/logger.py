@@ -11,7 +11,7 @@ from sweeps.trials.record import Event
 
 
 class Logger:
-    """Derive from it and override what you need. A logger that raises is dropped with one line; the sweep goes on."""
+    """Derive from it and override what you need. A logger that raises is dropped with one line and ends no sweep."""
 
     def start(self, folder: RunFolder) -> None:
         """Called once, before the first event of this session."""

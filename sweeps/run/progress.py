@@ -26,7 +26,7 @@ BESIDE = ("confirm", "rival")  # the roles of runs that are none of the search's
 class Progress:
     """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far.
 
-    `confirm_runs` of full length, rivals among them, are to come beside the search's trials.
+    `confirm_runs` of full length, baselines among them, follow the search's trials.
     """
 
     records: tuple[TrialRecord, ...]
@@ -89,7 +89,7 @@ class Progress:
         return [[*row[:column], *row[column + 1 :]] for row in table]
 
     def speed(self, record: TrialRecord) -> str:
-        """How fast a trial came to the 90 % target beside the default, as far as that is known; '' where it is not."""
+        """Speed to the 90 % target compared with the default, as far as it is known; empty where it is not."""
         default = default_record(self.records)
         if default is None or default.status is None or record.status is None:
             return ""
@@ -136,7 +136,7 @@ class Display(Protocol):
         ...
 
     def log(self, line: str) -> None:
-        """Say one line beside the table."""
+        """Show one line outside the table."""
         ...
 
     def close(self) -> None:
@@ -250,7 +250,7 @@ def _shown(records: Sequence[TrialRecord], most: int | None) -> Sequence[TrialRe
 
 
 def _name(record: TrialRecord) -> str:
-    """The trial's id, and for a rival its method: its weights do not tell it from the default."""
+    """The trial's id, and for a rival its method: its weights are the default's."""
     return f"{record.trial_id} {record.label}" if record.role == "rival" else record.trial_id
 
 

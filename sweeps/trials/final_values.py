@@ -57,7 +57,7 @@ def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
     """The standard deviation of the noise by epoch, from how far each value stands off the line of its neighbours.
 
     A bend that the curves share is none, and neither is one that only a few of them have; epochs that fewer than three
-    curves tell of are left out. The first and the last epoch are given their neighbour's.
+    curves have are left out. The first and the last epoch are given their neighbour's.
     """
     return _noise(_table([record.costs for record in records]))
 
@@ -84,7 +84,7 @@ def _noise(table: np.ndarray) -> dict[int, float]:
 
 
 def _last(table: np.ndarray) -> np.ndarray:
-    """The last epoch that each curve tells of, [curves]; 0 for one without values."""
+    """The last epoch of each curve, [curves]; 0 for one without values."""
     log: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
     return log
 

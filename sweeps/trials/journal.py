@@ -1,4 +1,4 @@
-"""trials.jsonl, the source of truth: append-only, a JSON object a line, on disk before anything else hears of it."""
+"""trials.jsonl, the source of truth: append-only, a JSON object a line, on disk before anything acts on it."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _parse(content: bytes, path: Path) -> tuple[list[Event], int]:
             if problem is not None:
                 raise ValueError(problem)
         except (ValueError, RecursionError) as error:
-            raise RequestError(f"{path}, line {number}: is damaged ({error}); remove that line to go on") from error
+            raise RequestError(f"{path}, line {number}: is damaged ({error}); remove that line") from error
         events.append(event)
         whole += len(line)
     return events, whole

@@ -1,4 +1,4 @@
-"""What is known of each trial, derived from the events of trials.jsonl and never stored beside them."""
+"""The record of each trial, derived from the events of trials.jsonl and never stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a run has taken, told by its own events."""
+"""How long a run has taken, by its own events."""
 
 from __future__ import annotations
 

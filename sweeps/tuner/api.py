@@ -1,4 +1,4 @@
-"""Run a sweep, or resume one: what is asked for is checked here, before anything is written or started."""
+"""Run, resume or confirm a sweep: everything asked for is checked before anything is written or started."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def check_room(config: SweepConfig, resources: Resources, trainer: type[Trainer]
         )
 
 
-def unused(place: Environment, config: SweepConfig) -> RunFolder:
+def unused(environment: Environment, config: SweepConfig) -> RunFolder:
     """The folder that the run would get; RequestError where it, or the storage, holds a run of that name."""
-    if place.stored is not None and place.stored.exists:
+    if environment.stored is not None and environment.stored.exists:
         raise RequestError(
-            f"--name {config.name}: {place.stored.storage.uri} holds a run of that name already; "
+            f"--name {config.name}: {environment.stored.storage.uri} holds a run of that name already; "
             "resume it, or choose another name"
         )
     return unused_folder(config.output, config.name)
@@ -117,25 +117,29 @@ def unused(place: Environment, config: SweepConfig) -> RunFolder:
 def run(
     config: SweepConfig,
     *,
-    place: Environment | None = None,
+    environment: Environment | None = None,
     resources: Resources | None = None,
     **options: Unpack[CallbackOptions],
 ) -> SweepResult:
-    """Run a new sweep at `place`, or where the request says, as planned or as `plan_at` plans it. RequestError before
-    anything is written; SweepFailed where no result could be produced."""
+    """Run a new sweep, in `environment` or where the config says, with `resources` or as `plan_at` plans them.
+
+    Raises:
+        RequestError: before anything is written.
+        SweepFailed: no trial came to a result.
+    """
     trainer = check(config)
     config = replace(config, objective_mode=trainer.objective_mode)
     callbacks = Callbacks(**options)
     note = callbacks.display.log
-    with environment_of(config, note) if place is None else contextlib.nullcontext(place) as place:
-        resources = plan_at(place, config) if resources is None else resources
+    with environment_of(config, note) if environment is None else contextlib.nullcontext(environment) as environment:
+        resources = plan_at(environment, config) if resources is None else resources
         check_room(config, resources, trainer)
-        unused(place, config)
+        unused(environment, config)
         folder = new_run(config.output, config.name)
         with folder.locked():
-            config = with_stored_data(place, config, trainer)
+            config = with_stored_data(environment, config, trainer)
             write_sweep_yaml(folder, sweep_yaml(config, resources))
-            return Tuner(folder, config, resources, trainer, callbacks, environment=place).run("sweep_started")
+            return Tuner(folder, config, resources, trainer, callbacks, environment=environment).run("sweep_started")
 
 
 def resume(
@@ -166,15 +170,15 @@ def resume(
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
     trainer = check(config)
     callbacks = Callbacks(**options)
-    with environment_of(config, callbacks.display.log) as place, folder.locked():
+    with environment_of(config, callbacks.display.log) as environment, folder.locked():
         config = _with_its_data(found, config, trainer, callbacks.display.log)
-        config = _moved_in(place, found, config, trainer)
+        config = _moved_in(environment, found, config, trainer)
         changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
         if gain_percent is not None:
             search = cast(Mapping[str, object], found.content["search"])
             changed["search"] = {**search, "stop_when_gain_below": config.search.gain_percent}
-        resources = _go_on_with(folder, found, config, place, changed)
-        return Tuner(folder, config, resources, trainer, callbacks, found.seconds, environment=place).run(
+        resources = _resumed_resources(folder, found, config, environment, changed)
+        return Tuner(folder, config, resources, trainer, callbacks, found.seconds, environment=environment).run(
             "sweep_resumed"
         )
 
@@ -218,24 +222,26 @@ def confirm(
     )
     trainer = check(config)
     callbacks = Callbacks(**options)
-    with environment_of(config, callbacks.display.log) as place, folder.locked():
+    with environment_of(config, callbacks.display.log) as environment, folder.locked():
         config = _with_its_data(found, config, trainer, callbacks.display.log)
-        config = _moved_in(place, found, config, trainer)
+        config = _moved_in(environment, found, config, trainer)
         changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals, "explain": config.explain}
-        resources = _go_on_with(folder, found, config, place, changed)
+        resources = _resumed_resources(folder, found, config, environment, changed)
         limit = None if budget_seconds is None else found.seconds + budget_seconds
         timed = replace(config, budget=replace(config.budget, seconds=limit))
-        tuner = Tuner(folder, timed, resources, trainer, callbacks, found.seconds, searching=False, environment=place)
+        tuner = Tuner(
+            folder, timed, resources, trainer, callbacks, found.seconds, searching=False, environment=environment
+        )
         return tuner.run("sweep_resumed")
 
 
 def storage_of(config: SweepConfig, given: str | None) -> str | None:
-    """The storage that a run goes on with: the given one, or the one it has."""
+    """The storage of a resumed run: the given one, or the one it has."""
     return config.storage if given is None else storage_uri(given)
 
 
 def _with_its_data(found: Run, config: SweepConfig, trainer: type[Trainer], log: Callable[[str], None]) -> SweepConfig:
-    """A run goes on with the data it began with; how the data has changed since is part of its summary."""
+    """A resumed run uses the data it began with; how the data has changed since is part of its summary."""
     if config.storage is not None:
         return config  # the storage holds what it learned from
     before = {name: value for name, value in found.config.data_summary.items() if name != DATA_CHANGED}
@@ -250,20 +256,20 @@ def _with_its_data(found: Run, config: SweepConfig, trainer: type[Trainer], log:
     return replace(config, data=data, data_summary={**before, **({DATA_CHANGED: changed} if changed else {})})
 
 
-def _moved_in(place: Environment, found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
-    """A run that goes on with a storage it did not have brings its checkpoints there, and its data."""
-    if place.stored is None:
+def _moved_in(environment: Environment, found: Run, config: SweepConfig, trainer: type[Trainer]) -> SweepConfig:
+    """A run that is resumed with a storage it did not have brings its checkpoints there, and its data."""
+    if environment.stored is None:
         return config
-    if not place.stored.exists:
-        place.stored.put_checkpoints(found.folder)
-    return with_stored_data(place, config, trainer)
+    if not environment.stored.exists:
+        environment.stored.put_checkpoints(found.folder)
+    return with_stored_data(environment, config, trainer)
 
 
-def _go_on_with(
-    folder: RunFolder, found: Run, config: SweepConfig, place: Environment, changed: Mapping[str, object]
+def _resumed_resources(
+    folder: RunFolder, found: Run, config: SweepConfig, environment: Environment, changed: Mapping[str, object]
 ) -> Resources:
-    """Today's plan; what was changed goes into sweep.yaml."""
-    resources = plan_again(place, found.resources, config)
+    """The resources on today's machine; what was changed goes into sweep.yaml."""
+    resources = plan_again(environment, found.resources, config)
     if config != found.config or resources != found.resources:
         moved: dict[str, object] = {"data": config.data, "plan": resources.as_dict()}
         moved["data_summary"] = dict(config.data_summary)

@@ -82,7 +82,7 @@ class ConfirmationPhase:
 
     @property
     def rivals(self) -> Mapping[str, Mapping[str, object]]:
-        """Methods that need no sweep, to be trained beside it."""
+        """Baselines that need no sweep: what each adds to the default's config, by name."""
         wanted = self._config.rivals and not self._config.space.controls
         return self._trainer.rivals() if wanted else {}
 
@@ -100,7 +100,7 @@ class ConfirmationPhase:
         )
 
     def runs(self, records: Sequence[TrialRecord]) -> int:
-        """How many runs will come beside the search's trials, as far as that can be told while the search goes on."""
+        """How many runs there will be in addition to the search's trials, as far as that is known during the search."""
         rival_trials = len(self.rivals) if self._searching else 0
         if self._config.space.controls or not self._config.confirm_seeds:
             return rival_trials

@@ -13,7 +13,7 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalHandler:
-    """What was asked for by a signal; `at_once` is called before the second one ends the process."""
+    """The first signal sets `reason`; `at_once` is called before the second one ends the process."""
 
     def __init__(self, at_once: Callable[[], None]) -> None:
         self.reason: str | None = None
@@ -22,7 +22,7 @@ class SignalHandler:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Hear signals for a while; outside the main thread, which alone can, nothing is heard."""
+        """Catch signals for a while; only the main thread can."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -35,14 +35,14 @@ class SignalHandler:
                 signal.signal(number, handler)
 
     def catch(self) -> None:
-        """Hear signals once more, where somebody else has put handlers in place of ours."""
+        """Install our handlers again, where another library has replaced them."""
         if threading.current_thread() is threading.main_thread():
             for number in CAUGHT:
-                signal.signal(number, self._hear)
+                signal.signal(number, self._on_signal)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """For a while a signal raises KeyboardInterrupt: nobody asks for `reason`, for instance while Ray starts."""
+        """For a while a signal raises KeyboardInterrupt where nothing polls `reason`: while Ray starts."""
         if self.reason is not None:
             raise KeyboardInterrupt
         self._raises = True
@@ -52,10 +52,10 @@ class SignalHandler:
             self._raises = False
 
     def raise_from_now(self) -> None:
-        """From now on a signal raises KeyboardInterrupt, because nobody asks for `reason` any more."""
+        """From now on a signal raises KeyboardInterrupt, because nothing polls `reason` any more."""
         self._raises = True
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
             self._at_once()
             os._exit(130)
