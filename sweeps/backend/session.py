@@ -59,6 +59,7 @@ def ray_session(
         **LOOPBACK_ONLY,
         "OMP_NUM_THREADS": str(resources.threads),
         "PYTHONPATH": python_path(),
+        "XTTS_SWEEP_PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the user's own, for external trainers
         "RAY_preload_python_modules": ",".join(modules),
         "TUNE_MAX_PENDING_TRIALS_PG": str(resources.concurrent),
     }

@@ -15,7 +15,6 @@ from sweeps.external.placeholders import NEWEST, as_text, filled, placeholders_i
 from sweeps.external.spec import SHIPPED_FOLDER, TrainerSpec
 
 SEEDED = Path(__file__).with_name("seeded.py")
-ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER_OPTIONS_WITH_VALUE = ("-W", "-X")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -28,6 +27,7 @@ THREAD_VARIABLES = (
 RATE = re.compile(r"^(?:.*[_.])?(lr|learning_rate)(?:_[a-z]\w*)?$", re.IGNORECASE)
 NO_RATE = re.compile(r"decay|gamma|sched|warm|min|max|step|ratio|factor", re.IGNORECASE)
 FROZEN_RATE = 1e-12
+USERS_PYTHONPATH = "XTTS_SWEEP_PYTHONPATH"
 OURS = ("RAY_", "XTTS_SWEEP_", "TUNE_")
 """Variables of this process that a trainer has no use for"""
 
@@ -219,10 +219,11 @@ def working_folder(spec: TrainerSpec, params: Mapping[str, object], launch: Laun
 def environment_of(spec: TrainerSpec, params: Mapping[str, object], launch: Launch) -> dict[str, str]:
     """This process's environment without what is the sweep's own, the thread counts, and what the spec sets."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    paths = [path for path in environment.pop("PYTHONPATH", "").split(os.pathsep) if path]
-    paths = [path for path in paths if Path(path).resolve() not in (ROOT, Path.cwd())]  # the session adds these two
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    own = os.environ.get(USERS_PYTHONPATH)
+    if own is not None:  # a worker's PYTHONPATH leads to this package, whose folders may hide the trainer's
+        environment["PYTHONPATH"] = own
+    if not environment.get("PYTHONPATH"):
+        environment.pop("PYTHONPATH", None)
     environment |= dict.fromkeys(THREAD_VARIABLES, str(launch.threads))
     environment |= {"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": str(launch.seed % 2**32)}
     if launch.gpus:

@@ -186,6 +186,7 @@ def test_the_environment_holds_threads_and_gpus_and_nothing_of_the_sweep(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "x")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:/theirs")
+    monkeypatch.setenv("XTTS_SWEEP_PYTHONPATH", "/theirs")
     spec = load_spec(str(write(env={"SEED": "{seed}", "CUDA_VISIBLE_DEVICES": "{gpus}"})))
     environment = environment_of(spec, {}, launch(tmp_path, gpus=("1", "3")))
     assert environment["OMP_NUM_THREADS"] == "2"
