@@ -37,16 +37,21 @@ class SeededLoader(importlib.abc.Loader):
 
 
 class Seeder(importlib.abc.MetaPathFinder):
-    """Finds the libraries to seed once, through the other finders."""
+    """Finds the libraries to seed through the other finders, each time: many programs ask for a spec before they import
+    (`is_torch_available`)."""
 
     def __init__(self, seed: int) -> None:
-        self._seed, self._left = seed, set(SEEDERS)
+        self._seed = seed
+        self._asking: set[str] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in self._left:
+        if name not in SEEDERS or name in self._asking:
             return None
-        self._left.discard(name)
-        spec = importlib.util.find_spec(name)
+        self._asking.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking.discard(name)
         if spec is not None and spec.loader is not None:
             spec.loader = SeededLoader(spec.loader, name, self._seed)
         return spec

@@ -7,6 +7,7 @@ most trainers log them. `--misbehave` makes it fail in the ways of real programs
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+assert importlib.util.find_spec("numpy")  # as libraries look for another before they import it
+
+import numpy as np  # noqa: E402
 
 STEPS = 6
 
