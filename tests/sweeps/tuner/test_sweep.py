@@ -125,8 +125,8 @@ def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path:
     assert folder.report.read_text().count("data-rank") == 10
     assert len(folder.trials_csv.read_text().splitlines()) == 11
     kept = {path.parent.name for path in folder.checkpoints.glob("*/*")}
-    assert len(kept) == 3
-    assert result.best.trial_id in kept
+    ranked = sorted(result.records, key=lambda record: record.rank)
+    assert kept == {record.trial_id for record in (*ranked[:3], first)}, "the three best, and the default"
     assert not list(folder.checkpoints.glob("*/last.safetensors"))
 
     study = optuna.load_study(study_name="toy", storage=f"sqlite:///{folder.optuna_db}")
