@@ -4,9 +4,9 @@
 """
 
 from sweeps.wandb.environment import Mode, choose_mode, logged_in, project_and_entity
-from sweeps.wandb.publishing import publish
 from sweeps.wandb.logger import WandbLogger, start_recording
 from sweeps.wandb.media import Sample
+from sweeps.wandb.publishing import publish
 
 __all__ = [
     "Mode",

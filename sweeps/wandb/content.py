@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
-from sweeps.trials.record import Event, TrialRecord, reference_record
 from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.trials.record import Event, TrialRecord, reference_record
 
 Ratio = tuple[str, str, str]
 """A name, a numerator and a denominator: two of a trial's parameters."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sweeps.trials.record import Event
 from sweeps.run.folder import RunFolder, read_sweep_yaml
+from sweeps.trials.record import Event
 from sweeps.wandb.child_process import answer, claim_output, remove_scratch
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import Destination, read_destination

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from sweeps.trials.objective import METRIC
-from sweeps.space.parameter import Parameter
 from sweeps.run.config import ETA, SweepConfig
-from sweeps.space.space import Space
-from sweeps.trials.record import TrialRecord, best_record, reference_record
 from sweeps.run.folder import RunFolder
+from sweeps.space.parameter import Parameter
+from sweeps.space.space import Space
+from sweeps.trials.objective import METRIC
+from sweeps.trials.record import TrialRecord, best_record, reference_record
 from sweeps.wandb.destination import Destination
 from sweeps.wandb.run_opener import RunOpener
 

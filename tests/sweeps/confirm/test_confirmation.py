@@ -24,6 +24,7 @@ from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.tuner.api import check, confirm, plan_for, seeds_to_confirm
 from sweeps.tuner.output_files import write_tables
+from tests import ROOT
 from tests.sweeps.builders import toy_request, trial
 
 SPLIT = {"evaluate_on": "test"}
@@ -416,7 +417,7 @@ def test_a_speed_up_that_was_shown_says_after_how_many_trainings_the_sweep_has_p
 
 
 def test_a_run_that_was_written_when_two_looks_were_planned_is_read_and_judged_as_it_was_then() -> None:
-    events = [json.loads(line) for line in (Path(__file__).parent / "runs" / "two_looks.jsonl").open()]
+    events = [json.loads(line) for line in (ROOT / "tests/fixtures/version_0_1/two_looks.jsonl").open()]
     judged = judgement(records_from_events(events))
     assert judged is not None
     assert judged.verdict.word == "no difference"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
+from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, records_from_events
-from sweeps.space.space import load_space, space_from_mapping
 from sweeps.wandb import choose_mode, logged_in, project_and_entity
 from sweeps.wandb.content import history_row, reference, run_config, run_name, run_summary, run_tags
 from sweeps.wandb.destination import Destination, destination_in, read_destination, write_destination

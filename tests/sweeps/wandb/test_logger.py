@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from sweeps.trials.journal import read_events
-from sweeps.run.resources import Machine, plan_resources
 from sweeps.backend.session import ray_session
-from sweeps.run.folder import RunFolder
-from sweeps.tuner.api import resume, run
 from sweeps.confirm.verdict import judge
 from sweeps.confirm.verdict_json import verdict_to_json
+from sweeps.run.folder import RunFolder
+from sweeps.run.resources import Machine, plan_resources
+from sweeps.trials.journal import read_events
+from sweeps.tuner.api import resume, run
 from sweeps.wandb import Sample, start_recording
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.report.report_runs import confirmation_events

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.run.best_config import write_best_config
-from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, best_record
 from sweeps.run.config import SweepConfig, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
-from sweeps.tuner.api import plan_for
 from sweeps.run.trials_csv import write_trials_csv
+from sweeps.trials.journal import Journal
+from sweeps.trials.record import Event, best_record
+from sweeps.tuner.api import plan_for
 
 RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight")]
 SECONDS = 90.0  # a test machine may be very busy; an idle one needs two
