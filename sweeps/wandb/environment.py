@@ -167,4 +167,4 @@ def _home(home: Path | None) -> Path:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # unlike Path.expanduser it does not raise where there is no home
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - unlike Path.expanduser it does not raise where there is no home

@@ -24,7 +24,7 @@ MODULE = "sweeps.wandb.logger_process"
 class WandbLogger(Logger):
     """Records a run in W&B while it runs; `samples(run, folder)` are what its models say, for the end of the record.
 
-    It follows trials.jsonl from a process of its own, so events need not be passed to it. `ratios` are (name, numerator,
+    It follows trials.jsonl in a process of its own, so events need not be passed to it. `ratios` are (name, numerator,
     denominator) of parameters, for each trial's config.
     """
 
