@@ -1,4 +1,4 @@
-"""The average of the weights over the last updates: less noise from one evaluation, and from one seed, to the next."""
+"""The average of the weights over the last updates: a lower objective, and less noise from one evaluation to the next."""
 
 from __future__ import annotations
 
