@@ -1,4 +1,4 @@
-"""The average of the weights over the last updates: a lower objective, and less noise from one evaluation to the next."""
+"""The average of the weights over the last updates: a lower objective, and less noise between evaluations."""
 
 from __future__ import annotations
 
