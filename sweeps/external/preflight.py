@@ -58,8 +58,8 @@ class Preflight:
     seed_acts: bool = True
     weight_free_by: str = "frozen"
     """frozen: seen with learning off; size: judged by how the objective grows with the weights; none: no weights"""
-    objectives: list[float] = field(default_factory=list)
-    """Of the default's first epochs"""
+    objectives: list[float | None] = field(default_factory=list)
+    """Of the default's first epochs; None for one that is not finite, which JSON cannot hold"""
     difference: float = 0.0
     """The largest relative difference of two starts with one seed"""
     metrics: str = ""
@@ -78,12 +78,13 @@ class Preflight:
             "none": "no loss weight is searched",
         }[self.weight_free_by]
         change = ""
-        if len(self.objectives) > 1 and self.objectives[0]:
-            change = f", {100 * (self.objectives[1] / self.objectives[0] - 1):+.2f} % from epoch 1 to 2"
+        first, second = [*self.objectives, None, None][:2]
+        if first and second is not None:
+            change = f", {100 * (second / first - 1) * math.copysign(1, first):+.2f} % from epoch 1 to 2"
         rows = [
             ("trainer", self.trainer),
             ("metrics", self.metrics),
-            ("objective", f"{self.objectives[0]:.6g}{change}" if self.objectives else "none"),
+            ("objective", "none" if first is None else f"{first:.6g}{change}"),
             ("deterministic", _yes(self.deterministic, f"two starts with one seed differ by {self.difference:.2g}")),
             ("seed", "acts" if self.seed_acts else "NO: another seed gives the same values"),
             ("weight-free", weights if self.weight_free else "NO: the objective moves with the loss weights"),
@@ -205,7 +206,7 @@ class _Check:
             disk_bytes=first.disk_bytes,
             seed_acts=seed_acts,
             weight_free_by=by,
-            objectives=[cast(float, first.objective(n + 1)) for n in range(len(first.reports))],
+            objectives=[_finite(first.objective(n + 1)) for n in range(len(first.reports))],
             difference=difference,
             metrics=first.source,
         )
@@ -381,6 +382,9 @@ class _Check:
             )
         if not found.seed_acts:
             found.warnings.append("another seed gives the same values: a confirmation over seeds would prove nothing")
+        lost = [str(epoch) for epoch, value in enumerate(found.objectives, 1) if value is None]
+        if lost:
+            found.warnings.append(f"the default config's objective is not finite in epoch {', '.join(lost)}")
         missing = [name for name in self._spec.expressions if name not in first.reports[0]]
         if missing:
             found.warnings.append(f"report: no values for {', '.join(missing)} in epoch 1")
@@ -434,6 +438,10 @@ def _relative(a: float, b: float) -> float:
     if not (math.isfinite(a) and math.isfinite(b)):
         return 0.0 if a == b else math.inf
     return abs(a - b) / max(abs(a), abs(b), 1e-12)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _yes(good: bool, otherwise: str) -> str:

@@ -7,6 +7,7 @@ import json
 import math
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -269,6 +270,27 @@ def test_a_run_of_this_program_is_diagnosed_trial_by_trial(tmp_path: Path, monke
     assert found.findings[0].code == "diverged"
     (other,) = found.others
     assert (other.name, other.state, other.epochs) == ("t0002", "healthy", 3)
+
+
+def test_an_objective_that_is_maximised_is_best_where_it_is_highest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [replace(trial(number, values), mode="max") for number, values in ((1, [5.0, 6.0, 7.0]), (2, [8.0, 9.0]))]
+    config = toy_request(tmp_path)
+    monkeypatch.setattr(sweeps.run.run, "read_run", lambda folder: SimpleNamespace(records=records, config=config))
+    (tmp_path / "trials.jsonl").touch()
+    (tmp_path / "sweep.yaml").touch()
+    found = diagnose(tmp_path)
+    assert (found.name, found.best.epoch, found.best.value) == ("t0002", 2, 9.0)  # type: ignore[union-attr]
+    assert "worsened_after_best" not in {one.code for run in (found, *found.others) for one in run.findings}
+
+    log, spec = tmp_path / "theirs" / "log.csv", tmp_path / "spec.yaml"
+    log.parent.mkdir()
+    log.write_text("step,score\n" + "".join(f"{step},{step / 10}\n" for step in range(1, 13)))
+    spec.write_text("name: mine\nmode: max\nreport: {objective: score}\n")
+    found = diagnose(log, trainer=str(spec))
+    assert found.best is not None
+    assert (found.best.value, found.state) == (1.2, "healthy")
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "wild.csv", "metrics.jsonl", "train.log", "events.out.tfevents.1"])

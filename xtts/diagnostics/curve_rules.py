@@ -22,6 +22,9 @@ VALUES_PER_PATCH = 320
 COLLAPSED_NATS_PER_PATCH = 1.0
 WORSENING = 0.02
 STILL_FALLING = 0.01
+EARLY_EPOCHS = 5
+EARLY_SHARE = 1 / 3
+"""Before these epochs, or this share of the planned length, a text that is not used yet is only a warning"""
 
 
 Rule = Callable[[Sequence[Epoch], Mapping[str, object]], Finding | None]
@@ -30,6 +33,8 @@ Rule = Callable[[Sequence[Epoch], Mapping[str, object]], Finding | None]
 RuleT = TypeVar("RuleT", bound=Rule)
 TRIAL_RULES: list[Rule] = []
 NO_PARAMS: Mapping[str, object] = {}
+PLANNED_EPOCHS = "planned_epochs"
+"""Among a trial's parameters: the full length of the training"""
 
 
 def trial_rule(rule: RuleT) -> RuleT:
@@ -102,11 +107,15 @@ def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding 
 
 @trial_rule
 def text_ignored(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
-    """The last interval of `text_use` is not wholly above 0."""
+    """The last interval of `text_use` is not wholly above 0; in early epochs, where that is usual, a warning."""
     for epoch in reversed(epochs):
         use, low, high = (number(epoch, name) for name in ("text_use", "text_use_low", "text_use_high"))
         if use is not None and low is not None and high is not None:
-            return None if low > 0 else Finding("text_ignored", "problem", {"use": use, "low": low, "high": high})
+            if low > 0:
+                return None
+            reached = epoch_number(epochs, len(epochs) - 1)
+            early = reached < max(EARLY_EPOCHS, EARLY_SHARE * (number(params, PLANNED_EPOCHS) or 0))
+            return Finding("text_ignored", "warning" if early else "problem", {"use": use, "low": low, "high": high})
     return None
 
 

@@ -42,7 +42,7 @@ class LoggedRun:
     """Curves by name (see logged_tags), and what is known of the trainer's settings.
 
     `weighted`: whether the logged terms contain their weights; None if unknown. `mel_sd` and `mean_frame_error` (ln-mel
-    units) describe the data set, where it was given.
+    units) describe the data set, where it was given. `mode`: whether a lower or a higher `val/objective` is better.
     """
 
     curves: Mapping[str, Curve]
@@ -53,6 +53,7 @@ class LoggedRun:
     mel_sd: float | None = None
     mean_frame_error: float | None = None
     truncated: bool = False
+    mode: str = "min"
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""
@@ -89,6 +90,11 @@ class LoggedRun:
         return self._judged("val")
 
     @property
+    def maximises(self) -> bool:
+        """Whether a higher value of the judged validation curve is better; it is not a loss then."""
+        return self.mode == "max" and self.validation is not None and self.validation[0] == "val/objective"
+
+    @property
     def epochs(self) -> int:
         """Epochs in the log: its own count, else evaluations; 0 if neither is there."""
         counted, validation = self.curves.get("epoch"), self.validation
@@ -106,11 +112,11 @@ class LoggedRun:
 
     @property
     def best(self) -> Best | None:
-        """The lowest value of the judged validation curve; None without one."""
+        """The lowest value of the judged validation curve, the highest where that is better; None without one."""
         if self.validation is None:
             return None
         name, curve = self.validation
-        place = int(np.argmin(curve.values))
+        place = int(np.argmax(curve.values) if self.maximises else np.argmin(curve.values))
         step = int(curve.steps[place])
         epoch = self.epoch_at(step)
         return Best(name, epoch, step, float(curve.values[place]), self._file_near(step, epoch))

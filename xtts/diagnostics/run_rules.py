@@ -126,7 +126,7 @@ def no_better_than_mean_frame(run: LoggedRun) -> Finding | None:
 @run_rule
 def overfitting(run: LoggedRun) -> Finding | None:
     """Validation is worse than its best for three evaluations or more; over-fitting where training still falls."""
-    if run.validation is None:
+    if run.validation is None or run.maximises:
         return None
     name, curve = run.validation
     place = int(np.argmin(curve.values)) if len(curve) else 0
@@ -244,6 +244,8 @@ def clip_share(run: LoggedRun) -> Finding | None:
 def trend(run: LoggedRun) -> Finding | None:
     """Whether the judged curve still improves: slope of its last third with an interval, or the start of a plateau."""
     judged = run.validation if run.validation and len(run.validation[1]) >= 6 else run.training
+    if run.maximises and judged == run.validation:
+        judged = run.training
     if judged is None or overfitting(run) or loss_rises(run) or not_learning(run):
         return None
     name, curve = judged

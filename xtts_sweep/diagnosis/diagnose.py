@@ -149,6 +149,7 @@ class _Spec:
     weighted: bool | None = None
     weight_keys: Mapping[str, str] = field(default_factory=dict)
     """The config's key of a term's weight, by term"""
+    mode: str = "min"
 
     @classmethod
     def of(cls, trainer: str) -> _Spec:
@@ -182,7 +183,7 @@ class _Spec:
                 names[name] = tag
                 if divided:
                     weights[name.partition("/")[2]] = keys[weight]
-        return cls(str(spec.get("name", path.stem)), names, bool(weights), weights)
+        return cls(str(spec.get("name", path.stem)), names, bool(weights), weights, str(spec.get("mode", "min")))
 
 
 def _diagnosed(
@@ -208,6 +209,7 @@ def _diagnosed(
         data.mel_sd if data else None,
         data.mean_frame_error if data else None,
         truncated,
+        spec.mode,
     )
     findings = run_findings(run)
     trainer = spec.name or (mapped.trainer.name if mapped.trainer else None)
@@ -230,6 +232,10 @@ def _curves(logs: RunLogs) -> tuple[dict[str, Curve], bool]:
     return {}, False
 
 
+def _without_objective(report: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in report.items() if name != "objective"}
+
+
 def own_run(path: Path) -> list[Diagnosis] | None:
     """The trials of a run of this program; None where `path` is none."""
     folder = path if path.is_dir() else path.parent
@@ -240,7 +246,10 @@ def own_run(path: Path) -> list[Diagnosis] | None:
 
     run = read_run(folder)
     found = []
-    ranked = [((one.role != "trial", np.inf if one.objective is None else one.objective), one) for one in run.records]
+    ranked = [
+        ((one.role != "trial", np.inf if one.objective is None else one.sign * one.objective), one)
+        for one in run.records
+    ]
     for _, record in sorted(ranked, key=lambda one: one[0]):
         if not record.reports:
             continue
@@ -258,11 +267,14 @@ def own_run(path: Path) -> list[Diagnosis] | None:
             weights_in(params),
             weighted=False,
             clip=number_under(params, CLIP_KEYS),
+            mode=record.mode,
         )
-        own = trial_findings(record.reports, params)
+        # The rules on epochs take the objective for an error, which one that is maximised is not.
+        reports = record.reports if record.mode == "min" else [_without_objective(one) for one in record.reports]
+        own = trial_findings(reports, params)
         codes = {one.code for one in own}
         general = [one for one in run_findings(logged) if one.code not in codes]
-        placed = reference().finding(record.reports) if params.get("model", "tiny") == "tiny" else None
+        placed = reference().finding(reports) if params.get("model", "tiny") == "tiny" else None
         findings = worst_first([*own, *general, *([placed] if placed is not None else [])])
         state = run_state(logged, findings)
         found.append(

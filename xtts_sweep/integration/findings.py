@@ -10,7 +10,7 @@ from sweeps.run.diagnosis import Found
 from sweeps.run.run import Run
 from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
-from xtts.diagnostics.curve_rules import summary, trial_findings
+from xtts.diagnostics.curve_rules import PLANNED_EPOCHS, summary, trial_findings
 from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
 
@@ -79,5 +79,5 @@ def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: s
 
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:
-    """Everything that a trial's trainer was given."""
-    return {**run.config.shared_params, **record.params}
+    """Everything that a trial's trainer was given, and how many epochs were planned."""
+    return {PLANNED_EPOCHS: run.config.budget.epochs, **run.config.shared_params, **record.params}

@@ -199,6 +199,14 @@ def test_text_is_ignored_where_the_interval_of_its_use_is_not_clear_of_0() -> No
     assert findings.text_ignored(later) is None
 
 
+@pytest.mark.parametrize(("epochs", "planned", "severity"), [(3, 9, "warning"), (5, 9, "problem"), (7, 30, "warning")])
+def test_text_that_is_not_used_yet_is_a_warning_in_early_epochs(epochs: int, planned: int, severity: str) -> None:
+    early = curve((0.62,) * epochs, text_use=0.004, text_use_low=-0.002, text_use_high=0.010)
+    found = findings.text_ignored(early, {"planned_epochs": planned})
+    assert found is not None
+    assert found.severity == severity
+
+
 def test_worsening_after_the_best_epoch_is_named_and_a_wobble_is_not() -> None:
     found = log("worsened_after_best", curve((0.70, 0.60, 0.55, 0.56, 0.58, 0.60, 0.62)))
     assert found.numbers["epoch"] == 3
