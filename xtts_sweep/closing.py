@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xtts_sweep.terminal import display, printer
 
+PATIENCE_SECONDS = 1.5  # from a Ctrl-C to the prompt, together with what the process needs to end: two
+
 if TYPE_CHECKING:
     from sweeps.run.run import SweepResult
 
@@ -17,7 +19,7 @@ def callbacks(options: argparse.Namespace) -> dict[str, Any]:
     """Progress display, report writer, loggers and diagnosis, as the options ask for them."""
     from xtts_sweep.api import callbacks_of
 
-    return callbacks_of(options.wandb, options.lang, display=display(options.json))
+    return {**callbacks_of(options.wandb, options.lang, display=display(options.json)), "patience": PATIENCE_SECONDS}
 
 
 def page(lang: str = "en") -> Any:

@@ -7,6 +7,7 @@ Heavy packages are imported inside run, so that --help answers at once.
 from __future__ import annotations
 
 import argparse
+import os
 import pkgutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from xtts_sweep.arguments import Parser
 from xtts_sweep.terminal import escape_what_cannot_be_shown
 
 DEFAULT = "sweep"
+INTERRUPTED = 130
 EXIT_CODES = "NAME defaults to the newest run. Exit codes: 0 done, 1 no result, 2 wrong request, 130 interrupted."
 
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(command(name).run(options))
     except KeyboardInterrupt:
         print("interrupted; nothing had been started that needs a resume", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         code = _exit_code(error)
         if code is None:
@@ -51,6 +53,10 @@ def console() -> int:
     code = main()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # all is written and said: the exit code stands
+    if code == INTERRUPTED:  # threads of libraries are not waited for
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 

@@ -42,6 +42,10 @@ class ServersDied(BaseException):
     """Ends Ray's loop without Ray's tidying up, which follows an Exception and would wait for the servers."""
 
 
+class Left(BaseException):
+    """Ends Ray's loop in the same way after a Ctrl-C, with the reason: Ray is killed next, so nothing is tidied up."""
+
+
 class SweepCallback(Callback):  # type: ignore[misc]
     """Watches Ray's loop: starts, crashes and hangs of workers, and everything that ends the loop.
 
@@ -55,11 +59,13 @@ class SweepCallback(Callback):  # type: ignore[misc]
         *,
         on_step: Callable[[], None] = lambda: None,
         stop_reason: Callable[[], str | None] = lambda: None,
+        leave: Callable[[], bool] = lambda: False,
         on_cluster: bool = False,
     ) -> None:
         self._state = state
         self._on_step = on_step
         self._stop_reason = stop_reason
+        self._leave = leave
         self._on_cluster = on_cluster
         self._retried: dict[str, float] = {}
         self._handed_again: set[str] = set()
@@ -100,6 +106,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
             reason = self._stop_reason()
         if self._state.error is not None or reason is not None:
             self._state.stopped = True
+            if reason is not None and self._state.error is None and not self._on_cluster and self._leave():
+                raise Left(reason)
             for trial in trials:
                 _kill_worker(trial)
             raise Stopped(reason or "error", self._state.error)

@@ -57,15 +57,18 @@ def run_loop(
     *,
     on_step: Callable[[], None],
     stop_reason: Callable[[], str | None],
+    leave: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Run trials until `source` has none left (None), or `stop_reason()` returns one.
+
+    Where `leave()` is true then, nothing is tidied up, because Ray is killed next.
 
     Raises:
         SweepFailed: Ray's servers or the cluster's head have died, or trials fail alike.
     """
     from ray import tune
 
-    from sweeps.backend.callback import ServersDied, Stopped, SweepCallback
+    from sweeps.backend.callback import Left, ServersDied, Stopped, SweepCallback
     from sweeps.backend.scheduler import RungScheduler
     from sweeps.backend.search_algorithm import SearchAlgorithm
     from sweeps.backend.trainable import TrialTrainable
@@ -86,7 +89,9 @@ def run_loop(
             scheduler=RungScheduler(
                 state, rungs, budget.epochs, on_cluster=on_cluster, options=worker_config.config.search
             ),
-            callbacks=[SweepCallback(state, on_step=on_step, stop_reason=stop_reason, on_cluster=on_cluster)],
+            callbacks=[
+                SweepCallback(state, on_step=on_step, stop_reason=stop_reason, leave=leave, on_cluster=on_cluster)
+            ],
             resources_per_trial=tune.PlacementGroupFactory([{name: share for name, share in shares.items() if share}]),
             trial_dirname_creator=lambda trial: str(trial.config["trial_id"]),
             reuse_actors=True,
@@ -97,6 +102,8 @@ def run_loop(
         )
     except ServersDied as died:
         raise SweepFailed(str(died)) from None
+    except Left as left:
+        return str(left)
     except Stopped as stopped:
         if stopped.error is not None:
             raise stopped.error from None

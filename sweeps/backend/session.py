@@ -46,11 +46,14 @@ def ray_session(
     resources: Resources,
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     modules: Sequence[str] = (),
+    leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Ray for one sweep. One that is running in this process, such as a cluster that it has joined, is used as it is.
 
     Where a busy machine is too slow for it, Ray is started again. While it starts, `interruptible()` lets
     a signal raise KeyboardInterrupt.
+
+    Where `leave()` is true at the end, Ray is killed instead of shut down, and this process can start no other.
 
     A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
     """
@@ -78,6 +81,7 @@ def ray_session(
             guarded(folder),
             _started(
                 interruptible,
+                leave,
                 address="local",
                 num_cpus=max(resources.cores, resources.concurrent),
                 num_gpus=resources.gpus,
@@ -93,7 +97,9 @@ def ray_session(
 
 
 @contextmanager
-def _started(interruptible: Callable[[], AbstractContextManager[None]], **options: object) -> Iterator[None]:
+def _started(
+    interruptible: Callable[[], AbstractContextManager[None]], leave: Callable[[], bool], **options: object
+) -> Iterator[None]:
     """Ray for a while; SweepFailed where it cannot start. A start that took too long is tried again."""
     import ray
 
@@ -116,7 +122,11 @@ def _started(interruptible: Callable[[], AbstractContextManager[None]], **option
     try:
         yield
     finally:
-        if dead_servers():  # Ray's own end would wait for them, here and when the process ends
+        if leave():
+            ended.set()
+            end_processes_in(folder)
+            atexit.register(_leave_at_once, INTERRUPTED)
+        elif dead_servers():  # Ray's own end would wait for them, here and when the process ends
             end_processes_in(folder)
             atexit.register(_leave_at_once, 1)
         else:

@@ -20,7 +20,8 @@ Hook = Callable[[SweepResult], object]
 @dataclass(frozen=True)
 class Callbacks:
     """`display` shows progress, `report` writes report.html, `loggers` follow the journal, `diagnosis` makes findings
-    when the trials have ended, `on_end` is called with the result, `heartbeat` says when a worker hangs."""
+    when the trials have ended, `on_end` is called with the result, `heartbeat` says when a worker hangs. `patience` is
+    how many seconds after a Ctrl-C the process ends in any case (None: it closes the run however long that takes)."""
 
     display: Display = field(default_factory=QuietDisplay)
     report: Report = write_report
@@ -28,6 +29,7 @@ class Callbacks:
     diagnosis: Diagnosis = no_diagnosis
     on_end: Sequence[Hook] = ()
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    patience: float | None = None
 
 
 class CallbackOptions(TypedDict, total=False):
@@ -39,3 +41,4 @@ class CallbackOptions(TypedDict, total=False):
     diagnosis: Diagnosis
     on_end: Sequence[Hook]
     heartbeat: Heartbeat
+    patience: float | None

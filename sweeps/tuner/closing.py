@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -45,7 +46,7 @@ class ClosePhase:
         """Take all steps; SweepFailed where no trial has a result."""
         interrupted = ended == "interrupted"
         for name, write in end_files(run, self._callbacks.report).items():
-            if name != run.folder.optuna_db.name or not interrupted or few_to_wait_for(run):
+            if name != run.folder.optuna_db.name or not interrupted or self._waits_for_optuna(run):
                 self.attempt(f"{name} could not be written", write)
         if not interrupted:
             check_for_a_result(run, reason)
@@ -85,6 +86,10 @@ class ClosePhase:
         except Exception as error:
             self._notes.append(f"{failed}: {reason_of(error)}")
             return None
+
+    def _waits_for_optuna(self, run: Run) -> bool:
+        """After a Ctrl-C: a second to import Optuna is too long where somebody waits for the prompt."""
+        return few_to_wait_for(run) and (self._callbacks.patience is None or "optuna" in sys.modules)
 
     def _export_best(self, run: Run) -> None:
         best, compared = run.recommended, run.comparison

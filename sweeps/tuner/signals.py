@@ -5,19 +5,32 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130
 
 
 class SignalHandler:
-    """The first signal sets `reason`; `at_once` is called before the second one ends the process."""
+    """The first signal sets `reason`; `at_once` is called before the second one ends the process.
 
-    def __init__(self, at_once: Callable[[], None]) -> None:
+    With `patience`, so many seconds after the first signal `last_words` is called and the process ends, whatever it
+    waits for: the journal and the checkpoints are whole at every moment.
+    """
+
+    def __init__(
+        self,
+        at_once: Callable[[], None],
+        patience: float | None = None,
+        last_words: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.reason: str | None = None
         self._at_once = at_once
+        self._patience = patience
+        self._last_words = last_words
         self._raises = False
 
     @contextmanager
@@ -57,8 +70,20 @@ class SignalHandler:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
-            self._at_once()
-            os._exit(130)
+            try:
+                self._at_once()
+                self._last_words(self.reason)
+            finally:
+                os._exit(INTERRUPTED)
         self.reason = f"interrupted by {signal.Signals(number).name}"
+        if self._patience is not None:
+            threading.Thread(target=self._end_after, args=(self._patience, self.reason), daemon=True).start()
         if self._raises:
             raise KeyboardInterrupt
+
+    def _end_after(self, seconds: float, reason: str) -> None:
+        time.sleep(seconds)
+        try:
+            self._last_words(reason)
+        finally:
+            os._exit(INTERRUPTED)

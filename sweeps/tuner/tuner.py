@@ -4,6 +4,7 @@ file."""
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
+from sweeps.common.program import command
 from sweeps.confirm.confirmation import CONFIRMATION, confirms
 from sweeps.run.config import DATA_CHANGED, SweepConfig
 from sweeps.run.diagnosis import note_findings
@@ -72,7 +74,7 @@ class Tuner:
         self._searching = searching
         self._budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
         self._store = checkpoint_store_at(self._environment.checkpoints(folder))
-        self._signals = SignalHandler(at_once=self._display.close)
+        self._signals = SignalHandler(self._display.close, callbacks.patience, self._last_words)
         self._started = time.monotonic()
         self._seconds_before = seconds_before
         self._next_files = 0.0
@@ -133,7 +135,12 @@ class Tuner:
         a_worker_each = self._resources.cpus_per_trial <= 1.0
         modules = ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
         try:
-            with ray_session(self._resources, self._signals.raising, modules if a_worker_each else ()):
+            with ray_session(
+                self._resources,
+                self._signals.raising,
+                modules if a_worker_each else (),
+                leave=self._leaves_ray,
+            ):
                 self._signals.catch()  # once more: Ray has put its own handlers in their place
                 if self._signals.reason is not None:
                     return "interrupted", self._signals.reason
@@ -141,7 +148,12 @@ class Tuner:
                 worker_config = WorkerConfig(self._folder, self._config, self._resources, self._environment)
                 stopped = run_until_done(
                     lambda: run_loop(
-                        state, self._source, worker_config, on_step=self._step, stop_reason=self._stop_reason
+                        state,
+                        self._source,
+                        worker_config,
+                        on_step=self._step,
+                        stop_reason=self._stop_reason,
+                        leave=self._leaves_ray,
                     ),
                     self._journal,
                     self._source,
@@ -153,6 +165,10 @@ class Tuner:
         if stopped is not None:
             return ("budget" if self._signals.reason is None else "interrupted"), stopped
         return "finished", self._all_done()
+
+    def _leaves_ray(self) -> bool:
+        """Whether Ray is killed rather than ended in good order, because somebody waits for the prompt."""
+        return self._callbacks.patience is not None and self._signals.reason is not None
 
     @property
     def _heartbeat(self) -> Heartbeat:
@@ -174,6 +190,8 @@ class Tuner:
 
     def _close(self, ended: str, reason: str, loggers: Loggers) -> SweepResult:
         """Write how it ended, then all files; a signal from now on leaves out what can be made again."""
+        if self._signals.reason is not None:  # it came after the last trial: nobody waits for the last files
+            ended, reason = "interrupted", self._signals.reason
         closing = ClosePhase(self._callbacks, loggers, self._store, self._trainer, self._seconds)
         if ended == "budget":
             for record in self._journal.records:
@@ -201,6 +219,12 @@ class Tuner:
             self._journal.append("sweep_ended", None, reason="failed", detail=str(error)[:500])
             self._write_files()
         loggers.close(self._run)
+
+    def _last_words(self, reason: str) -> None:
+        """Said where the close of an interrupted run takes too long: what is on disk is enough to resume."""
+        self._display.close()
+        print(f"{reason}: ended before its last files were written", file=sys.stderr)
+        print(f"resume with  {command(f'resume {self._folder.in_command}')}", file=sys.stderr, flush=True)
 
     def _diagnose(self) -> None:
         note_findings(self._journal, tuple(self._journal.events), list(self._callbacks.diagnosis(self._run)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,8 +23,7 @@ class ChildProcess:
     """
 
     def __init__(self, module: str, task: Mapping[str, object], wandb_folder: Path, *, online: bool) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True)
-        scratch = Path(self._scratch.name)
+        self._scratch = scratch = Path(tempfile.mkdtemp(prefix="wandb-"))
         self._errors = scratch / "errors.txt"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -47,6 +47,17 @@ class ChildProcess:
         finally:
             self.kill()
 
+    def leave(self, message: Mapping[str, object], seconds: float) -> dict[str, Any] | None:
+        """Send the last message and wait that long for the answer; None where the process goes on alone to its end."""
+        self._send(message)
+        try:
+            out, _ = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        found = self._answer(out)
+        self.kill()
+        return found
+
     def kill(self) -> None:
         """End the process now, if it is still there."""
         self._process.kill()
@@ -57,7 +68,7 @@ class ChildProcess:
                     pipe.close()
                 except OSError:
                     continue
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _send(self, message: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
@@ -81,7 +92,8 @@ class ChildProcess:
 
 def answer(message: Mapping[str, object]) -> None:
     """In the child: write the answer to the standard output that it was started with."""
-    os.write(ANSWERS, json.dumps(message).encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+        os.write(ANSWERS, json.dumps(message).encode() + b"\n")
 
 
 def claim_output() -> None:

@@ -17,7 +17,7 @@ from sweeps.wandb.environment import Mode
 from sweeps.wandb.media import Sample
 
 CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
-INTERRUPTED_SECONDS = 2.0  # nobody waits for it after a Ctrl-C; what is missing can be written by publish
+INTERRUPTED_SECONDS = 0.5  # after a Ctrl-C W&B's process finishes the record alone
 MODULE = "sweeps.wandb.logger_process"
 
 
@@ -55,7 +55,7 @@ class WandbLogger(Logger):
         if self._recording is None:
             return None
         if run.interrupted:
-            return self._recording.close(seconds=INTERRUPTED_SECONDS)
+            return self._recording.leave(INTERRUPTED_SECONDS)
         with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
             return self._recording.close(self._samples_of(run, Path(pictures)))
 
@@ -96,6 +96,20 @@ class Recording:
             found = process.end({"samples": [sample.as_dict() for sample in samples]}, seconds or self._seconds)
         except Exception as error:  # whatever goes wrong here, the sweep is whole
             found = {"problem": f"{type(error).__name__}: {error}"}
+        return note(self._folder, found)
+
+    def leave(self, seconds: float) -> str | None:
+        """End the record, and let the process finish it alone where that takes longer; never raises."""
+        process, self._process, line, self._line = self._process, None, self._line, None
+        if process is None:
+            return line
+        try:
+            found = process.leave({"samples": [], "seconds": self._seconds or CLOSE_SECONDS}, seconds)
+        except Exception as error:
+            found = {"problem": f"{type(error).__name__}: {error}"}
+        if found is None:
+            publish = command(f"publish {self._folder.in_command}")
+            return f"W&B: the record is being finished in {self._folder.path / 'wandb'}; upload it with: {publish}"
         return note(self._folder, found)
 
 

@@ -79,6 +79,8 @@ class LastWord:
         line = sys.stdin.readline()
         if line:
             self.message = json.loads(line)
+            if self.message is not None and "seconds" in self.message:  # nobody waits, so nobody ends this process
+                _end_after(float(self.message["seconds"]))
         else:
             _end_after(ORPHAN_SECONDS)
         self._heard.set()
@@ -96,10 +98,10 @@ def main() -> None:
     offline = why_unreachable() if task["online"] else None
     opener = RunOpener(folder.path, destination, folder.name, online=task["online"] and offline is None)
     found = _record(task, folder, destination, opener, last_word)
-    if last_word.message is None:  # the sweep was killed
-        remove_scratch()
-    else:
+    if last_word.message is not None:
         answer(found | {"unreachable": offline})
+    if last_word.message is None or "seconds" in last_word.message:  # the sweep has ended, or does not wait
+        remove_scratch()
 
 
 def _record(

@@ -23,9 +23,6 @@ from tests.sweeps.builders import TOY, trial
 from tests.toy_trainer import ToyTrainer
 from xtts_sweep.closing import close
 
-pytestmark = pytest.mark.slow
-
-
 SECONDS = 10.0 * (1 + ("PYTEST_XDIST_WORKER" in os.environ))  # other tests run beside this one
 SECRETS = {"WANDB_API_KEY": "c0ffee" * 6 + "beef", "MY_TOKEN": "hopefully-not-written"}
 
@@ -101,6 +98,7 @@ def events_of(output: Path, kind: str) -> int:
     return sum(event["event"] == kind for event in read_events(journal)) if journal.exists() else 0
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_told_to_end_while_ray_starts_ends_with_its_resume_line(tmp_path: Path) -> None:
     process = sweep(tmp_path)
     wait_for(lambda: any("gcs_server" in name for name in family_of(process.pid).values()), process)
@@ -109,6 +107,7 @@ def test_a_sweep_that_is_told_to_end_while_ray_starts_ends_with_its_resume_line(
     assert read_events(tmp_path / "toy" / "trials.jsonl")[-1]["reason"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_that_reaches_all_processes_at_once_ends_the_sweep_like_one_to_the_driver(tmp_path: Path) -> None:
     process = sweep(tmp_path, wandb="offline")
     wait_for(lambda: events_of(tmp_path, "report"), process)
@@ -127,6 +126,7 @@ def test_a_ctrl_c_that_reaches_all_processes_at_once_ends_the_sweep_like_one_to_
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_confirmation_that_is_told_to_end_goes_on_with_its_seeds(tmp_path: Path) -> None:
     process = sweep(tmp_path, trials=2, epochs=2, **{"confirm-seeds": 2})
     wait_for(lambda: events_of(tmp_path, "report") > 4, process)
@@ -139,6 +139,7 @@ def test_a_confirmation_that_is_told_to_end_goes_on_with_its_seeds(tmp_path: Pat
     assert len(started) == 4
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_told_to_end_while_it_writes_its_last_files_ends_at_once_and_can_be_resumed(
     tmp_path: Path,
 ) -> None:
@@ -165,3 +166,29 @@ def test_a_ctrl_c_while_the_findings_are_put_into_words_leaves_the_words_and_the
     finally:
         signal.signal(signal.SIGINT, before)
     assert "python run_sweep.py resume toy" in capsys.readouterr().out
+
+
+STUCK = """
+import signal, sys, time
+from sweeps.tuner.signals import SignalHandler
+handler = SignalHandler(lambda: None, 0.5, lambda reason: print(reason, "resume with", flush=True))
+with handler.caught():
+    print("ready", flush=True)
+    for _ in range(100):
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_ctrl_c_ends_the_process_in_time_whatever_it_waits_for(twice: bool) -> None:
+    process = subprocess.Popen([sys.executable, "-c", STUCK], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    if twice:
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=8)
+    assert (process.returncode, out) == (130, "interrupted by SIGINT resume with\n")
+    assert time.monotonic() - begun < 2.0

@@ -284,6 +284,24 @@ def test_a_dead_wandb_costs_no_event_any_time_and_is_told_in_a_line(
     assert not children(tmp_path)
 
 
+def test_a_slow_wandb_finishes_alone_after_a_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = toy_request(tmp_path, trials=1)
+    folder = new_folder(request)
+    slow = "def init(**given):\n    time.sleep(1000)\ndef teardown():\n    pass\n"
+    monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", slow)))
+    recording = start_recording(folder, "offline", project="speech", seconds=2.0)
+    write_events(folder, request, trial_events(1, [0.9, 0.8]))
+    before = time.monotonic()
+    note = recording.leave(0.2)
+    assert note is not None
+    assert note.startswith("W&B: the record is being finished in ")
+    assert time.monotonic() - before < 1.0
+    end = time.monotonic() + 10.0
+    while children(tmp_path) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not children(tmp_path)
+
+
 PARTLY_BROKEN = """
 from contextlib import contextmanager
 from io import StringIO
