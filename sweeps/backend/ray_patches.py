@@ -9,17 +9,21 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 NEEDED = ("gcs_server", "raylet")
+UNUSED = ("start_api_server", "start_monitor", "start_log_monitor")
+"""Servers that a sweep on one machine never asks: half of Ray's start, and of two cores while it lasts"""
 HEAD_ANSWER_SECONDS = 5
 
 
 @contextmanager
 def while_ray_starts() -> Iterator[None]:
-    """Keep our SIGTERM handler, by which the run is saved, where Ray would install its own; and let Ray note a command
-    line in which a file's name is no valid UTF-8."""
-    from ray._private import utils
+    """Keep our SIGTERM handler, by which the run is saved, where Ray would install its own; let Ray note a command line
+    in which a file's name is no valid UTF-8; and start no unused server, where this version of Ray has one."""
+    from ray._private import node, utils
 
     set_handler, name, ours = utils.set_sigterm_handler, utils.get_entrypoint_name, signal.getsignal(signal.SIGTERM)
+    unused = {name: lambda self, **options: None for name in UNUSED if hasattr(node.Node, name)}
     with (  # ours is set again: Ray's own libraries install a handler, too
+        patch.multiple(node.Node, **unused),  # type: ignore[call-overload]
         patch.object(utils, "set_sigterm_handler", lambda handler: set_handler(ours)),
         patch.object(utils, "get_entrypoint_name", lambda: name().encode("utf-8", "backslashreplace").decode()),
     ):

@@ -11,6 +11,7 @@ import pytest
 
 from sweeps.backend.ray_patches import (
     NEEDED,
+    UNUSED,
     dead_servers,
     found_address,
     head_answers,
@@ -35,6 +36,13 @@ def test_ray_sets_its_sigterm_handler_by_the_function_that_is_replaced() -> None
             assert signal.getsignal(signal.SIGTERM) is ours
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_the_servers_that_are_left_out_are_started_by_the_methods_that_are_replaced() -> None:
+    from ray._private import node
+
+    started = [name for name in UNUSED if f"self.{name}(" in inspect.getsource(node.Node)]
+    assert started == list(UNUSED)
 
 
 def test_ray_notes_the_command_line_by_the_function_that_is_replaced() -> None:

@@ -56,7 +56,9 @@ class Unlucky(ToyTrainer):
                 np.ones(1 << 57)
             if self.params["accident"] == "gpu":
                 raise RuntimeError(GPU_LOST)
-            if self.params["accident"] == "data":
+            once = Path(self.data).parent / "happened"
+            if self.params["accident"] == "data" and not once.exists():
+                once.touch()
                 shutil.rmtree(self.data)
                 self.epoch = 0
                 return self.train_epoch()
