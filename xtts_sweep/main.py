@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name, options = parse(given)
         options.given = given
         return int(command(name).run(options))
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("interrupted; nothing had been started that needs a resume", file=sys.stderr)
         return INTERRUPTED

@@ -68,7 +68,9 @@ def find_runs(path: Path) -> list[RunLogs]:
         if kind is None:
             continue
         folder, prefix = _home(file)
-        name = str(folder.relative_to(path)) if folder.is_relative_to(path) and folder != path else folder.name
+        name = (
+            str(folder.relative_to(path)) if folder.is_relative_to(path) and folder != path else folder.resolve().name
+        )
         run = runs.setdefault(folder, RunLogs(name, folder))
         run.streams.setdefault(kind, []).append((prefix, LogStream(kind, file)))
     if not runs:

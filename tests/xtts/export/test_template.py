@@ -59,6 +59,22 @@ def test_a_key_that_the_spec_names_and_the_template_lacks_is_an_error(
         exported(tmp_path, provenance, name, text, keys={"mel": "opt.loss.absent"})
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "clip: [5, 1000] # two\nlosses:\n- {w: 45} # mel\n"),
+        ("a.toml", "clip = [5, 1000] # two\n[[losses]]\nw = 45 # mel\n"),
+        ("a.json", '{"clip": [5, 1000], "losses": [{"w": 45}]}'),
+    ],
+)
+def test_a_key_may_name_an_entry_of_a_list(tmp_path: Path, provenance: Provenance, name: str, text: str) -> None:
+    written = exported(tmp_path, provenance, name, text, keys={"mel": "losses.0.w", "rate": "clip.1"})
+    load = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}[name[2:]]
+    loaded = load(written)
+    assert (loaded["clip"], loaded["losses"]) == ([5, 1e-4], [{"w": 30.5}])
+    assert name == "a.json" or ("# two" in written and "# mel" in written)
+
+
 def test_without_keys_leaves_of_the_same_name_are_set(
     tmp_path: Path, tuned: TunedConfig, provenance: Provenance
 ) -> None:

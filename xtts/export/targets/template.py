@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from xtts.export.comments import header, without_header
 from xtts.export.errors import ExportError
@@ -31,6 +35,8 @@ def _render(job: ExportJob) -> Export:
         new = _edit_json(text, loaded, {keys[name]: value for name, value in values.items() if name in keys})
     elif kind == ".toml":
         new, keys = _edit_toml(job, text, values)
+    elif any(_in_list(key) for key in (job.keys or {}).values()):
+        new, keys = _edit_yaml_lists(job, text, values)
     else:
         document = YamlText(text, _NAME)
         keys = _keys(job, list(document.paths()), values)
@@ -66,7 +72,7 @@ def _keys(job: ExportJob, paths: list[str], values: Mapping[str, object]) -> dic
         return {name: job.keys[name] for name in values}
     found: dict[str, str] = {}
     for name in values:
-        places = [path for path in paths if path.rpartition(".")[2] == name]
+        places = [path for path in paths if path.rpartition(".")[2] == name and not _in_list(path)]
         if len(places) > 1:
             raise ExportError(f"{_NAME} has {name} in {len(places)} places ({', '.join(places)}); keep one of them")
         found.update({name: places[0]} if places else {})
@@ -81,6 +87,9 @@ def _paths(value: object, prefix: str = "") -> Iterator[str]:
             yield from _paths(part, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix
+        if isinstance(value, list):  # a spec may name an entry: grad_clip.1
+            for at, part in enumerate(value):
+                yield from _paths(part, f"{prefix}.{at}")
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -119,8 +128,27 @@ def _set(loaded: Any, values: Mapping[str, object]) -> None:
         *sections, key = path.split(".")
         place = loaded
         for section in sections:
-            place = place[section]
-        place[key] = value
+            place = place[int(section) if isinstance(place, list) else section]
+        place[int(key) if isinstance(place, list) else key] = value
+
+
+def _in_list(path: str) -> bool:
+    return any(part.isdigit() for part in path.split("."))
+
+
+def _edit_yaml_lists(job: ExportJob, text: str, values: Mapping[str, object]) -> tuple[str, dict[str, str]]:
+    """Keys that name entries of lists, which YamlText does not know; comments stay."""
+    document = YAML()
+    document.preserve_quotes, document.width = True, 4096
+    try:
+        loaded = document.load(text.removeprefix("\ufeff"))
+    except YAMLError as error:
+        raise ExportError(f"{_NAME} is not YAML: {' '.join(str(error).split())[:200]}") from error
+    keys = _keys(job, list(_paths(loaded)), values)
+    _set(loaded, {keys[name]: values[name] for name in keys})
+    written = StringIO()
+    document.dump(loaded, written)
+    return written.getvalue(), keys
 
 
 EXPORTER = Exporter("your own JSON, YAML or TOML file (--template) with the tuned values set", _render, "required")
