@@ -33,7 +33,7 @@ FLOORS = {
         ["alignment"],
         ["data"],
         ["audio"],
-        ["errors"],
+        ["errors", "cache_folder"],
     ],
     "xtts_sweep": [
         ["main"],
@@ -47,7 +47,7 @@ FLOORS = {
     ],
 }
 """From the top to the bottom; packages of one floor do not import each other"""
-MOST_FILES = 15
+MOST_FILES = 14
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -213,7 +213,7 @@ def planned(options: SweepOptions, log: Log, *, start: bool = True) -> Iterator[
     from sweeps.backend.throughput import measured_resources
     from sweeps.run.resources import hidden_gpus
     from sweeps.tuner import api
-    from xtts.data.cache_folder import cache_folder
+    from xtts.cache_folder import cache_folder
     from xtts_sweep.preparation import prepare
 
     config = config_of(options)

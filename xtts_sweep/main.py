@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sweeps.common.program import INSTALLED, SCRIPT, program
-from xtts.data.cache_folder import use_writable_home
+from xtts.cache_folder import use_writable_home
 from xtts_sweep import cli
 from xtts_sweep.arguments import Parser
 from xtts_sweep.terminal import escape_what_cannot_be_shown

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from sweeps.external.folder import bytes_in
+from sweeps.common.folders import bytes_in
 from sweeps.external.readers import Point
 from sweeps.external.trainer import EnoughSeen, ExternalTrainer, ProgramError
 from sweeps.trainer import TrialContext

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
+from sweeps.common.folders import bytes_in, fingerprint, prune
 from sweeps.external.command import (
     Launch,
     can_resume,
@@ -30,7 +31,6 @@ from sweeps.external.command import (
     write_config,
 )
 from sweeps.external.epochs import Epoch, closed_epochs, epoch_of
-from sweeps.external.folder import bytes_in, fingerprint, prune
 from sweeps.external.metric_log import MetricLog, MetricSource
 from sweeps.external.process import TrainerProcess, described_code, last_lines
 from sweeps.external.spec import TrainerSpec, load_spec, params_of

@@ -14,7 +14,7 @@ import filelock
 import numpy as np
 
 from xtts.audio.mel import MELS
-from xtts.data.cache_folder import cache_folder
+from xtts.cache_folder import cache_folder
 from xtts.data.dataset import ClipFigures, Dataset
 from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
 from xtts.data.feature_cache import Features, Progress, update_features

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import filelock
 
+from xtts.cache_folder import cache_folder
 from xtts.data.build_dataset import Progress, no_progress
-from xtts.data.cache_folder import cache_folder
 from xtts.errors import SpeechError
 
 _VERSION = 1

@@ -59,7 +59,7 @@ def _trainer(options: argparse.Namespace) -> int:
     from sweeps.external.trainer import ExternalTrainer
     from sweeps.run.resources import this_machine
     from sweeps.trainer import load_trainer, pinned
-    from xtts.data.cache_folder import cache_folder
+    from xtts.cache_folder import cache_folder
 
     loadable, fixed = pinned(options.trainer, settings(options.set))
     trainer = load_trainer(loadable)

@@ -68,7 +68,7 @@ def test_output_that_the_terminal_cannot_show_is_escaped(encoding: str, tmp_path
 @pytest.mark.parametrize("home", [None, "/proc/nowhere"])
 def test_without_a_home_everything_that_wants_one_gets_one(home: str | None) -> None:
     code = (
-        "from xtts.data.cache_folder import cache_folder, use_writable_home;"
+        "from xtts.cache_folder import cache_folder, use_writable_home;"
         "import os; os.setuid(12345) if os.getuid() == 0 else None; use_writable_home();"
         "print(cache_folder(), os.environ.get('HOME'))"
     )

@@ -1,4 +1,4 @@
-"""A trial's folder on the disk: its size, and what stays of it when the trial ends."""
+"""Folders on the disk: their size, a fingerprint of their files, and what stays of one when a trial ends."""
 
 from __future__ import annotations
 
