@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sweeps.backend.heartbeat import Heartbeat
+from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord
 

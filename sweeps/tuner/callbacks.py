@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from sweeps.backend.heartbeat import Heartbeat
 from sweeps.report import Report, write_report
 from sweeps.run.diagnosis import Diagnosis, no_diagnosis
 from sweeps.run.logger import Logger
 from sweeps.run.progress import Display, QuietDisplay
 from sweeps.run.run import SweepResult
+from sweeps.trials.heartbeat import Heartbeat
 
 Hook = Callable[[SweepResult], object]
 """Called with the result, after everything else"""

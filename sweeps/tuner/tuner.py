@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from sweeps.backend.environment import Environment
-from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.budget import Budget
@@ -29,6 +28,7 @@ from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.mirror import mirrored
 from sweeps.storage.retention import tidy_checkpoints
 from sweeps.trainer import Trainer
+from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import RESUMED, TrialRecord
 from sweeps.tuner.budget_reserve import room_for_a_trial

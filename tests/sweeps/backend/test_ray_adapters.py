@@ -12,11 +12,11 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from sweeps.backend.callback import Stopped, SweepCallback, failure_reason
-from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.loop_state import LoopState
 from sweeps.backend.scheduler import RungScheduler, divergence
 from sweeps.common.errors import SweepFailed
 from sweeps.search.asha import Rungs
+from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import Journal
 from tests.sweeps.builders import trial_events
 

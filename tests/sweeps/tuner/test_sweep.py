@@ -17,7 +17,6 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from sweeps.backend.heartbeat import Heartbeat
 from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.config import SweepConfig
@@ -25,6 +24,7 @@ from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trainer import TrialContext
+from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import read, read_events
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import SweepResult, read_run, resume, run
