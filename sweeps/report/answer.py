@@ -71,7 +71,7 @@ def search_difference_percent(data: RunData) -> float | None:
     best, default = data.best, data.default
     if best is None or default is None or best is default or not best.objective or not default.objective:
         return None
-    change = data.sign * 100 * (best.objective / default.objective - 1)
+    change = data.sign * 100 * (best.objective - default.objective) / abs(default.objective)
     return change if math.isfinite(change) else None
 
 

@@ -227,7 +227,7 @@ def _against(best: TrialRecord, default: TrialRecord, lang: str) -> str:
     say, config = Texts("closing", lang), describe(default, lang)
     if best.objective is None or not default.objective or not math.isfinite(best.objective):
         return say("incomparable", config=config)
-    change = 100.0 * (best.objective / default.objective - 1.0)
+    change = 100.0 * (best.objective - default.objective) / abs(default.objective)
     direction = say("lower" if change < 0 else "higher")
     return say("default_beaten", config=config, percent=abs(change), direction=direction)
 

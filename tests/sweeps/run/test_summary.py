@@ -12,7 +12,7 @@ from messages import Texts
 from sweeps.confirm.comparison import judgement
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import SweepResult
-from sweeps.run.summary import MOST_LINES, closing_lines
+from sweeps.run.summary import MOST_LINES, _against, closing_lines
 from sweeps.search.asha import rung_correlation
 from sweeps.trials.record import TrialRecord, best_record
 from tests.sweeps.builders import trial
@@ -106,3 +106,8 @@ def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_beside_th
     (line,) = (line for line in closing_lines(result(tmp_path, [default, best])) if line.startswith("speed"))
     assert "the default in 4.5: " in line
     assert "over the 3 epochs that both have: 0.5500 against 0.8000" in line
+
+
+def test_a_lower_negative_objective_is_called_lower() -> None:
+    best, default = trial(2, [-1.5]), trial(1, [-1.0])
+    assert "50.0 % lower" in _against(best, default, "en")
