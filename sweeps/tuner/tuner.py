@@ -203,6 +203,7 @@ class Tuner:
             closing.attempt("no findings could be made", self._diagnose)
         about = {"reason": ended, "detail": reason, "seconds": round(self._seconds, 3)}
         closing.attempt("the end is not in trials.jsonl", lambda: journal.append("sweep_ended", None, **about))
+        self._signals.catch()  # Ray may have replaced them when it ended, too
         self._signals.raise_from_now()
         try:
             if self._signals.reason is not None and ended != "interrupted":
