@@ -139,7 +139,7 @@ def _better(data: RunData, words: Words) -> Card:
     if verdict is not None and verdict.difference_percent is not None and math.isfinite(verdict.difference_percent):
         said = _change(words, verdict.difference_percent, "on_test", trial=_finalist(data))
     elif change is not None:
-        said = _change(words, change, "in_search", trial="" if data.best is None else data.best.trial_id)
+        said = _change(words, data.sign * change, "in_search", trial="" if data.best is None else data.best.trial_id)
     else:
         both = data.best is not None and data.best is data.default
         said = words("default_is_best" if both else "nothing_to_compare")
