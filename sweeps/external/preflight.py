@@ -34,6 +34,9 @@ weight rises, and by AdamW only ratios of weights act: in the fixture of the tes
 0.9 to 1.0 weighted (tests/sweeps/external/test_preflight.py)"""
 NOISE_FACTOR = 5.0
 """How many times the difference of two equal runs a difference must be to count"""
+LEAST_NOISE = 0.3
+"""Of a program whose equal runs differ: two of them may be alike by chance, while a weight moves a weighted objective
+by half or more"""
 LONG_EPOCH_SECONDS = 600.0
 SHORTEST_EPOCH = 0.05
 PRINTED_DECIMALS = 6  # values with more were not rounded for people
@@ -274,7 +277,7 @@ class _Check:
         if _relative(before, cast(float, first.objective())) <= SAME:  # the settings do not turn learning off
             return True, "size"
         rounding = self._rounding(still) + self._rounding(other)
-        noise = min(NOISE_FACTOR * difference, GROWS_WITH_WEIGHT) if difference > SAME else 0.0
+        noise = min(max(NOISE_FACTOR * difference, LEAST_NOISE), GROWS_WITH_WEIGHT) if difference > SAME else 0.0
         return _relative(before, after) <= max(SAME, rounding, noise), "frozen"
 
     def _rounding(self, probe: Probe) -> float:
