@@ -26,7 +26,10 @@ pytestmark = pytest.mark.slow
 
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
 PACKAGES = sorted(
-    folder.name for pattern in SETUP["packages"]["find"]["include"] for folder in ROOT.glob(f"{pattern}/")
+    folder.name
+    for pattern in SETUP["packages"]["find"]["include"]
+    for folder in ROOT.glob(f"{pattern}/")
+    if folder.suffix != ".egg-info"  # there once the checkout is installed
 )
 
 
