@@ -16,6 +16,7 @@ import math
 import random
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -31,7 +32,7 @@ VALIDATION_SEED = 20  # the same for all trials and epochs: random segments then
 SPACE_KEYS = ("distribution", "min", "max", "q", "values", "default")
 
 
-class CoquiTrainer(Trainer):
+class CoquiTrainer(Trainer, ABC):
     """What both models share; `spec` is the shipped spec whose parameters they take."""
 
     spec: ClassVar[str]
@@ -48,9 +49,9 @@ class CoquiTrainer(Trainer):
         self._coqui: Any = None
         self._epoch = 0
 
+    @abstractmethod
     def make(self, folder: Path) -> Any:
         """Coqui's trainer, with its model."""
-        raise NotImplementedError
 
     def start(self, context: TrialContext) -> None:
         """The model is made with the first epoch."""

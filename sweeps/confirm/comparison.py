@@ -62,8 +62,8 @@ class BreakEven:
 class Comparison:
     """The verdict with the search's two trials that it is about, and their runs over the judged seeds.
 
-    `figures` are what the runs measured beside the objective; `rivals` the methods that need no sweep. Both speak in
-    the verdict's notes where they disagree with it, or are as good.
+    `figures` are the secondary metrics of the runs; `rivals` the baselines that need no sweep. The verdict's notes name
+    those that disagree with it, or are as good.
     """
 
     verdict: Verdict
@@ -119,15 +119,15 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     kept = theirs if verdict.keeps_default else ours
     # Rivals run on the seeds that gave the answer, all of them: the last look that is reached judges them.
     design = replace(verdict.design, stops_early=False)
-    beside = judged_rivals(records)
+    baselines = judged_rivals(records)
     rivals = tuple(
         RivalJudgement(method, judged_pairs(runs, kept, design), against)
-        for method, runs in beside.items()
+        for method, runs in baselines.items()
         if not method.startswith(WITHOUT)
     )
     explained = {
         label.removeprefix(WITHOUT): judged_pairs(runs, ours, design)
-        for label, runs in beside.items()
+        for label, runs in baselines.items()
         if label.startswith(WITHOUT)
     }
     break_even = break_even_of(records, verdict, theirs.values())

@@ -1,7 +1,7 @@
 """The runs that confirm a search: which they are, which of them can start now, and who is the finalist.
 
-Methods that need no sweep may be judged beside the finalist: each trains once with the search's seed, so that it can be
-compared with the trials, and once for each pair of seeds that is judged.
+Baselines that need no sweep may be compared with the finalist: each trains once with the search's seed, to be compared
+with the trials, and once for each pair of seeds.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _HOLDING_EVALUATIONS = 2
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in training: updates, epochs, seconds of speech consumed, seconds trained (NaN: not told)."""
+    """A point in training: updates, epochs, seconds of speech consumed, seconds trained (NaN: unknown)."""
 
     updates: float
     epochs: float

@@ -1,4 +1,4 @@
-"""What the judged runs measured beside the objective: finalist against default, paired by seed."""
+"""Secondary metrics of the confirmation runs: finalist against default, paired by seed."""
 
 from __future__ import annotations
 
