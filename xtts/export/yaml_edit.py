@@ -7,10 +7,8 @@ YAML writer would also change spacing, quotes and number formats on lines that n
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import yaml
 
@@ -18,157 +16,108 @@ from xtts.export.errors import ExportError
 
 # A file that refers to itself this often is no plain config, and a short chain of such references fills any memory.
 _MOST_ALIASES = 32
-# PyYAML's time grows with the square of the depth, and its loader's stack ends near a thousand.
-_DEEPEST = 100
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _ALIAS = re.compile(r"\s*:\s*(\*[^\s,\[\]{}]+)")
 
 
 @dataclass(frozen=True)
-class EditedYaml:
-    """The new text, and which of the values were changed, added, or already as wanted."""
-
-    text: str
-    changed: tuple[str, ...]
-    added: tuple[str, ...]
-    kept: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Leaf:
-    """A key and its value in a YAML text; `start` and `end` are the value's place in it."""
+    """A value and its place in the text; `after` is where its key ends, `is_alias` a reference (*name) to another."""
 
-    value: yaml.Node
+    node: yaml.Node
+    after: int
     start: int
     end: int
-    is_alias: bool
+    is_alias: bool = False
 
 
-@dataclass(frozen=True)
 class YamlText:
-    """A YAML text of one mapping. `name` is what messages call it. Raises ExportError for anything else."""
+    """A YAML text of one mapping, its values by dotted path: several where a key is a duplicate, entries of lists by
+    their number. `name` is what messages call the text. Raises ExportError for anything else."""
 
-    text: str
-    name: str
+    def __init__(self, text: str, name: str) -> None:
+        self.text, self.name = text, name
+        self.leaves: dict[str, list[Leaf]] = {}
+        self._referenced: list[int] = []
+        root = self._composed()
+        self._index(root, "")
+        if len(self._referenced) > _MOST_ALIASES:
+            raise ExportError(f"{name} has more than {_MOST_ALIASES} references (*name); write the values out")
+        self.loaded = self._loaded()
+        if not isinstance(root, yaml.MappingNode):
+            raise ExportError(f"{name} holds {_kind(self.loaded)} where sections (`training:` and others) should be")
 
-    def __post_init__(self) -> None:
-        self._refuse_unfit()
-        if not isinstance(self.loaded, dict) or not isinstance(self._root, yaml.MappingNode):
-            raise ExportError(
-                f"{self.name} holds {_kind(self.loaded)} where sections (`training:` and others) should be"
-            )
+    def line(self, index: int) -> str:
+        """The place in the text for messages."""
+        return f"{self.name}, line {self.text.count(chr(10), 0, index) + 1}"
 
-    @cached_property
-    def loaded(self) -> dict[object, object]:
+    def section(self, path: str) -> Leaf:
+        """The mapping at a dotted path, to which keys can be added."""
+        found = self.leaves.get(path, [])
+        if not found:
+            raise ExportError(f"{self.name} has no `{path}:` section; add one at the top level")
+        if len(found) > 1:
+            lines = " and ".join(self.line(leaf.after).rpartition(" ")[2] for leaf in found)
+            raise ExportError(f"{self.name} has the section `{path}:` twice (lines {lines}); keep one of them")
+        where = f"{self.line(found[0].after)}: `{path}:`"
+        if not isinstance(found[0].node, yaml.MappingNode) or found[0].is_alias:
+            raise ExportError(f"{where} holds no keys of its own; write at least one below it, or omit the template")
+        self._refuse_referenced(found[0], where)
+        return found[0]
+
+    def single_values(self, path: str) -> list[Leaf]:
+        """The values at a dotted path; ExportError where one is a collection or is used elsewhere by reference."""
+        found = self.leaves.get(path, [])
+        for leaf in found:
+            where = f"{self.line(leaf.start)}: {path}"
+            if isinstance(leaf.node, yaml.CollectionNode):
+                raise ExportError(f"{where} is a list or a mapping where a single value belongs")
+            self._refuse_referenced(leaf, where)
+        return found
+
+    def _refuse_referenced(self, leaf: Leaf, where: str) -> None:
+        if not leaf.is_alias and id(leaf.node) in self._referenced:
+            raise ExportError(f"{where} is used elsewhere by reference (*name); write it out in both places first")
+
+    def _composed(self) -> yaml.Node:
+        try:
+            root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, ValueError) as error:
+            raise ExportError(f"{self.name} is not YAML: {_reason(error)}") from error
+        except RecursionError as error:
+            raise ExportError(f"{self.name} is nested too deeply; give the config file itself") from error
+        if root is None:
+            raise ExportError(f"{self.name} is empty; give the config file itself")
+        return root
+
+    def _loaded(self) -> dict[object, object]:
         """The values, as PyYAML's safe loader reads them."""
         try:
             return yaml.safe_load(self.text)  # type: ignore[no-any-return]
         except (yaml.YAMLError, ValueError, TypeError) as error:
             raise ExportError(f"{self.name} is not a YAML that can be loaded safely: {_reason(error)}") from error
 
-    def leaves(self, path: str) -> list[Leaf]:
-        """The values at a dotted path; none if it is missing, several where the last key is a duplicate."""
-        *sections, key = path.split(".")
-        return self._values(self.section(".".join(sections)) if sections else self._root, key)
+    def _index(self, node: yaml.Node, path: str) -> None:
+        prefix = f"{path}." if path else ""
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    self._enter(f"{prefix}{key.value}", value, key.end_mark.index)
+        elif isinstance(node, yaml.SequenceNode):
+            after = node.start_mark.index
+            for place, value in enumerate(node.value):
+                self._enter(f"{prefix}{place}", value, after)
+                after = max(after, value.end_mark.index)
 
-    def key(self, name: str) -> yaml.Node:
-        """The first top-level key of that name."""
-        key: yaml.Node = next(key for key, _ in self._root.value if key.value == name)
-        return key
-
-    def section(self, path: str) -> yaml.MappingNode:
-        """The mapping at a dotted path."""
-        node: yaml.Node = self._root
-        for key in path.split("."):
-            assert isinstance(node, yaml.MappingNode)
-            keys = [one for one, _ in node.value if one.value == key]
-            if not keys:
-                raise ExportError(f"{self.name} has no `{path}:` section; add one at the top level")
-            if len(keys) > 1:
-                lines = " and ".join(str(one.start_mark.line + 1) for one in keys)
-                raise ExportError(f"{self.name} has the section `{path}:` twice (lines {lines}); keep one of them")
-            leaf = self._values(node, key)[0]
-            where = f"{self.name}, line {keys[0].start_mark.line + 1}: `{path}:`"
-            if not isinstance(leaf.value, yaml.MappingNode) or leaf.is_alias:
-                raise ExportError(
-                    f"{where} holds no keys of its own; write at least one below it, or omit the template"
-                )
-            if self._uses[id(leaf.value)] > 1:
-                raise ExportError(
-                    f"{where} is used elsewhere by reference (*name); write its keys out in both places first"
-                )
-            node = leaf.value
-        assert isinstance(node, yaml.MappingNode)
-        return node
-
-    def paths(self) -> Iterator[str]:
-        """The dotted path of every single value."""
-        yield from _paths(self.loaded, "")
-
-    def checked_leaves(self, path: str) -> list[Leaf]:
-        """The same as `leaves`; ExportError where one is a collection or is used elsewhere by reference."""
-        found = self.leaves(path)
-        for leaf in found:
-            where = f"{self.name}, line {self.text.count(chr(10), 0, leaf.start) + 1}: {path}"
-            if isinstance(leaf.value, yaml.CollectionNode):
-                raise ExportError(f"{where} is a list or a mapping where a single value belongs")
-            if not leaf.is_alias and self._uses[id(leaf.value)] > 1:
-                raise ExportError(
-                    f"{where} is used elsewhere by reference (*name); write the value out in both places first"
-                )
-        return found
-
-    def _values(self, node: yaml.Node, name: str) -> list[Leaf]:
-        assert isinstance(node, yaml.MappingNode)
-        return [self._leaf(key, value) for key, value in node.value if key.value == name and _is_scalar(key)]
-
-    def _leaf(self, key: yaml.Node, value: yaml.Node) -> Leaf:
-        # A composed alias is the node that it refers to, which is earlier in the text.
-        if value.start_mark.index >= key.end_mark.index:
-            return Leaf(value, value.start_mark.index, value.end_mark.index, is_alias=False)
-        found = _ALIAS.match(self.text, key.end_mark.index)
-        if found is None:
-            raise ExportError(f"{self.name}, line {key.start_mark.line + 1}: `{key.value}` cannot be edited in place")
-        return Leaf(value, *found.span(1), is_alias=True)
-
-    @cached_property
-    def _root(self) -> yaml.Node:
-        return yaml.compose(self.text, Loader=yaml.SafeLoader) or yaml.ScalarNode("", "")
-
-    @cached_property
-    def _uses(self) -> Counter[int]:
-        """How often each node is used in the text, by identity."""
-        uses: Counter[int] = Counter()
-        waiting = [self._root]
-        while waiting:
-            node = waiting.pop()
-            uses[id(node)] += 1
-            if uses[id(node)] > 1:
-                continue
-            if isinstance(node, yaml.MappingNode):
-                waiting += [part for pair in node.value for part in pair]
-            elif isinstance(node, yaml.SequenceNode):
-                waiting += node.value
-        return uses
-
-    def _refuse_unfit(self) -> None:
-        depth = documents = aliases = events = 0
-        try:
-            for event in yaml.parse(self.text, Loader=yaml.SafeLoader):
-                events += 1
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                documents += isinstance(event, yaml.DocumentStartEvent)
-                aliases += isinstance(event, yaml.AliasEvent)
-                if depth > _DEEPEST:
-                    raise ExportError(f"{self.name} is nested more than {_DEEPEST} deep; give the config file itself")
-        except (yaml.YAMLError, ValueError) as error:
-            raise ExportError(f"{self.name} is not YAML: {_reason(error)}") from error
-        if events < 5:
-            raise ExportError(f"{self.name} is empty; give the config file itself")
-        if documents > 1:
-            raise ExportError(f"{self.name} holds several YAML documents; keep one of them")
-        if aliases > _MOST_ALIASES:
-            raise ExportError(f"{self.name} has more than {_MOST_ALIASES} references (*name); write the values out")
+    def _enter(self, path: str, value: yaml.Node, after: int) -> None:
+        leaves = self.leaves.setdefault(path, [])
+        if value.start_mark.index >= after:
+            leaves.append(Leaf(value, after, value.start_mark.index, value.end_mark.index))
+            self._index(value, path)
+            return
+        self._referenced.append(id(value))  # a composed alias is the node that it refers to, which is earlier
+        if found := _ALIAS.match(self.text, after):
+            leaves.append(Leaf(value, after, *found.span(1), is_alias=True))
 
 
 def newline_of(text: str) -> str:
@@ -177,29 +126,23 @@ def newline_of(text: str) -> str:
     return found.group() if found else "\n"
 
 
-def mapping_of(text: str, name: str) -> dict[object, object]:
-    """The text's one document as a mapping, safe-loaded. Raises ExportError (`name`: what to call the text)."""
-    return YamlText(text, name).loaded
-
-
-def set_values(text: str, values: Mapping[str, str], name: str) -> EditedYaml:
-    """Set `values` (dotted path to its YAML text), each of which must exist.
+def set_values(text: str, values: Mapping[str, str], name: str) -> str:
+    """The text with `values` (dotted path to its YAML text), each of which must exist.
 
     Raises ExportError where a path is missing, is no single value, or is used elsewhere by reference.
     """
     document = YamlText(text, name)
-    found = {path: document.checked_leaves(path) for path in values}
-    missing = [path for path, leaves in found.items() if not leaves]
+    missing = [path for path in values if not document.leaves.get(path)]
     if missing:
         raise ExportError(f"{name} has no {', '.join(missing)}; add them there, or name other keys")
-    return _edited(document, values, found, [])
+    return _edited(document, values)
 
 
-def set_leaves(
+def set_in_section(
     text: str, section: str, values: Mapping[str, str], name: str, remarks: Mapping[str, str] | None = None
-) -> EditedYaml:
-    """Set `values` (key to its YAML text) in the top-level mapping `section`; keys that are missing are added there,
-    with a remark where `remarks` has one.
+) -> tuple[str, tuple[str, ...]]:
+    """The text with `values` (key to its YAML text) in the top-level mapping `section`, and the keys that were missing
+    and are added there, with a remark where `remarks` has one.
 
     Raises ExportError where the section is missing or is no mapping, where a value is a collection or is used
     elsewhere by reference, or where the change cannot be made without touching the rest.
@@ -207,55 +150,40 @@ def set_leaves(
     document = YamlText(text, name)
     mapping = document.section(section)
     paths = {f"{section}.{key}": value for key, value in values.items()}
-    found = {path: document.checked_leaves(path) for path in paths}
-    missing = {key: (value, (remarks or {}).get(key)) for key, value in values.items() if not found[f"{section}.{key}"]}
-    last = next((leaves[-1].end for leaves in reversed(found.values()) if leaves), None)
-    edited = _edited(document, paths, found, [_insertion(document, section, mapping, last, missing)] if missing else [])
-
-    def keys(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(path.removeprefix(f"{section}.") for path in names)
-
-    return EditedYaml(edited.text, keys(edited.changed), keys(edited.added), keys(edited.kept))
+    present = [leaf for path in paths for leaf in document.single_values(path)]
+    missing = tuple(key for key in values if not document.leaves.get(f"{section}.{key}"))
+    if not missing:
+        return _edited(document, paths), missing
+    lines = {key: f"{key}: {values[key]}" for key in missing}
+    noted = {key: f"{line}  # {remarks[key]}" if remarks and key in remarks else line for key, line in lines.items()}
+    # After a value that is set anyway; else as the section's first, where no comment can part them from their section.
+    last = present[-1].end if present else mapping.after
+    return _edited(document, paths, [_insertion(document.text, mapping, last, lines, noted)]), missing
 
 
 _Edit = tuple[int, int, str]
 """Start and end in the old text, and what replaces it"""
 
 
-def _edited(
-    document: YamlText, values: Mapping[str, str], found: Mapping[str, list[Leaf]], insertions: list[_Edit]
-) -> EditedYaml:
-    kept = tuple(
-        path for path, leaves in found.items() if leaves and all(_holds(leaf, values[path]) for leaf in leaves)
-    )
-    changed = tuple(path for path, leaves in found.items() if leaves and path not in kept)
-    edits = [_replacement(document.text, leaf, values[path]) for path in changed for leaf in found[path]]
+def _edited(document: YamlText, values: Mapping[str, str], insertions: Iterable[_Edit] = ()) -> str:
+    edits: list[_Edit] = []
+    for path, value in values.items():
+        leaves = document.single_values(path)
+        if not all(_holds(leaf, value) for leaf in leaves):
+            edits += [_replacement(document.text, leaf, value) for leaf in leaves]
     parts, done = [], 0
     for start, end, text in sorted([*edits, *insertions], key=lambda edit: edit[0]):
         parts += [document.text[done:start], text]
         done = end
     new = "".join(parts) + document.text[done:]
     _check(document, new, values)
-    return EditedYaml(new, changed, tuple(path for path, leaves in found.items() if not leaves), kept)
-
-
-def _is_scalar(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode)
-
-
-def _paths(value: object, prefix: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _paths(part, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix
+    return new
 
 
 def _holds(leaf: Leaf, value: str) -> bool:
-    node = leaf.value
-    if leaf.is_alias or not isinstance(node, yaml.ScalarNode) or node.style is not None:
+    if leaf.is_alias or not isinstance(leaf.node, yaml.ScalarNode) or leaf.node.style is not None:
         return False
-    old, new = yaml.safe_load(node.value or "null"), yaml.safe_load(value)
+    old, new = yaml.safe_load(leaf.node.value or "null"), yaml.safe_load(value)
     # A bool equals 0 or 1 in Python, but not to the trainer that reads the file.
     return isinstance(old, bool) == isinstance(new, bool) and isinstance(old, int | float | str) and old == new
 
@@ -269,27 +197,16 @@ def _replacement(text: str, leaf: Leaf, value: str) -> _Edit:
     return start, end, f"{space}{value}{tail}"
 
 
-def _insertion(
-    document: YamlText,
-    section: str,
-    mapping: yaml.MappingNode,
-    last: int | None,
-    lines: Mapping[str, tuple[str, str | None]],
-) -> _Edit:
-    text = document.text
-    if mapping.flow_style or not mapping.value:
-        at = text.index("{", mapping.start_mark.index) + 1
-        inside = ", ".join(f"{key}: {value}" for key, (value, _) in lines.items())
-        return at, at, f"{inside}, " if mapping.value else inside
+def _insertion(text: str, mapping: Leaf, last: int, lines: Mapping[str, str], noted: Mapping[str, str]) -> _Edit:
+    assert isinstance(mapping.node, yaml.MappingNode)
+    if mapping.node.flow_style or not mapping.node.value:
+        at = text.index("{", mapping.start) + 1
+        inside = ", ".join(lines.values())
+        return at, at, f"{inside}, " if mapping.node.value else inside
     newline = newline_of(text)
-    # After a value that is set anyway; else as the section's first, where no comment can part them from their section.
-    if last is None:
-        last = document.key(section).end_mark.index
     at = _line_end(text, last)
-    indent = " " * mapping.value[0][0].start_mark.column
-    block = "".join(
-        f"{indent}{key}: {value}{f'  # {remark}' if remark else ''}{newline}" for key, (value, remark) in lines.items()
-    )
+    indent = " " * mapping.node.value[0][0].start_mark.column
+    block = "".join(f"{indent}{line}{newline}" for line in noted.values())
     opened = at > 0 and _LINE_BREAK.match(text[at - 1]) is None
     return at, at, f"{newline}{block[: -len(newline)]}" if opened else block
 
@@ -302,29 +219,30 @@ def _line_end(text: str, index: int) -> int:
 
 
 def _check(old: YamlText, new_text: str, values: Mapping[str, str]) -> None:
-    """The new text must load with the wanted values, and with every other value as before."""
+    """The new text must have the wanted values, and every other value as before."""
     try:
         new = YamlText(new_text, old.name)
         right = all(
-            (found := new.leaves(path)) and all(_holds(leaf, values[path]) for leaf in found) for path in values
+            new.leaves.get(path) and all(_holds(leaf, value) for leaf in new.leaves[path])
+            for path, value in values.items()
         )
-        same = right and _without(old.loaded, values) == _without(new.loaded, values)
+        same = right and _others(old, values) == _others(new, values)
     except ExportError:
         same = False
     if not same:
         raise ExportError(f"{old.name} cannot be edited in place: write its sections as plain `key: value` lines")
 
 
-def _without(loaded: object, paths: Mapping[str, str], prefix: str = "") -> str:
-    """The values at other paths, as text: unlike values, texts can be compared where they hold nan or themselves."""
-    if not isinstance(loaded, dict) or not any(path.startswith(prefix) for path in paths):
-        return repr(loaded)
-    inside = (
-        f"{key!r}: {_without(part, paths, f'{prefix}{key}.')}"
-        for key, part in loaded.items()
-        if f"{prefix}{key}" not in paths
-    )
-    return f"{{{', '.join(inside)}}}"
+def _others(document: YamlText, values: Mapping[str, str]) -> dict[str, list[tuple[str, object]]]:
+    """Kind and text of all other values."""
+    return {
+        path: [
+            (leaf.node.tag, leaf.node.value if isinstance(leaf.node, yaml.ScalarNode) else leaf.is_alias)
+            for leaf in leaves
+        ]
+        for path, leaves in document.leaves.items()
+        if path not in values
+    }
 
 
 def _reason(error: Exception) -> str:
@@ -337,6 +255,4 @@ def _reason(error: Exception) -> str:
 def _kind(loaded: object) -> str:
     if isinstance(loaded, list):
         return "a list"
-    if loaded is None:
-        return "nothing"
     return f"only {type(loaded).__name__} text" if isinstance(loaded, str) else f"a single {type(loaded).__name__}"

@@ -16,7 +16,7 @@ from xtts.export.comments import header, without_header
 from xtts.export.errors import ExportError
 from xtts.export.exporter import Export, Exporter, ExportJob
 from xtts.export.tuned import WEIGHTS, Provenance, TunedConfig
-from xtts.export.yaml_edit import EditedYaml, mapping_of, newline_of, set_leaves
+from xtts.export.yaml_edit import YamlText, newline_of, set_in_section
 from xtts.export.yaml_text import yaml_value
 
 # The sd of MyXTTS's mel: un-normalised ln, 80 bands up to 11,025 Hz (measured 2.1 to 2.2 on speech).
@@ -74,19 +74,16 @@ def render_myxtts(tuned: TunedConfig, provenance: Provenance, template: str | No
     Raises ExportError for a template that is not such a config.
     """
     text = _defaults_text() if template is None else without_header(template)
-    edited = set_leaves(text, "training", _leaves(tuned), _name(template), _REMARKS)
-    findings = _findings(edited, _name(template)) if template is not None else TemplateFindings()
+    edited, added = set_in_section(text, "training", _leaves(tuned), _name(template), _REMARKS)
+    findings = _findings(edited, added) if template is not None else TemplateFindings()
     notes = [*findings.lines(), *_notes(tuned)]
-    if template is not None and edited.text.startswith("\ufeff"):
-        return "\ufeff" + header(provenance, notes, newline_of(text), ascii_only=True) + edited.text[1:]
-    return header(provenance, notes, newline_of(text), ascii_only=True) + edited.text
+    mark = "\ufeff" if edited.startswith("\ufeff") else ""
+    return mark + header(provenance, notes, newline_of(text), ascii_only=True) + edited.removeprefix(mark)
 
 
 def compare_template(tuned: TunedConfig, template: str) -> TemplateFindings:
     """What `render_myxtts` will add to the template, and which of its keys MyXTTS does not know."""
-    text = without_header(template)
-    edited = set_leaves(text, "training", _leaves(tuned), _name(template))
-    return _findings(edited, _name(template))
+    return _findings(*set_in_section(without_header(template), "training", _leaves(tuned), _name(template)))
 
 
 def render_myxtts_override(tuned: TunedConfig, provenance: Provenance) -> str:
@@ -105,7 +102,7 @@ def render_myxtts_override(tuned: TunedConfig, provenance: Provenance) -> str:
 @cache
 def known_keys() -> Mapping[str, tuple[str, ...]]:
     """The keys of each section of XTTSConfig, in its order."""
-    sections = mapping_of(_defaults_text(), "myxtts_defaults.yaml")
+    sections = YamlText(_defaults_text(), "myxtts_defaults.yaml").loaded
     return {str(name): tuple(map(str, keys)) for name, keys in sections.items() if isinstance(keys, dict)}
 
 
@@ -135,10 +132,10 @@ def _leaves(tuned: TunedConfig) -> dict[str, str]:
     return {key: yaml_value(value) for key, value in _values(tuned).items()}
 
 
-def _findings(edited: EditedYaml, name: str) -> TemplateFindings:
+def _findings(edited: str, added: tuple[str, ...]) -> TemplateFindings:
     known = known_keys()
     unknown, as_text = [], []
-    sections = mapping_of(edited.text, name)
+    sections = YamlText(edited, _name(edited)).loaded
     for section, keys in sections.items():
         if not isinstance(keys, dict) or section not in known:
             continue
@@ -149,7 +146,7 @@ def _findings(edited: EditedYaml, name: str) -> TemplateFindings:
                 as_text.append(f"{section}.{key}")
     given = {name: keys if isinstance(keys := sections.get(name), dict) else {} for name in known}
     return TemplateFindings(
-        added=tuple(f"training.{key}" for key in edited.added),
+        added=tuple(f"training.{key}" for key in added),
         missing=tuple(f"{name}.{key}" for name, keys in known.items() for key in keys if key not in given[name]),
         unread=tuple(str(section) for section in sections if section not in known),
         unknown=tuple(unknown),

@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from xtts.export.comments import header, without_header
 from xtts.export.errors import ExportError
@@ -35,12 +31,9 @@ def _render(job: ExportJob) -> Export:
         new = _edit_json(text, loaded, {keys[name]: value for name, value in values.items() if name in keys})
     elif kind == ".toml":
         new, keys = _edit_toml(job, text, values)
-    elif any(_in_list(key) for key in (job.keys or {}).values()):
-        new, keys = _edit_yaml_lists(job, text, values)
     else:
-        document = YamlText(text, _NAME)
-        keys = _keys(job, list(document.paths()), values)
-        new = set_values(text, {keys[name]: yaml_value(values[name]) for name in keys}, _NAME).text
+        keys = _keys(job, list(YamlText(text, _NAME).leaves), values)
+        new = set_values(text, {keys[name]: yaml_value(values[name]) for name in keys}, _NAME)
     lines = [f"{keys[name]} = {values[name]!r}" for name in keys]
     left = [name for name in values if name not in keys]
     if left:
@@ -134,21 +127,6 @@ def _set(loaded: Any, values: Mapping[str, object]) -> None:
 
 def _in_list(path: str) -> bool:
     return any(part.isdigit() for part in path.split("."))
-
-
-def _edit_yaml_lists(job: ExportJob, text: str, values: Mapping[str, object]) -> tuple[str, dict[str, str]]:
-    """Keys that name entries of lists, which YamlText does not know; comments stay."""
-    document = YAML()
-    document.preserve_quotes, document.width = True, 4096
-    try:
-        loaded = document.load(text.removeprefix("\ufeff"))
-    except YAMLError as error:
-        raise ExportError(f"{_NAME} is not YAML: {' '.join(str(error).split())[:200]}") from error
-    keys = _keys(job, list(_paths(loaded)), values)
-    _set(loaded, {keys[name]: values[name] for name in keys})
-    written = StringIO()
-    document.dump(loaded, written)
-    return written.getvalue(), keys
 
 
 EXPORTER = Exporter("your own JSON, YAML or TOML file (--template) with the tuned values set", _render, "required")
