@@ -1,12 +1,13 @@
 """Numbers in console output of any trainer: `name: 1.5`, `name=1.5` and Python dict literals, by split and step.
 
-Keeps three things in mind from line to line: the epoch, the global step, and whether the lines are about validation.
+Two things are carried from line to line: the global step, and whether the lines are about validation.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from sweeps.external.readers.point import Point
 
@@ -34,27 +35,33 @@ NO_METRIC = {
 }
 
 
-def console_points(lines: Iterable[str]) -> Iterator[Point]:
-    """The numbers of a training log. Points without a step of their own count the lines with their tag."""
-    step, validating = None, False
-    for line in lines:
-        text = ESCAPES.sub("", line[:LONGEST_LINE])
-        for part in text.split("\r"):
-            found = STEP.search(part)
-            if found is not None:
-                step = int(found.group(1))
-            header = part.isupper() or not PAIR.search(part)
-            if VALIDATION.search(part):
-                validating = True
-            elif TRAINING.search(part) or (header and EPOCH.search(part)):
-                validating = False
-            epoch = EPOCH.search(part)
-            if epoch is not None:
-                yield Point(step, "epoch", float(epoch.group(1)))
-            for name, value in PAIR.findall(part):
-                tag = name.strip().rsplit(" ", 1)[-1]
-                if tag.lower() in NO_METRIC or "time" in tag.lower():
-                    continue
-                named = VALIDATION.search(tag.replace("_", " ")) or TRAINING.search(tag.replace("_", " "))
-                split = "" if named else "val/" if validating else "train/"
-                yield Point(step, split + tag, float(value))
+@dataclass
+class ConsoleParser:
+    """What is carried from line to line, so that a growing log can be read on."""
+
+    step: int | None = None
+    validating: bool = False
+
+    def points(self, lines: Iterable[str]) -> Iterator[Point]:
+        """The numbers of a training log. Points without a step of their own count the lines with their tag."""
+        for line in lines:
+            text = ESCAPES.sub("", line[:LONGEST_LINE])
+            for part in text.split("\r"):
+                found = STEP.search(part)
+                if found is not None:
+                    self.step = int(found.group(1))
+                header = part.isupper() or not PAIR.search(part)
+                if VALIDATION.search(part):
+                    self.validating = True
+                elif TRAINING.search(part) or (header and EPOCH.search(part)):
+                    self.validating = False
+                epoch = EPOCH.search(part)
+                if epoch is not None:
+                    yield Point(self.step, "epoch", float(epoch.group(1)))
+                for name, value in PAIR.findall(part):
+                    tag = name.strip().rsplit(" ", 1)[-1]
+                    if tag.lower() in NO_METRIC or "time" in tag.lower():
+                        continue
+                    named = VALIDATION.search(tag.replace("_", " ")) or TRAINING.search(tag.replace("_", " "))
+                    split = "" if named else "val/" if self.validating else "train/"
+                    yield Point(self.step, split + tag, float(value))

@@ -1,6 +1,6 @@
-"""Reads whole logs in bounded memory, as arrays: for a diagnosis of files of any size.
+"""Reads whole logs in bounded memory, as arrays, a piece at a time: for a diagnosis of files of any size.
 
-The readers next to this module follow a growing log point by point; this one reads finished files, a piece at a time.
+The readers next to this module follow a growing log point by point, for a sweep that acts on each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.external.readers.console import console_points
+from sweeps.external.readers.console import ConsoleParser
 from sweeps.external.readers.point import Point, flattened, json_object, step_in
 from sweeps.external.readers.tables import CsvReader
 from sweeps.external.readers.tensorboard import FOOTER, HEADER, LARGEST_RECORD, scalars
@@ -29,48 +29,68 @@ PIECE_BYTES = 1 << 25
 PIECE_POINTS = 200_000
 LARGEST_SCALAR = 1 << 16
 """A longer event record is an image, audio or a histogram, and is skipped without being read"""
-SMALL_CSV = 1 << 23
+SMALL_CSV = 1 << 20
 LARGEST_JSON = 1 << 28
 LONGEST_LINE = 1 << 20
 
 
 @dataclass
 class LogStream:
-    """One log file, read once. `truncated` is known after the last piece: the file ends within a record."""
+    """One log file. `truncated` is known after the last piece: the file ends within a record."""
 
     kind: str
     """tensorboard, wandb, csv, jsonl, trainer_state or console"""
     path: Path
     truncated: bool = False
+    offset: int = 0
+    """How much of the file was read"""
     _counts: dict[str, int] = field(default_factory=dict)
+    _console: ConsoleParser = field(default_factory=ConsoleParser)
 
-    def pieces(self) -> Iterator[Piece]:
-        """The whole log; unreadable parts are left out."""
+    @property
+    def continues(self) -> bool:
+        """Whether a further call of `pieces` gives what was added. Tables and trainer states are written anew."""
+        return self.kind not in ("csv", "trainer_state")
+
+    def pieces(self, *, final: bool = True) -> Iterator[Piece]:
+        """The log, or what was added to it, without unreadable parts; `final`: a last line without its end counts."""
+        self.truncated = False
         try:
             if self.kind == "tensorboard":
                 yield from self._tensorboard()
             elif self.kind == "csv" and self.path.stat().st_size > SMALL_CSV:
                 yield from self._large_csv()
             else:
-                yield from self._from_points(self._points())
+                yield from self._from_points(self._points(final))
         except OSError:
             return
 
-    def _points(self) -> Iterator[Point]:
+    def _points(self, final: bool) -> Iterator[Point]:
         if self.kind == "wandb":
-            yield from WandbReader(self.path).read(final=True)
+            reader = WandbReader(self.path, {"offset": self.offset})
+            yield from reader.points()
+            self.offset = int(str(reader.position["offset"]))
         elif self.kind == "csv":
             yield from CsvReader(self.path).read(final=True)
         elif self.kind == "trainer_state":
             yield from _trainer_state(self.path)
         elif self.kind == "jsonl":
-            for line in _lines(self.path):
+            for line in self._lines(final):
                 row = json_object(line)
                 if row is not None:
                     step = step_in(row, None)
                     yield from (Point(step, tag, value) for tag, value in flattened(row))
         else:
-            yield from console_points(_lines(self.path))
+            yield from self._console.points(self._lines(final))
+
+    def _lines(self, final: bool) -> Iterator[str]:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            while line := file.readline(LONGEST_LINE):
+                if not final and not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                    return
+                self.offset += len(line)
+                yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
     def _from_points(self, points: Iterable[Point]) -> Iterator[Piece]:
         found: dict[str, tuple[list[float], list[float]]] = {}
@@ -116,7 +136,8 @@ class LogStream:
 
     def _tensorboard(self) -> Iterator[Piece]:
         with self.path.open("rb") as file:
-            size, buffer, base = self.path.stat().st_size, b"", 0
+            size, buffer, base = self.path.stat().st_size, b"", self.offset
+            file.seek(base)
             while True:
                 buffer += file.read(PIECE_BYTES)
                 starts, at = _whole_records(buffer)
@@ -125,12 +146,14 @@ class LogStream:
                 left = len(buffer) - at
                 length = struct.unpack_from("<Q", buffer, at)[0] if left >= HEADER else 0
                 base += at
+                self.offset = base
                 buffer = buffer[at:]
                 if length > LARGEST_RECORD:  # not a record: the file is damaged from here on
                     self.truncated = True
                     return
                 if length > LARGEST_SCALAR:
                     base += HEADER + length + FOOTER
+                    self.offset = base if base <= size else self.offset
                     file.seek(base)
                     buffer = b""
                 if file.tell() >= size or base >= size:
@@ -235,12 +258,6 @@ def _is_nan(column: Any) -> Any:
     if column.dtype.kind in "fiu":
         return np.zeros(len(column), bool)
     return column.astype(str).str.strip().str.lower().isin(["nan", "inf", "-inf"])
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        while line := file.readline(LONGEST_LINE):
-            yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
 def _trainer_state(path: Path) -> Iterator[Point]:

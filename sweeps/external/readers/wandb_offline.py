@@ -10,64 +10,70 @@ from typing import Any
 
 from sweeps.external.readers.point import Point, flattened, number
 
+MAGIC = b":W&B"
 HEADER_BYTES = 7
 BLOCK_BYTES = 32768
 FULL, LAST = 1, 4
 
 
 class WandbReader:
-    """Follows one .wandb file. It is read from its beginning each time: records may cross blocks."""
+    """Follows one .wandb file, a block at a time."""
 
     def __init__(self, path: Path, position: Mapping[str, object] | None = None) -> None:
         self._path = path
-        self._records = int(str((position or {}).get("records", 0)))
+        self._offset = int(str((position or {}).get("offset", 0)))
 
     @property
     def position(self) -> Mapping[str, object]:
-        """How many records were read."""
-        return {"records": self._records}
+        """Where the first record begins that was not read."""
+        return {"offset": self._offset}
 
     def read(self, *, final: bool = False) -> list[Point]:
         """The scalars of new history records; names that begin with '_' are W&B's own."""
-        try:
-            content = self._path.read_bytes()
-        except OSError:
-            return []
-        points: list[Point] = []
-        count = 0
-        for count, record in enumerate(_records(content), 1):
-            if count > self._records:
-                points += _history(record)
-        self._records = max(self._records, count)
-        return points
+        return list(self.points())
 
+    def points(self) -> Iterator[Point]:
+        """The same one by one, for files of any size."""
+        from google.protobuf.message import DecodeError
+        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
-def _records(content: bytes) -> Iterator[Any]:
-    from google.protobuf.message import DecodeError
-    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
-
-    if not content.startswith(b":W&B"):
-        return
-    at, parts = HEADER_BYTES, b""
-    while at + HEADER_BYTES <= len(content):
-        left = BLOCK_BYTES - at % BLOCK_BYTES
-        if left < HEADER_BYTES:
-            at += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", content, at)
-        end = at + HEADER_BYTES + length
-        if kind == 0 or end > len(content):  # the block is being written
-            return
-        parts += content[at + HEADER_BYTES : end]
-        at = end
-        if kind in (FULL, LAST):
+        for data in self._records():
             record = Record()
             try:
-                record.ParseFromString(parts)
-                yield record
+                record.ParseFromString(data)
             except DecodeError:
-                pass
-            parts = b""
+                continue
+            yield from _history(record)
+
+    def _records(self) -> Iterator[bytes]:
+        """The bytes of whole records; one that is being written is left for the next call."""
+        try:
+            file = self._path.open("rb")
+        except OSError:
+            return
+        with file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return
+            at, parts = max(self._offset, HEADER_BYTES), b""
+            while True:
+                file.seek(at)
+                block = file.read(BLOCK_BYTES - at % BLOCK_BYTES)
+                here, is_last = 0, (at + len(block)) % BLOCK_BYTES > 0 or not block
+                while here + HEADER_BYTES <= len(block):
+                    _, length, kind = struct.unpack_from("<IHB", block, here)
+                    end = here + HEADER_BYTES + length
+                    if kind == 0 or end > len(block):  # being written, or damaged up to the next block
+                        parts = b""
+                        break
+                    parts += block[here + HEADER_BYTES : end]
+                    here = end
+                    if kind in (FULL, LAST):
+                        self._offset = at + here
+                        yield parts
+                        parts = b""
+                if is_last:
+                    return
+                at += len(block)
 
 
 def _history(record: Any) -> Iterator[Point]:

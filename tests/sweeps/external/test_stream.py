@@ -7,6 +7,7 @@ import random
 import struct
 import tracemalloc
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 from tensorboardX import SummaryWriter
 
 from sweeps.external.readers import stream
-from sweeps.external.readers.console import console_points
+from sweeps.external.readers.console import ConsoleParser
 from sweeps.external.readers.stream import LogStream
+from sweeps.external.readers.wandb_offline import BLOCK_BYTES, FULL, HEADER_BYTES, LAST
 
 COQUI = """\
  > Start Tensorboard: tensorboard --logdir=/tmp/x
@@ -151,7 +153,59 @@ def test_the_console_output_of_coqui_is_read_by_split_and_step(tmp_path: Path) -
     ],
 )
 def test_lines_of_other_trainers_are_read(line: str, tag: str, value: float) -> None:
-    assert [point.value for point in console_points([line]) if point.tag == tag][-1] == value
+    assert [point.value for point in ConsoleParser().points([line]) if point.tag == tag][-1] == value
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "jsonl", "console", "wandb"])
+def test_a_growing_log_is_read_on(kind: str, tmp_path: Path) -> None:
+    """Cut anywhere, also within a record or a line: what comes later is added, nothing is read twice or torn."""
+    if kind == "tensorboard":
+        content = events(tmp_path / "events", 60).read_bytes()
+    elif kind == "wandb":
+        content = b":W&B" + b"\0\0\0" + wandb_blocks(range(900))
+    elif kind == "jsonl":
+        content = b"".join(json.dumps({"step": step, "loss": 1 / (step + 1)}).encode() + b"\n" for step in range(60))
+    else:
+        content = COQUI.encode() * 5
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    whole = read(kind, path)
+    assert whole
+    log = LogStream(kind, path)
+    found: dict[str, list[float]] = defaultdict(list)
+    for end in [*range(0, len(content), len(content) // 13), len(content)]:
+        path.write_bytes(content[:end])
+        for piece in log.pieces(final=False):
+            for tag, (_, values) in piece.items():
+                found[tag].extend(values.tolist())
+    assert {tag: np.array(values).tolist() for tag, values in found.items() if tag != "train/loss_mel"} == {
+        tag: values for tag, (_, values) in whole.items() if tag != "train/loss_mel"
+    }
+    assert {tag: len(values) for tag, values in found.items()} == {tag: len(one[1]) for tag, one in whole.items()}
+
+
+def wandb_blocks(steps: Iterable[int]) -> bytes:
+    """History records as W&B's log writer lays them into blocks of 32 KiB."""
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+    written = bytearray(HEADER_BYTES)
+    for step in steps:
+        record = Record()
+        record.history.step.num = step
+        item = record.history.item.add()
+        item.key, item.value_json = "loss", str(step / 7)
+        record.history.item.add().MergeFrom(type(item)(key="text", value_json=json.dumps("x" * (step % 200))))
+        data, first = record.SerializeToString(), True
+        while data or first:
+            left = BLOCK_BYTES - len(written) % BLOCK_BYTES
+            if left < HEADER_BYTES:
+                written += bytes(left)
+                continue
+            part, data = data[: left - HEADER_BYTES], data[left - HEADER_BYTES :]
+            kind = (FULL if first else LAST) if not data else (2 if first else 3)
+            written += struct.pack("<IHB", 0, len(part), kind) + part
+            first = False
+    return bytes(written[HEADER_BYTES:])
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
@@ -172,9 +226,9 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(data[: rng.randrange(len(data) + 1)] if rng.random() < 0.2 else data)
 
 
-@pytest.mark.parametrize("kind", ["tensorboard", "csv", "jsonl", "trainer_state", "console"])
+@pytest.mark.parametrize("kind", ["tensorboard", "csv", "jsonl", "trainer_state", "console", "wandb"])
 def test_damaged_logs_give_what_can_be_read(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """40 of each kind, 200 in all; numbers that are found stay numbers."""
+    """40 of each kind, 240 in all; numbers that are found stay numbers."""
     rows = [{"step": step, "loss": 1 / (step + 1), "nested": {"mel": step}} for step in range(60)]
     contents = {
         "tensorboard": events(tmp_path / "events", 40).read_bytes(),
@@ -182,6 +236,7 @@ def test_damaged_logs_give_what_can_be_read(kind: str, tmp_path: Path, monkeypat
         "jsonl": "\n".join(map(json.dumps, rows)).encode(),
         "trainer_state": json.dumps({"log_history": rows}).encode(),
         "console": COQUI.encode() * 3,
+        "wandb": b":W&B" + b"\0\0\0" + wandb_blocks(range(500)),
     }
     rng = random.Random(kind)
     path = tmp_path / "log"
