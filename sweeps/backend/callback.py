@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.tune import Callback
@@ -17,16 +17,25 @@ from sweeps.backend.loop_state import LoopState
 from sweeps.backend.ray_patches import dead_servers
 from sweeps.backend.session import servers_died
 from sweeps.common.errors import SweepFailed
+from sweeps.trials.failure import EnvironmentFailureError
 
 FEWEST_FAILURES = 3
 ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*")
 FAILURE_HEAD = re.compile(r"^Failure # \d+ \(occurred at .*\)$", re.MULTILINE)
 LONGEST_REASON = 300
+ENVIRONMENT_MARK = f"{EnvironmentFailureError.__module__}.{EnvironmentFailureError.__name__}: "
 OWN_MODULE = re.compile(r"^sweeps\.[\w.]+\.(?=\w)")
 NODE_LOST = "its node died or cannot be reached"
 NODE_LOST_SIGNS = ("node has died", "node has been marked dead", "is unavailable", "node was terminated")
 MOST_NODE_LOSSES = 20  # a trial that takes its node down with it must end some day
 SAME_DEATH_SECONDS = 1.0  # no worker comes up, and fails again, as fast as that
+
+
+class Failure(NamedTuple):
+    """Why a trial failed, and whether by disk, memory, data or node and not by itself."""
+
+    reason: str
+    environment: bool = False
 
 
 class Stopped(Exception):  # noqa: N818 - no error of its own
@@ -121,7 +130,7 @@ class SweepCallback(Callback):  # type: ignore[misc]
         epoch = self._state.journal.record(trial_id).epochs
         trial.config["known_epochs"] = epoch
         trial.config["attempt"] += 1
-        reason = self._reason(trial)
+        reason, _ = self._failure(trial)
         if reason == NODE_LOST and self._node_losses[trial_id] < MOST_NODE_LOSSES:
             self._node_losses[trial_id] += 1
             trial.max_failures += 1  # no fault of the trial's
@@ -136,8 +145,8 @@ class SweepCallback(Callback):  # type: ignore[misc]
         if since_retry < SAME_DEATH_SECONDS and trial_id not in self._handed_again:
             self._handed_again.add(trial_id)
             return
-        reason = self._reason(trial)
-        self._state.end(trial_id, "failed", reason)
+        reason, environment = self._failure(trial)
+        self._state.end(trial_id, "failed", reason, environment=environment)
         kind = re.sub(r"\d+|0x[0-9a-f]+", "#", reason)
         self._failures[kind] += 1
         ended = [record for record in self._state.journal.records if record.status is not None]
@@ -158,15 +167,15 @@ class SweepCallback(Callback):  # type: ignore[misc]
             self._hung[trial_id] = patience
             self._state.heartbeat.ended(trial_id)
 
-    def _reason(self, trial: Any) -> str:
+    def _failure(self, trial: Any) -> Failure:
         patience = self._hung.pop(trial.config["trial_id"], None)
         if patience is not None:
-            return f"no sign of life for {patience:.0f} s"
+            return Failure(f"no sign of life for {patience:.0f} s")
         try:
             written = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
         except (OSError, TypeError):
-            return "the worker failed without a message"
-        return failure_reason(written)
+            return Failure("the worker failed without a message")
+        return failure_in(written)
 
 
 def _kill_worker(trial: Any) -> bool:
@@ -177,16 +186,17 @@ def _kill_worker(trial: Any) -> bool:
     return actor is not None
 
 
-def failure_reason(written: str) -> str:
-    """The line that says most in Ray's account of a trial's failures, the newest of them."""
+def failure_in(written: str) -> Failure:
+    """The newest failure in Ray's account of a trial's failures, with the line that says most."""
     lines = [line.strip() for line in FAILURE_HEAD.split(written)[-1].splitlines() if line.strip()]
     errors = [line for line in lines if ERROR_LINE.match(line)]
     if any("running low on memory" in line for line in lines):
-        return "the worker was killed because memory ran out"
+        return Failure("the worker was killed because memory ran out", environment=True)
     if any(sign in line for line in lines for sign in NODE_LOST_SIGNS):
-        return NODE_LOST
+        return Failure(NODE_LOST, environment=True)
     in_setup = errors and any("in its creation task" in line for line in lines)  # which tells what went wrong there
     if not in_setup and any("actor died" in line for line in lines):
-        return "the worker process died"
+        return Failure("the worker process died")
     line = (errors or lines or ["the worker failed without a message"])[-1]
-    return OWN_MODULE.sub("", line)[:LONGEST_REASON]
+    marked = line.startswith(ENVIRONMENT_MARK)
+    return Failure(OWN_MODULE.sub("", line.removeprefix(ENVIRONMENT_MARK))[:LONGEST_REASON], environment=marked)

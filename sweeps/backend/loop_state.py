@@ -33,7 +33,9 @@ class LoopState:
         except BaseException as error:
             self.error = self.error or error
 
-    def end(self, trial_id: str, status: str, reason: str, rung: int | None = None) -> None:
-        """Write down how a trial ended."""
+    def end(
+        self, trial_id: str, status: str, reason: str, rung: int | None = None, *, environment: bool | None = None
+    ) -> None:
+        """Write down how a trial ended; see Journal.end."""
         self.heartbeat.ended(trial_id)
-        self.on_end(self.journal.end(trial_id, status, reason, rung))
+        self.on_end(self.journal.end(trial_id, status, reason, rung, environment=environment))

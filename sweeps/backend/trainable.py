@@ -27,6 +27,7 @@ from sweeps.storage.checkpoint import Checkpoint, UnreadableCheckpointError
 from sweeps.storage.checkpoint_store import CheckpointStore, checkpoint_store_at
 from sweeps.storage.dataset_cache import data_on_this_node
 from sweeps.trainer import Trainer, TrialContext, load_trainer, use_threads
+from sweeps.trials.failure import environment_failures
 from sweeps.trials.metrics import plain_metrics, plain_report
 from sweeps.trials.objective import objective_of, sign_of
 
@@ -48,7 +49,8 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Start or resume the config's trial."""
         self._trainer, self._temporary = None, None
-        self._start(config)
+        with environment_failures():
+            self._start(config)
         # What stays for good is not searched for garbage between two trials: that took a third of a second.
         gc.collect()
         gc.freeze()
@@ -60,11 +62,16 @@ class TrialTrainable(Trainable):  # type: ignore[misc]
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-        self._start(new_config)
+        with environment_failures():
+            self._start(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """One more epoch, or the report of one that a checkpoint holds."""
+        with environment_failures():
+            return self._step()
+
+    def _step(self) -> dict[str, Any]:
         if self._best_unsure:  # not in setup: Ray may set up a second actor that never gets to train
             self._checkpoint_store.make_last_best(str(self._about["trial_id"]))
             self._best_unsure = False

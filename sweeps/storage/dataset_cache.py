@@ -6,6 +6,7 @@ it already fetches nothing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -67,18 +68,19 @@ def folder_on_this_node(storage: Storage, name: str) -> Path:
 def _fetch(storage: Storage, name: str, target: Path) -> None:
     try:
         manifest = json.loads(storage.get(f"{FOLDER}/{name}/manifest.json"))
-    except FileNotFoundError:
-        raise RequestError(f"{storage.uri}: holds no data {name}; the run's own data has gone") from None
+    except FileNotFoundError as error:
+        raise RequestError(f"{storage.uri}: holds no data {name}; the run's own data has gone") from error
     needed = sum(entry["bytes"] for entry in manifest.values())
     if shutil.disk_usage(target).free < needed:
-        raise OSError(f"{target.parent}: {needed / 1e6:.0f} MB of data do not fit on this node's disk")
+        what = f"{needed / 1e6:.0f} MB of data do not fit on this node's disk"
+        raise OSError(errno.ENOSPC, what, str(target.parent))
 
     def fetch(relative: str) -> None:
         path = target / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.get_file(f"{FOLDER}/{name}/files/{relative}", path)
         if _entry(path) != manifest[relative]:
-            raise OSError(f"{storage.uri}: {FOLDER}/{name}/files/{relative} is damaged")
+            raise OSError(errno.EIO, "is damaged", f"{storage.uri}/{FOLDER}/{name}/files/{relative}")
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(fetch, manifest))

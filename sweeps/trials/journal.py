@@ -100,10 +100,17 @@ class Journal:
         """The next id of a kind: c0001 for confirmation runs, r0001 for baselines."""
         return f"{letter}{sum(trial_id.startswith(letter) for trial_id in self._by_id) + 1:04d}"
 
-    def end(self, trial_id: str, status: str, reason: str, rung: int | None = None) -> TrialRecord:
-        """Write down how a trial ended, and at which rung; its record after that."""
-        epoch = self.record(trial_id).epochs
-        self.append("trial_ended", trial_id, status=status, stop_reason=reason, epoch=epoch, rung=rung)
+    def end(
+        self, trial_id: str, status: str, reason: str, rung: int | None = None, *, environment: bool | None = None
+    ) -> TrialRecord:
+        """Write down how a trial ended, at which rung, or (`environment`) whether it failed by no fault of its own.
+
+        Its record after that.
+        """
+        about = {"status": status, "stop_reason": reason, "epoch": self.record(trial_id).epochs, "rung": rung}
+        if environment is not None:
+            about["environment"] = environment
+        self.append("trial_ended", trial_id, **about)
         return self.record(trial_id)
 
     def close(self) -> None:

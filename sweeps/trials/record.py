@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,17 +10,11 @@ from sys import intern
 
 from sweeps.space.configuration import identity
 from sweeps.space.space import Space
+from sweeps.trials.failure import ENVIRONMENT_WORDS
 from sweeps.trials.objective import Best, objective_of, sign_of
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
-ENVIRONMENT_FAILURES = re.compile(
-    "No space left on device|Disk quota exceeded|Read-only file system|Input/output error|Stale file handle"
-    "|MemoryError|memory ran out|out of memory|Cannot allocate memory|its node died"
-    "|FileNotFoundError|No such file or directory|is gone|ConnectionError|cannot be kept there or fetched",
-    re.IGNORECASE,
-)
-"""Reasons of failed trials that are not the trial's own: disk, memory, data or cache, node, storage"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class TrialRecord:
     """How often it was handed out: once, and again after each crash and resume"""
     status: str | None = None
     stop_reason: str = ""
+    environment: bool | None = None
+    """Whether it failed by disk, memory, data or node and not by itself; None in runs of version 0.1.0"""
     rung: int | None = None
     started: float | None = None
     ended: float | None = None
@@ -140,7 +135,9 @@ class TrialRecord:
     @property
     def failed_by_environment(self) -> bool:
         """Whether a resume tries it again: it failed, and not by its own config or code."""
-        return self.status == "failed" and ENVIRONMENT_FAILURES.search(self.stop_reason) is not None
+        if self.environment is None:
+            return self.status == "failed" and ENVIRONMENT_WORDS.search(self.stop_reason) is not None
+        return self.status == "failed" and self.environment
 
     @cached_property
     def identity(self) -> str:
@@ -174,6 +171,7 @@ class TrialRecord:
                 self,
                 status=None,
                 stop_reason="",
+                environment=None,
                 rung=None,
                 ended=None,
                 retries=self.retries + crashed,
@@ -185,6 +183,7 @@ class TrialRecord:
                 self,
                 status=str(event["status"]),
                 stop_reason=str(event.get("stop_reason", "")),
+                environment=None if event.get("environment") is None else event["environment"] is True,
                 rung=_whole(event.get("rung")),
                 ended=_number(event.get("time")),
             )

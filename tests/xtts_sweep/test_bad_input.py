@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.backend.callback import failure_reason
+from sweeps.backend.callback import failure_in
 from xtts_sweep.main import main
 
 TOY = ["--trainer", "tests.toy_trainer:ToyTrainer", "--dry-run"]
@@ -99,5 +99,5 @@ def test_a_number_in_scientific_notation_needs_no_dot() -> None:
 
 
 def test_what_went_wrong_while_a_trial_was_set_up_is_told_and_not_that_its_worker_died() -> None:
-    assert failure_reason(SETUP_FAILED) == "RuntimeError: no such device: foo"
-    assert failure_reason("Failure # 1 (occurred at 1)\nThe actor died unexpectedly\n") == "the worker process died"
+    assert failure_in(SETUP_FAILED).reason == "RuntimeError: no such device: foo"
+    assert failure_in("Failure # 1 (occurred at 1)\nThe actor died unexpectedly\n").reason == "the worker process died"

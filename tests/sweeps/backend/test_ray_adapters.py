@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from sweeps.backend.callback import Stopped, SweepCallback, failure_reason
+from sweeps.backend.callback import Stopped, SweepCallback, failure_in
 from sweeps.backend.loop_state import LoopState
 from sweeps.backend.scheduler import RungScheduler, divergence
 from sweeps.common.errors import SweepFailed
@@ -199,7 +199,7 @@ def test_a_watchdog_gives_a_trainer_that_comes_up_its_own_time() -> None:
     ],
 )  # fmt: skip
 def test_a_failure_is_told_in_its_own_last_words(written: str, reason: str) -> None:
-    assert failure_reason(written) == reason
+    assert failure_in(written).reason == reason
 
 
 def test_divergence_is_told_with_term_value_and_step() -> None:

@@ -68,7 +68,7 @@ def test_the_same_content_is_sent_once_and_another_content_is_another_folder(sto
 def test_a_damaged_or_missing_object_is_named_and_nothing_half_fetched_stays(storage: Storage, data: Path) -> None:
     name = store_folder(storage, data)
     storage.put(f"{FOLDER}/{name}/files/wavs/a.wav", b"other")
-    with pytest.raises(OSError, match=r"wavs/a\.wav is damaged"):
+    with pytest.raises(OSError, match=r"is damaged: .*wavs/a\.wav"):
         folder_on_this_node(storage, name)
     storage.put(f"{FOLDER}/{name}/files/wavs/a.wav", b"sound")
     assert folder_on_this_node(storage, name).is_dir()

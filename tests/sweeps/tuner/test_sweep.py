@@ -190,6 +190,7 @@ def test_a_trial_without_memory_or_gpu_is_retried_once_in_a_new_process_from_its
     (failed,) = [record for record in result.records if record.status == "failed"]
     assert (failed.epochs, failed.retries) == (1, 1)
     assert reason in failed.stop_reason
+    assert failed.failed_by_environment is failed.environment is (accident == "memory")
     (retried,) = [event for event in read_events(result.folder.trials_jsonl) if event["event"] == "trial_retried"]
     assert (retried["epoch"], reason in str(retried["reason"])) == (1, True)
     first, second = (tmp_path / "data" / "processes").read_text().split()
