@@ -31,6 +31,7 @@ FLOORS = {
         ["prepare"],
         ["model"],
         ["alignment"],
+        ["corpus", "text"],
         ["data"],
         ["audio"],
         ["errors", "cache_folder"],

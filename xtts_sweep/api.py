@@ -239,7 +239,8 @@ def planned(options: SweepOptions, log: Log, *, start: bool = True) -> Iterator[
         config = replace(config, data_summary={**prepared.summary, **found})
         lines = [*prepared.lines(), f"plan         {resources}", f"run          {folder.path}"]
         if config.space.ignored:
-            lines.append(f"space        not read, because it is W&B's own: {', '.join(config.space.ignored)}")
+            assumed = f"; defaults: {', '.join(config.space.assumed)}" if config.space.assumed else ""
+            lines.append(f"space        W&B's own keys are not read ({', '.join(config.space.ignored)}){assumed}")
         hidden = hidden_gpus(resources.gpus) if environment.cluster is None else ""
         yield SweepPlan(config, resources, environment, [*lines, hidden] if hidden else lines)
 
@@ -262,11 +263,12 @@ def config_of(options: SweepOptions) -> SweepConfig:
     loadable, given = pinned(options.trainer, asked)
     trainer: type[Trainer] = load_trainer(loadable)
     own_space, own_limits = trainer.default_space(without=list(given)), trainer.own_limits()
+    defaults = dict(trainer.default_params() or {})
     if options.space is None and own_space is not None:
         space = space_from_mapping(own_space, options.trainer)
     else:
-        space = load_space(options.space or "safe_weights")
-    fixed = dict(trainer.default_params() or {})
+        space = load_space(options.space or "safe_weights", defaults=defaults)
+    fixed = dict(defaults)
     if options.data is None and options.trainer == TRAINER and not space.controls:
         fixed |= DEMO_SETTINGS
     if options.model is not None and "model" in given:

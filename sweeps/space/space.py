@@ -71,6 +71,8 @@ class Space:
     source: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
     ignored: tuple[str, ...] = field(default=(), compare=False)
     """Keys of a W&B sweep file that were not read"""
+    assumed: tuple[str, ...] = field(default=(), compare=False)
+    """Defaults that a W&B sweep file does not have, each with where it comes from"""
 
     @property
     def searched(self) -> tuple[Parameter, ...]:
@@ -143,8 +145,11 @@ def space_names(folder: Path = SPACES_FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "limits")
 
 
-def load_space(name_or_path: str, folder: Path = SPACES_FOLDER) -> Space:
-    """A space by its name or its file; RequestError lists everything that is wrong with it."""
+def load_space(name_or_path: str, folder: Path = SPACES_FOLDER, defaults: Mapping[str, object] | None = None) -> Space:
+    """A space by its name or its file; RequestError lists everything that is wrong with it.
+
+    `defaults` are the trainer's own, for a W&B sweep file, whose parameters have none.
+    """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml") and len(path.parts) == 1 and not path.is_file():
         names = space_names(folder)
@@ -153,13 +158,16 @@ def load_space(name_or_path: str, folder: Path = SPACES_FOLDER) -> Space:
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}, or the path of a .yaml file"
             raise RequestError(f"--space {name_or_path!r}: there is no such space; {hint}")
         path = folder / f"{name_or_path}.yaml"
-    return space_from_mapping(read_yaml_mapping(path), str(path))
+    return space_from_mapping(read_yaml_mapping(path), str(path), defaults)
 
 
-def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
+def space_from_mapping(given: Mapping[str, object], where: str, defaults: Mapping[str, object] | None = None) -> Space:
     """A space from plain data; one RequestError holds all its problems, each with its key."""
     ignored = tuple(str(key) for key in given if key in WANDB_KEYS)
     given = {key: value for key, value in given.items() if key not in WANDB_KEYS}
+    assumed: dict[str, str] = {}
+    if ignored:
+        given, assumed = _with_defaults(given, defaults or {})
     problems = unknown_keys(given, SpaceFile)
     listed = given.get("parameters", {})
     parameters = _parameters(listed, problems) if isinstance(listed, Mapping) else []
@@ -184,7 +192,39 @@ def space_from_mapping(given: Mapping[str, object], where: str) -> Space:
         trials=tuple(Configuration(trial.params, label=trial.label) for trial in file.trials),
         source=dict(given),
         ignored=ignored,
+        assumed=tuple(assumed.values()),
     )
+
+
+def _with_defaults(given: Mapping[str, Any], own: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A W&B sweep file whose parameters have defaults, and in words those that were put in.
+
+    The trainer's own where the range holds it, because that is the config that a user has; else the middle of the
+    range or the first of the values.
+    """
+    filled, assumed = dict(given), {}
+    listed = given.get("parameters")
+    if not isinstance(listed, Mapping):
+        return filled, assumed
+    filled["parameters"] = dict(listed)
+    for name, settings in listed.items():
+        if not isinstance(settings, Mapping) or "default" in settings or "value" in settings:
+            continue
+        values = settings.get("values")
+        start = values[0] if isinstance(values, list) and values else settings.get("min")
+        try:
+            parameter = parameter_from_mapping(str(name), {**settings, "default": start})
+        except RequestError:
+            continue  # said with everything else that is wrong
+        if parameter.contains(own.get(name)):
+            value, why = own[name], "the trainer's own"
+        elif parameter.values:
+            value, why = parameter.values[0], "the first value"
+        else:
+            value, why = parameter.at(0.5), "the middle"
+        filled["parameters"][name] = {**settings, "default": value}
+        assumed[name] = f"{name} {value} ({why})"
+    return filled, assumed
 
 
 def _check_together(

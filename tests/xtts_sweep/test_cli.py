@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,16 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(
     output = [] if arguments[0] == "check" else ["--output", tmp_path]
     refused(inside(capsys, *arguments, *output), *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_has_no_model_to_speak_with_says_how_to_get_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "tests/fixtures/version_0_1/searched", tmp_path / "old")
+    asked = ("say", "old", "hello", "-o", tmp_path / "x.wav", "--output", tmp_path)
+    refused(inside(capsys, *asked), "run old has no best/", f"resume old --output {tmp_path}")
+    (tmp_path / "old" / "best").mkdir()
+    refused(inside(capsys, *asked), "no model that can speak there (model.json is missing)")
 
 
 def test_a_space_that_is_not_yaml_is_refused_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,9 @@ TOO_MUCH_TEXT_SHARE = 0.1
 USUAL_CHARACTERS_PER_SECOND = (4.0, 40.0)
 """Where the median over the clips lies whatever the language, an ideograph counted as three letters from below."""
 
+SECONDS_WITH_A_RATE = 0.25
+"""A shorter clip is no word, and says nothing about the rate of the transcripts of a set."""
+
 _MAKING = "prepared 2"
 """Part of what says whether prepared speech is still good: raise the number when its making changes."""
 _STAMPS = "stamps.json"
@@ -245,11 +248,17 @@ def _notes(recordings: Recordings, clips: list[_Clip]) -> tuple[tuple[str, tuple
 
 
 def suspicious_rate(speech: Dataset) -> str:
-    """What is wrong with the characters a second of a data set; empty if they can be speech."""
+    """What is wrong with the characters a second of a data set; empty if they can be speech.
+
+    A set of clips too short to have a rate is not refused for it: each of them is named by its alignment.
+    """
     least, most = USUAL_CHARACTERS_PER_SECOND
     figures = speech.figures.seconds
-    slow = float(np.median([spoken_length(text) for text in speech.texts] / figures))
-    fast = float(np.median([len(text) for text in speech.texts] / figures))
+    judged = np.flatnonzero(figures >= SECONDS_WITH_A_RATE)
+    if 2 * len(judged) < len(speech):
+        return ""
+    slow = float(np.median([spoken_length(speech.texts[at]) / figures[at] for at in judged]))
+    fast = float(np.median([len(speech.texts[at]) / figures[at] for at in judged]))
     if least <= slow and fast <= most:
         return ""
     rate, bound = (slow, f"under {least:g}") if slow < least else (fast, f"over {most:g}")

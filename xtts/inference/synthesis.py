@@ -138,7 +138,8 @@ class Speaker:
             voices = Voices(names, tuple(tensors[f"voice.{index}"] for index in range(len(names))))
             mean, sd = float(about["mel_mean"]), float(about["mel_sd"])
         except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            missing = isinstance(error, FileNotFoundError) and Path(str(error.filename)).name
+            reason = f"{missing} is missing" if missing else " ".join(str(error).split())[:_LONGEST_REASON]
             raise SpeechError(f"{folder}: no model that can speak there ({reason})") from error
         return cls(model.eval(), shape, vocabulary, durations.eval(), voices, mean, sd)
 

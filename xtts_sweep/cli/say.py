@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a wav file."""
+    from sweeps.common.program import command
     from sweeps.run.folder import RunFolder, check_name
     from xtts.audio.mel import SAMPLE_RATE
     from xtts.errors import SpeechError
@@ -31,6 +32,11 @@ def run(options: argparse.Namespace) -> int:
     name, text = (None, options.words[0]) if len(options.words) == 1 else options.words
     known = RunFolder(Path(options.output) / check_name(name)) if name else None  # a train run speaks, too
     folder = known if known is not None and known.best.is_dir() else found_folder(name, options.output, options.storage)
+    if not folder.best.is_dir():
+        raise SpeechError(
+            f"run {folder.name} has no {folder.best.name}/: {command(f'resume {folder.in_command}')} writes it from "
+            "the checkpoints, if they are still there"
+        )
     speaker = Speaker.load(folder.best)
     samples = speaker.say(text, options.voice)
     unknown = speaker.vocabulary.unknown(text)

@@ -258,3 +258,37 @@ def test_no_malformed_file_gives_anything_but_one_line(tmp_path: Path, content: 
     path = tmp_path / "fuzz.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
     assert "\n" not in what_is_said(lambda: load_space(str(path)))
+
+
+def test_a_sweep_file_of_wandb_is_usable_as_it_is_and_its_defaults_are_named(tmp_path: Path) -> None:
+    pasted = (
+        "program: train.py\nmethod: bayes\nmetric: {name: val_loss, goal: minimize}\nparameters:\n"
+        "  mel_loss_weight: {min: 1.0, max: 5.0}\n"
+        "  learning_rate: {distribution: log_uniform_values, min: 1e-5, max: 1e-3}\n"
+        "  warmup_updates: {min: 10, max: 50}\n"
+        "  precision: {values: [float32, auto]}\n"
+        "  weight_decay: {value: 0.01}\n"
+        "  gradient_clip_norm: {min: 0.3, max: 1.0, default: 0.4}\n"
+    )
+    own = {"mel_loss_weight": 2.5, "learning_rate": 3e-3, "precision": "auto", "gradient_clip_norm": 0.5}
+    space = load_space(write(tmp_path, pasted), defaults=own)
+    assert space.default().params == {
+        "mel_loss_weight": 2.5,
+        "learning_rate": 1e-4,
+        "warmup_updates": 30,
+        "precision": "auto",
+        "weight_decay": 0.01,
+        "gradient_clip_norm": 0.4,
+    }
+    assert space.ignored == ("program", "method", "metric")
+    assert space.assumed == (
+        "mel_loss_weight 2.5 (the trainer's own)",
+        "learning_rate 0.0001 (the middle)",
+        "warmup_updates 30 (the middle)",
+        "precision auto (the trainer's own)",
+    )
+    again = space_from_mapping(dict(space.source), "sweep.yaml")
+    assert again.default() == space.default()
+    assert "precision: values" in refusal(pasted.replace("[float32, auto]", "auto"), tmp_path)
+    without_words_of_wandb = pasted[pasted.index("parameters") :]
+    assert "mel_loss_weight: has no default" in refusal(without_words_of_wandb, tmp_path)

@@ -142,6 +142,17 @@ def test_texts_at_a_rate_that_is_no_speech_are_noticed(tmp_path, text, wanted):
     assert "--columns" in suspicious_rate(build_dataset(data))
 
 
+def test_clips_too_short_to_have_a_rate_do_not_refuse_the_set(tmp_path):
+    data = write_ljspeech(tmp_path / "data", 12)
+    for n in range(12):
+        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 7 else 0.5)
+    write_metadata(data, [f"clip{n:03d}|seventeen letters {chr(97 + n)}" for n in range(12)])
+    assert suspicious_rate(build_dataset(data)) == ""
+    for n in range(12):
+        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 5 else 0.3)
+    assert "over 40" in suspicious_rate(build_dataset(data))
+
+
 def test_characters_that_are_dropped_are_counted_and_named(data):
     lines = (data / "metadata.csv").read_text().splitlines()
     write_metadata(data, [f"{line} ~\u2603" for line in lines])

@@ -10,6 +10,7 @@ from tests.xtts.made_speech import write_metadata
 from xtts.data.exclusion import UNUSABLE_REASONS
 from xtts.data.layouts import read_layout
 from xtts.data.metadata_file import parse_lines
+from xtts.data.text import normalise
 from xtts.errors import SpeechError
 
 
@@ -224,3 +225,12 @@ def test_any_metadata_is_read_or_refused_in_one_line_and_no_row_vanishes(tmp_pat
     lines = parse_lines(tmp_path, content)
     assert len(layout.rows) + len(layout.exclusions) == len(lines) - ("audio_file" in lines[0].fields)
     assert {exclusion.reason for exclusion in layout.exclusions} <= UNUSABLE_REASONS.keys()
+
+
+def test_the_names_of_version_0_1_still_read_a_data_set(data):
+    from xtts.corpus.layouts import read_layout as old
+    from xtts.text import normalise as old_normalise
+
+    rows = old(data).rows
+    assert [row.id for row in rows][:2] == ["clip000", "clip001"]
+    assert old_normalise(rows[0].text) == normalise(rows[0].text)
