@@ -1,7 +1,8 @@
-"""Epochs that a search needs to come within 1 % of the optimum: the sweep's own classes against five rivals, 4 slots.
+"""Epochs that a search needs to come within 1 % of the optimum: the sweep's own classes against rivals, 4 slots.
 
     python benchmarks/search_efficiency.py                            # 30 seeds, all levels; -o keeps what is done
     python benchmarks/search_efficiency.py --seeds 6 --levels good,noisy
+    python benchmarks/search_efficiency.py --rival-python PATH        # with SMAC3 and Syne Tune too: search_rivals.py
     python benchmarks/search_efficiency.py --function MODULE:NAME     # your own f(config, epoch, seed) -> value
     python benchmarks/search_efficiency.py --curves runs/A runs/B     # resampled sweeps over recorded, unstopped curves
 
@@ -43,6 +44,7 @@ from benchmarks.search_methods import (  # noqa: E402
     drive,
     make_method,
 )
+from benchmarks.search_rivals import RIVALS, Rival  # noqa: E402
 from sweeps.common.atomic_file import write_atomically  # noqa: E402
 
 CAP = 60 * EPOCHS
@@ -54,8 +56,9 @@ RESAMPLES = 2000
 class Results:
     """Courses by method, function and seed, written after each of them, so that a run that was ended goes on."""
 
-    def __init__(self, path: Path | None, cap: int = CAP) -> None:
+    def __init__(self, path: Path | None, cap: int = CAP, rival_python: Path | None = None) -> None:
         self._path = path
+        self._rival_python = rival_python
         self._cap = cap
         known = path is not None and path.exists()
         self._rows: dict[str, dict[str, object]] = json.loads(path.read_text()) if known and path is not None else {}
@@ -65,7 +68,7 @@ class Results:
         subject = function.family if method in FULL_LENGTH_ONLY else function.name
         key = f"{method}|{subject}|{seed}|{self._cap}"
         if key not in self._rows:
-            self._rows[key] = _run(method, function, seed, self._cap)
+            self._rows[key] = _run(method, function, seed, self._cap, self._rival_python)
             if self._path is not None:
                 write_atomically(self._path, json.dumps(self._rows, indent=0))
         return _course(self._rows[key])
@@ -76,9 +79,10 @@ class Results:
         return int(str(row["stopped"])), int(str(row["jobs"]))
 
 
-def _run(name: str, function: SearchFunction, seed: int, cap: int) -> dict[str, object]:
+def _run(name: str, function: SearchFunction, seed: int, cap: int, rival_python: Path | None) -> dict[str, object]:
     started = time.process_time()
-    method = make_method(name, function, seed, SLOTS)
+    rival = name in RIVALS and rival_python is not None
+    method = Rival(rival_python, name, function, seed) if rival else make_method(name, function, seed, SLOTS)
     course = drive(method, function, seed, slots=SLOTS, cap=cap)
     stopped = sum(record.status == "stopped" for record in method.records) if isinstance(method, Sweep) else 0
     method.close()
@@ -155,11 +159,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--levels", default=",".join(LEVELS), help="comma-separated")
     parser.add_argument("--cap", type=int, default=CAP // EPOCHS, help="full lengths after which a search ends")
-    parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated")
+    parser.add_argument("--methods", help=f"comma-separated, of {', '.join((*METHODS, *RIVALS))}")
+    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python with SMAC3 and Syne Tune")
     parser.add_argument("--function", action="append", metavar="MODULE:NAME", help="instead of the levels")
     parser.add_argument("--curves", nargs="+", type=Path, metavar="RUN", help="run folders with unstopped curves")
     parser.add_argument("-o", "--output", type=Path, help="results so far, as JSON; read at the start where it exists")
     given = parser.parse_args()
+    if given.rival_python is None and any(name in RIVALS for name in (given.methods or "").split(",")):
+        parser.error("these methods need --rival-python")
     if given.curves:
         print("\n".join(report_on_curves(given.curves)))
         return
@@ -170,9 +177,9 @@ def main() -> None:
         else [LEVELS[level] for level in given.levels.split(",")]
     )
     results, seeds, methods = (
-        Results(given.output, given.cap * EPOCHS),
+        Results(given.output, given.cap * EPOCHS, given.rival_python),
         range(1, given.seeds + 1),
-        given.methods.split(","),
+        given.methods.split(",") if given.methods else [*METHODS, *(RIVALS if given.rival_python else ())],
     )
     for function in functions:
         for name in methods:

@@ -119,6 +119,24 @@ def heavy7(bias: float, noise: float) -> Curve:
     return value
 
 
+def trainer7(bias: float, noise: float) -> Curve:
+    """An error in seven dimensions as a neural network's: learning rate, momentum and batch size act through their
+    product, which neither trains nor diverges in a band alone; capacity and regularisation interact."""
+
+    def value(config: Mapping[str, float], epoch: int, seed: int) -> float:
+        short = 1 - math.log(epoch) / math.log(EPOCHS)
+        rate, momentum, batch, decay, layers, units, dropout = (config[f"x{i}"] - 0.5 for i in range(7))
+        step = 4 * rate + 2 * momentum - 1.5 * batch - 0.6 + bias * short
+        capacity = 0.8 * layers + units
+        clean = 0.1 + 0.3 * (1 - math.exp(-0.5 * step**2)) + 0.5 / (1 + math.exp(-8 * (step - 1.2)))
+        clean += 0.15 * (capacity - 0.3 - 0.8 * dropout) ** 2 + 0.1 * (decay - 0.2 + 0.7 * dropout) ** 2
+        clean += 0.05 * (batch + 0.2) ** 2 + 0.02 * math.cos(7 * layers) * math.cos(5 * momentum)
+        clean += 0.4 * short * math.exp(-0.5 * (step + 1) ** 2) + 0.2 * short
+        return clean + noise * short * noise_of(config, epoch, seed) if noise and short > 0 else clean
+
+    return value
+
+
 @lru_cache(maxsize=1 << 16)
 def _near(*point: float) -> np.ndarray:
     near: np.ndarray = np.exp(-(WIDTHS * (np.array(point) - CENTRES) ** 2).sum(axis=1))
@@ -154,6 +172,9 @@ LEVELS["heavy7"] = SearchFunction(
     {f"x{i}": (0.0, 1.0) for i in range(7)},
     known_optimum=-3.32237,
     known_range=3.32237,
+)
+LEVELS["trainer7"] = SearchFunction(
+    "trainer7", "trainer7", trainer7(0.3, 0.02), {f"x{i}": (0.0, 1.0) for i in range(7)}, 0.0800337, 0.1
 )
 INFORMATIVE = ("good",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.recorded_curves import replay, report_on_curves
 from benchmarks.search_efficiency import median_interval, ratio_interval
 from benchmarks.search_functions import EPOCHS, LEVELS, SearchFunction, given_function
 from benchmarks.search_methods import METHODS, OneEpoch, Sweep, drive, make_method
+from benchmarks.search_rivals import Rival
 from sweeps.common.errors import RequestError
 from sweeps.space.space import load_space
 from sweeps.trials.record import TrialRecord
@@ -100,6 +102,40 @@ def test_every_method_runs_counts_all_epochs_and_ends_within_the_tolerance(name:
     assert course.reached <= used <= course.reached + course.jobs + 1  # and a look at each incumbent's truth
     assert course.regrets[-1][1] <= 0.2
     assert math.isnan(course.regret_at(0))
+
+
+STAND_IN = """#!{python}
+import json, sys
+name, seed, epochs, bounds = sys.argv[2:]
+best = None
+for count, line in enumerate(sys.stdin):
+    asked = json.loads(line)
+    if asked["do"] == "next":
+        found = {{"name": "a", "config": {{key: low for key, (low, _) in json.loads(bounds).items()}}}}
+        answer = {{**found, "first": 3, "last": 9}}
+        best = best or found["config"]
+    else:
+        answer = best if asked["do"] == "incumbent" else asked["value"] < 0.3 and asked["epoch"] > 5
+    if count == int(seed):
+        break
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_rival_is_asked_in_its_own_process_and_says_so_when_that_ends(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(STAND_IN.format(python=sys.executable))
+    python.chmod(0o755)
+    rival = Rival(python, "a rival", LEVELS["good"], seed=5)
+    job = rival.next_job()
+    assert job is not None
+    assert (job.config, job.first, job.last) == ({"x0": 0.0, "x1": 0.0, "x2": 0.0}, 3, 9)
+    assert [rival.report(job, epoch, 0.25) for epoch in (5, 6)] == [False, True]
+    assert rival.incumbent() == job.config
+    assert not rival.report(job, 6, 0.35)
+    with pytest.raises(SystemExit, match="the rival's process ended with exit code 0"):
+        rival.incumbent()
+    rival.close()
 
 
 def test_one_epoch_trains_the_top_on_from_where_they_stopped() -> None:
