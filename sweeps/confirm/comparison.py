@@ -180,7 +180,7 @@ def recommended(records: Sequence[TrialRecord], judged: Comparison | None) -> Tr
     return best_record(records) if judged is None else judged.proven
 
 
-def write_verdict(path: Path, judged: Comparison, data_changed: object = None) -> None:
-    """Replace verdict.json; `data_changed` says how the run's data has changed since it began."""
-    content = judged.to_json() | ({"data_changed": data_changed} if data_changed else {})
+def write_verdict(path: Path, judged: Comparison, besides: Mapping[str, object]) -> None:
+    """Replace verdict.json; `besides` is what it says of the run, such as how its data has changed since it began."""
+    content = judged.to_json() | dict(besides)
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

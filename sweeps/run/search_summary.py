@@ -34,6 +34,15 @@ class MemoryUsed:
     agreement: float | None
     kept: bool
 
+    def text(self, lang: str) -> str:
+        """Whether the memory helped, in words."""
+        key = "memory_unknown" if self.agreement is None else "memory_helped" if self.kept else "memory_left_out"
+        return Texts("search", lang)(key, names=", ".join(self.names), agreement=self.agreement)
+
+    def verdict_fields(self) -> dict[str, object]:
+        """What verdict.json says of it."""
+        return {"from": list(self.names), "rank_correlation": self.agreement, "used": self.kept}
+
 
 @dataclass(frozen=True)
 class SearchSummary:
@@ -74,10 +83,7 @@ class SearchSummary:
                 text = say("infeasible", **counts, nearest=nearest, trial=one.nearest_trial, default=default)
             found.append(("require", say("require"), text))
         if self.memory is not None:
-            names = ", ".join(self.memory.names)
-            agreement = self.memory.agreement
-            key = "memory_unknown" if agreement is None else "memory_helped" if self.memory.kept else "memory_left_out"
-            found.append(("memory", say("memory"), say(key, names=names, agreement=agreement)))
+            found.append(("memory", say("memory"), self.memory.text(lang)))
         return found
 
 
@@ -104,14 +110,19 @@ def search_summary(config: SweepConfig, records: Sequence[TrialRecord], events: 
                 len(ended),
             )
         )
-    memory = None
-    if options.memory:
-        from sweeps.search.memory import agreement
+    end = search_end(events, config.trials)
+    return SearchSummary(end, tuple(requirements), best is not None, memory_used(config, trials))
 
-        agreed = agreement(options.memory, config.space, trials)
-        rank = None if agreed is None else agreed.rank
-        memory = MemoryUsed(options.memory.names, rank, agreed is not None and agreed.holds)
-    return SearchSummary(search_end(events, config.trials), tuple(requirements), best is not None, memory)
+
+def memory_used(config: SweepConfig, trials: Sequence[TrialRecord]) -> MemoryUsed | None:
+    """Whether a search's trials agree with its memory; None where it has none."""
+    memory = config.search.memory
+    if not memory:
+        return None
+    from sweeps.search.memory import agreement
+
+    agreed = agreement(memory, config.space, trials)
+    return MemoryUsed(memory.names, None if agreed is None else agreed.rank, agreed is not None and agreed.holds)
 
 
 def _number(value: float | None, say: Texts) -> str:

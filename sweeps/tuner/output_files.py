@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sweeps.confirm.comparison import Comparison, write_verdict
+from sweeps.confirm.verdict_text import sentence
 from sweeps.report import Report, write_report
 from sweeps.run.best_config import write_best_config
 from sweeps.run.config import DATA_CHANGED
 from sweeps.run.optuna_db import write_optuna_db
 from sweeps.run.run import Run, searched
+from sweeps.run.search_summary import memory_used
 from sweeps.run.trials_csv import write_trials_csv
 from sweeps.trials.journal import plain
 
@@ -31,7 +33,13 @@ def write_tables(run: Run) -> None:
     provenance["confirmation"] = _confirmation(compared)
     word = compared.verdict.word
     write_best_config(run.folder.best_config, best, run.config.shared_params, provenance, verdict=word)
-    write_verdict(run.folder.verdict, compared, run.config.data_summary.get(DATA_CHANGED))
+    changed = run.config.data_summary.get(DATA_CHANGED)
+    besides: dict[str, object] = {"data_changed": changed} if changed else {}
+    memory = memory_used(run.config, searched(run.records))
+    if memory is not None:
+        besides["memory"] = memory.verdict_fields()
+        besides["sentence"] = f"{sentence(compared.verdict)} Memory: {memory.text('en')}."
+    write_verdict(run.folder.verdict, compared, besides)
 
 
 def write_optuna(run: Run) -> None:

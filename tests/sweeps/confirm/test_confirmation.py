@@ -21,6 +21,8 @@ from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
 from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.search.memory import memory_of
+from sweeps.search.options import SearchOptions
 from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.tuner.api import check, confirm, plan_for, seeds_to_confirm
 from sweeps.tuner.output_files import write_tables
@@ -152,6 +154,22 @@ def test_the_verdict_file_holds_both_configs_and_can_be_read_back(tmp_path: Path
     assert stored["diverged"]["finalist"] == [2004]
     assert stored["finalist"] == {"trial_id": "t0002", "params": records[1].params}
     assert stored["default"] == {"trial_id": "t0001", "params": records[0].params}
+
+
+@pytest.mark.parametrize(("sign", "used"), [(1, True), (-1, False)])
+def test_the_verdict_says_whether_the_memory_agreed(tmp_path: Path, sign: int, used: bool) -> None:
+    old = [trial(number, [0.3 + sign * 0.1 * abs(number - 13)]) for number in range(1, 31, 2)]
+    request = toy_request(tmp_path, confirm_seeds=3)
+    memory = memory_of({"old": old}, request.space)
+    config = replace(request, search=SearchOptions(memory=memory))
+    records = [*carried_out([0.7] * 3, [0.8] * 3), *(trial(n, [0.5 + 0.01 * abs(n - 13)]) for n in (9, 13, 19, 27))]
+    write_tables(Run(RunFolder(tmp_path), config, plan_for(config), (), records))
+    stored = json.loads((tmp_path / "verdict.json").read_text())
+    rank = stored["memory"]["rank_correlation"]
+    assert stored["memory"] == {"from": ["old"], "rank_correlation": pytest.approx(sign, abs=0.8), "used": used}
+    assert stored["sentence"].startswith("better: ")
+    assert f"Memory: old: its order {'agrees' if used else 'does not agree'}" in stored["sentence"]
+    assert f"(rank correlation {rank:+.2f})" in stored["sentence"]
 
 
 def test_a_judged_run_is_as_fast_as_it_is_against_the_default_of_its_seed() -> None:
