@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sweeps.run.resources import Resources
     from sweeps.run.run import SweepResult
     from sweeps.trainer import Trainer
-    from xtts_sweep.diagnosis.diagnose import Diagnosis
+    from xtts_sweep.diagnosis.diagnosis import Diagnosis
 
 __all__ = ["SweepOptions", "SweepPlan", "confirm", "diagnose", "planned", "resume", "sweep"]
 

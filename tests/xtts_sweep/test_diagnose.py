@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import random
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +21,8 @@ from tensorboardX import SummaryWriter
 
 import sweeps.run.run
 from sweeps.common.errors import RequestError
+from sweeps.external.readers.stream import LogStream
+from tests import ROOT
 from tests.sweeps.builders import toy_request, trial
 from tests.sweeps.external.test_stream import damaged
 from tests.xtts.made_speech import write_ljspeech
@@ -149,10 +155,17 @@ def test_lightning_and_transformers_logs_are_read(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         rows = [{"step": step, "epoch": step / 10, "loss": 3 - step / 50} for step in range(0, count, 5)]
         rows += [{"step": step, "epoch": step / 10, "eval_loss": 3 - step / 50} for step in range(10, count, 10)]
-        (folder / "trainer_state.json").write_text(json.dumps({"log_history": rows}))
+        (folder / "trainer_state.json").write_text(
+            json.dumps({"log_history": sorted(rows, key=lambda row: row["step"])})
+        )
+    resumed = tmp_path / "resumed" / "metrics.csv"
+    resumed.parent.mkdir()
+    resumed.write_text("epoch,step,train_mel\n" + "".join(f"{5 + at // 10},{50 + at},1.0\n" for at in range(50)))
+    assert diagnose(resumed).epochs == 10, "Lightning counts from 0, also where the log begins with epoch 5"
     state = diagnose(tmp_path / "hf")
     assert state.best is not None
     assert state.best.step == 90
+    assert (state.epochs, state.best.epoch) == (10, 9)
     assert not state.others
 
 
@@ -198,6 +211,10 @@ def test_logs_that_say_nothing_are_unknown(capsys: pytest.CaptureFixture[str], t
         (["log.csv", "--trainer", "nobody"], "expected auto, a spec file or one of coqui"),
         (["log.csv", "--trainer", "absent.yaml"], "cannot be read as a spec"),
         (["log.csv", "--map", "val/mel"], "expected NAME=VALUE"),
+        (["log.csv", "--map", "bogus=loss"], "--map bogus: expected train/TERM"),
+        (["log.csv", "--set", "mel_loss_weight=big"], "--set mel_loss_weight=big: expected a number"),
+        (["log.csv", "--set", "mel_wheight=2"], "--set mel_wheight: no rule uses it; known are mel_loss_alpha"),
+        (["log.csv", "--wandb"], "has no run-*.wandb next to its log"),
         (["log.csv", "-o", "absent/page.html"], "cannot be written"),
     ],
 )
@@ -247,6 +264,40 @@ def test_follow_ends_with_code_three_when_the_run_breaks(
     assert len(states) == 2
 
 
+def test_a_followed_log_is_read_on_and_a_replaced_one_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    plain = LogStream._lines
+
+    def counted(stream: LogStream, final: bool) -> Iterator[str]:
+        for line in plain(stream, final):
+            read.append(1)
+            yield line
+
+    monkeypatch.setattr(LogStream, "_lines", counted)
+    log, followed = tmp_path / "train.log", {}  # type: ignore[var-annotated]
+    lines = [f"step {at}: loss: {2 - at / 50:.3f}\n" for at in range(40)]
+    for count, content in ((30, lines[:30]), (40, lines), (40, [f"new {line}" for line in lines])):
+        before = len(read)
+        log.write_text("".join(content))
+        found = diagnose(log, followed=followed)
+        took = len(read) - before
+        assert found.as_dict() == diagnose(log).as_dict()
+        assert took == {30: 30, 40: 10}[count] or content is not lines
+    log.write_text("".join(lines[:12]))
+    assert diagnose(log, followed=followed).as_dict() == diagnose(log).as_dict()
+
+
+def test_a_closed_pipe_ends_the_command_quietly(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("".join(f"step {at}: loss: {'nan' if at > 20 else 2}\n" for at in range(40)))
+    command = [sys.executable, str(ROOT / "run_sweep.py"), "diagnose", str(log)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (STOP, b"")
+
+
 def test_with_the_data_skill_and_health_are_shown(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, healthy: Path
 ) -> None:
@@ -270,6 +321,9 @@ def test_a_run_of_this_program_is_diagnosed_trial_by_trial(tmp_path: Path, monke
     assert found.findings[0].code == "diverged"
     (other,) = found.others
     assert (other.name, other.state, other.epochs) == ("t0002", "healthy", 3)
+    assert any("best first" in line for line in found.lines())
+    with pytest.raises(RequestError, match="is a run of this program"):
+        diagnose(tmp_path, settings={"mel_loss_weight": 35.0})
 
 
 def test_an_objective_that_is_maximised_is_best_where_it_is_highest(

@@ -43,6 +43,7 @@ class LoggedRun:
 
     `weighted`: whether the logged terms contain their weights; None if unknown. `mel_sd` and `mean_frame_error` (ln-mel
     units) describe the data set, where it was given. `mode`: whether a lower or a higher `val/objective` is better.
+    `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one.
     """
 
     curves: Mapping[str, Curve]
@@ -54,6 +55,7 @@ class LoggedRun:
     mean_frame_error: float | None = None
     truncated: bool = False
     mode: str = "min"
+    counts_from_zero: bool = False
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""
@@ -99,7 +101,7 @@ class LoggedRun:
         """Epochs in the log: its own count, else evaluations; 0 if neither is there."""
         counted, validation = self.curves.get("epoch"), self.validation
         if counted is not None and len(counted):
-            return int(counted.high.max()) + (1 if counted.low.min() < 1 else 0)
+            return self._epoch_of(counted, float(counted.high.max()))
         return validation[1].count if validation else 0
 
     def epoch_at(self, step: float) -> int:
@@ -107,8 +109,14 @@ class LoggedRun:
         counted, validation = self.curves.get("epoch"), self.validation
         if counted is not None and len(counted):
             place = int(np.searchsorted(counted.steps, step, side="right")) - 1
-            return max(1, int(counted.values[max(0, place)]) + (1 if counted.low.min() < 1 else 0))
+            return self._epoch_of(counted, float(counted.values[max(0, place)]))
         return int(np.searchsorted(validation[1].steps, step, side="right")) if validation else 0
+
+    def _epoch_of(self, counted: Curve, value: float) -> int:
+        """The epoch (from 1) of a logged one, which counts from 0 or from 1, or has parts as in Transformers."""
+        if (counted.high % 1 != 0).any():
+            return max(1, math.ceil(value))
+        return max(1, int(value) + (self.counts_from_zero or float(counted.low.min()) < 1))
 
     @property
     def best(self) -> Best | None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeps.common.errors import RequestError
 from xtts_sweep.arguments import add_json, add_lang
+
+if TYPE_CHECKING:
+    from xtts_sweep.diagnosis.diagnosis import Diagnosis
 
 STOP = 3
 """Exit code where the diagnosis says stop, so that a script can end the job"""
@@ -28,13 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", help="the data set: its health, and skill against the mean frame")
     parser.add_argument("--follow", action="store_true", help="watch a running training; print when the state changes")
     parser.add_argument("-o", dest="file", metavar="FILE", help="write a page with the curves")
+    parser.add_argument("--wandb", action="store_true", help="add the findings to the W&B run that the log is of")
     add_lang(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the diagnosis; 3 where it says stop."""
-    from xtts_sweep.diagnosis.diagnose import data_scale
+    from xtts_sweep.diagnosis.diagnose import data_scale, diagnose
     from xtts_sweep.terminal import PreparationProgress
 
     names, settings = dict(map(_pair, options.map)), {key: _number(value) for key, value in map(_pair, options.set)}
@@ -43,45 +52,52 @@ def run(options: argparse.Namespace) -> int:
         with PreparationProgress() as progress:
             scale = data_scale(options.data, progress)
     path = Path(options.path)
-    if not options.follow:
-        return _shown(options, path, names, settings, scale)[1]
-    state, code, changed = None, 0, time.monotonic()
-    size = -1
+    look = partial(diagnose, path, trainer=options.trainer, names=names, settings=settings, data=scale)
+    found: Diagnosis | None = None
+    for now in _looks(path, look) if options.follow else [look()]:
+        is_open = True
+        if found is None or now.state != found.state:
+            is_open = _print(_shown(now, options, scale.lines if scale and found is None else ()))
+        found = now
+        if options.file:
+            from xtts_sweep.diagnosis.page import write_page
+
+            write_page(found, Path(options.file), options.lang)
+        if found.state == "stop" or not is_open:
+            break
+    assert found is not None
+    if options.wandb:
+        from xtts_sweep.diagnosis.wandb_note import add_to_wandb
+
+        print(add_to_wandb(found, options.lang), file=sys.stderr)
+    return STOP if found.state == "stop" else 0
+
+
+def _looks(path: Path, look: Callable[..., Diagnosis]) -> Iterator[Diagnosis]:
+    """A diagnosis whenever the files have grown, until nothing has grown for half an hour."""
+    size, changed, followed = -1, time.monotonic(), {}  # type: ignore[var-annotated]
     while time.monotonic() - changed < IDLE_SECONDS:
         now = sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())
         if now != size:
             size, changed = now, time.monotonic()
-            state, code = _shown(options, path, names, settings, scale, before=state)
-            if code == STOP:
-                return code
+            yield look(followed=followed)
         time.sleep(LOOK_SECONDS)
-    return code
 
 
-def _shown(
-    options: argparse.Namespace,
-    path: Path,
-    names: dict[str, str],
-    settings: dict[str, object],
-    scale: object,
-    before: str | None = None,
-) -> tuple[str, int]:
-    from xtts_sweep.diagnosis.diagnose import DataScale, diagnose
+def _shown(found: Diagnosis, options: argparse.Namespace, more: Sequence[str]) -> str:
+    if options.json:
+        return json.dumps(found.as_dict(options.lang), ensure_ascii=False, allow_nan=False)
+    return "\n".join([*found.lines(options.lang), *more])
 
-    assert scale is None or isinstance(scale, DataScale)
-    found = diagnose(path, trainer=options.trainer, names=names, settings=settings, data=scale)
-    if found.state != before:
-        if options.json:
-            print(json.dumps(found.as_dict(options.lang), ensure_ascii=False, allow_nan=False), flush=True)
-        else:
-            print(
-                "\n".join([*found.lines(options.lang), *(scale.lines if scale and before is None else [])]), flush=True
-            )
-    if options.file:
-        from xtts_sweep.diagnosis.page import write_page
 
-        write_page(found, Path(options.file), options.lang)
-    return found.state, STOP if found.state == "stop" else 0
+def _print(text: str) -> bool:
+    """Print, and say whether there is still a reader: `| head` ends early."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from sweeps.common.errors import RequestError
 from sweeps.report.charts.svg import Plot, mark, path, points, scale, shape, together
 from xtts.diagnostics.logged_curve import Curve
 from xtts.diagnostics.logged_run import LoggedRun
-from xtts_sweep.diagnosis.diagnose import Diagnosis
+from xtts_sweep.diagnosis.diagnosis import Diagnosis
 
 PLOT = Plot(width=460, height=280)
 MOST_DRAWN = 600

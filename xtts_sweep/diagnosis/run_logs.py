@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import yaml
 from sweeps.common.errors import RequestError
 from sweeps.external.readers.discovery import KINDS, kind_of
 from sweeps.external.readers.stream import LogStream
+from sweeps.external.readers.wandb_offline import WandbReader, values
 from xtts.diagnostics.logged_run import Checkpoint
 
 PREFERENCE = ("trainer_state", *KINDS, "console")
@@ -34,6 +36,8 @@ CONFIG_NAMES = (
     "params.json",
     "args.json",
 )
+NO_LOGS = ("debug.log", "debug-internal.log", "debug-core.log")
+"""W&B's own"""
 MOST_FILES = 20_000
 LARGEST_CONFIG = 1 << 22
 _STEP = re.compile(r"(?:step|checkpoint|model|G|iter|ckpt)[_=-]?(\d+)", re.IGNORECASE)
@@ -50,6 +54,12 @@ class RunLogs:
     streams: dict[str, list[tuple[str, LogStream]]] = field(default_factory=dict)
     config: Mapping[str, object] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
+
+    @property
+    def is_lightning(self) -> bool:
+        """Whether Lightning's loggers wrote it, which count epochs from 0 also where a resumed run begins later."""
+        names = {stream.path.name for streams in self.streams.values() for _, stream in streams}
+        return "metrics.csv" in names or (self.folder / "hparams.yaml").is_file()
 
     @property
     def newest(self) -> float:
@@ -81,7 +91,7 @@ def find_runs(path: Path) -> list[RunLogs]:
         for streams in run.streams.values():
             streams.sort(key=lambda one: (_written(one[1].path), one[1].path.name))
         _keep_last_state(run)
-        run.config = _config(run.folder)
+        run.config = _config(run.folder) or _wandb_config(run)
         run.checkpoints = tuple(_checkpoints(run.folder))
     return sorted(runs.values(), key=lambda run: -run.newest)
 
@@ -90,7 +100,7 @@ def log_kind(file: Path, *, given: bool) -> str | None:
     """What a file is; text files that nobody named are logs only by their ending."""
     if file.name == "trainer_state.json":
         return "trainer_state"
-    if file.name in CONFIG_NAMES or file.name.startswith("metadata"):
+    if file.name in CONFIG_NAMES or file.name in NO_LOGS or file.name.startswith("metadata"):
         return None
     known = kind_of(file)
     if known is None and (given or file.suffix.lower() in CONSOLE_NAMES or file.name.endswith("stdout")):
@@ -104,6 +114,9 @@ def _home(file: Path) -> tuple[Path, str]:
         return folder.parent, ""
     if folder.name in ("files", "logs") and any(folder.parent.glob("*.wandb")):
         return folder.parent, ""
+    if file.suffix == ".wandb":  # a resumed run has a folder for each part
+        parts = sorted(folder.parent.glob(f"*run-*-{glob.escape(file.stem.removeprefix('run-'))}"))
+        return (parts[0] if folder in parts else folder), ""
     if folder.name.lower() in SPLIT_FOLDERS and "tfevents" in file.name:
         return folder.parent, f"{folder.name}/"
     return folder, ""
@@ -142,6 +155,15 @@ def _config(folder: Path) -> dict[str, object]:
             loaded = _load(place / name)
             if loaded:
                 return dict(_flat(loaded, ""))
+    return {}
+
+
+def _wandb_config(run: RunLogs) -> dict[str, object]:
+    """The config in a .wandb file: an offline run has no other."""
+    for _, stream in run.streams.get("wandb", [])[:1]:
+        for message in WandbReader(stream.path).messages():
+            if message.WhichOneof("record_type") == "run":
+                return dict(_flat(values(message.run.config.update), ""))
     return {}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.external.readers.console import ConsoleParser
-from sweeps.external.readers.point import Point, flattened, json_object, step_in
+from sweeps.external.readers.point import MARK_BYTES, Point, flattened, json_object, step_in
 from sweeps.external.readers.tables import CsvReader
 from sweeps.external.readers.tensorboard import FOOTER, HEADER, LARGEST_RECORD, scalars
 from sweeps.external.readers.wandb_offline import WandbReader
@@ -44,13 +44,16 @@ class LogStream:
     truncated: bool = False
     offset: int = 0
     """How much of the file was read"""
+    _mark: bytes = b""
     _counts: dict[str, int] = field(default_factory=dict)
     _console: ConsoleParser = field(default_factory=ConsoleParser)
 
-    @property
     def continues(self) -> bool:
-        """Whether a further call of `pieces` gives what was added. Tables and trainer states are written anew."""
-        return self.kind not in ("csv", "trainer_state")
+        """Whether a further call of `pieces` gives just what was added: the file still begins with what was read.
+
+        Tables and trainer states are written anew by their programs.
+        """
+        return self.kind not in ("csv", "trainer_state") and self._before_offset() == self._mark
 
     def pieces(self, *, final: bool = True) -> Iterator[Piece]:
         """The log, or what was added to it, without unreadable parts; `final`: a last line without its end counts."""
@@ -62,8 +65,15 @@ class LogStream:
                 yield from self._large_csv()
             else:
                 yield from self._from_points(self._points(final))
+            self._mark = self._before_offset()
         except OSError:
             return
+
+    def _before_offset(self) -> bytes:
+        """The last bytes that were read, by which a file that was replaced is noticed."""
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.offset - MARK_BYTES))
+            return file.read(min(self.offset, MARK_BYTES))
 
     def _points(self, final: bool) -> Iterator[Point]:
         if self.kind == "wandb":

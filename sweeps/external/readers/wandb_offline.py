@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class WandbReader:
 
     def points(self) -> Iterator[Point]:
         """The same one by one, for files of any size."""
+        for record in self.messages():
+            yield from _history(record)
+
+    def messages(self) -> Iterator[Any]:
+        """W&B's records, those that can be decoded."""
         from google.protobuf.message import DecodeError
         from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
@@ -43,7 +48,7 @@ class WandbReader:
                 record.ParseFromString(data)
             except DecodeError:
                 continue
-            yield from _history(record)
+            yield record
 
     def _records(self) -> Iterator[bytes]:
         """The bytes of whole records; one that is being written is left for the next call."""
@@ -79,13 +84,19 @@ class WandbReader:
 def _history(record: Any) -> Iterator[Point]:
     if record.WhichOneof("record_type") != "history":
         return
-    row = {"/".join(item.nested_key) or item.key: _value(item.value_json) for item in record.history.item}
+    row = values(record.history.item)
     step = number(row.get("_step"))
     at = int(step) if step is not None else int(record.history.step.num)
+    media = tuple(key.removesuffix("_type") for key in row if key.endswith("/_type"))  # tables, images
     for key, value in row.items():
-        if not key.startswith("_"):
+        if not key.startswith(("_", *media)):
             for tag, found in flattened(value, key):
                 yield Point(at, tag, found, number(row.get("_timestamp")))
+
+
+def values(items: Iterable[Any]) -> dict[str, object]:
+    """The values in W&B's lists of key and JSON; None for what is no JSON."""
+    return {"/".join(item.nested_key) or item.key: _value(item.value_json) for item in items}
 
 
 def _value(text: str) -> object:

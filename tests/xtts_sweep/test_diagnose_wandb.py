@@ -1,0 +1,63 @@
+"""`diagnose --wandb` adds a note and a table to the run that a .wandb file is of, with real offline runs of W&B."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps.wandb.wandb_files import WandbFile
+from xtts_sweep.diagnosis.diagnose import diagnose
+from xtts_sweep.main import main
+
+TRAINER = """
+import math, wandb
+run = wandb.init(mode="offline", project="speech", name="first try", notes="with the new clips",
+                 config={"mel_loss_weight": 35.0})
+for step in range(40):
+    run.log({"train/loss": 184 * (0.3 + 0.7 * math.exp(-step / 9)), "val/mel": 1 + math.exp(-step / 9)})
+run.finish()
+"""
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A trainer's offline run, with its weight in the config: the only place where an offline run has it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    subprocess.run([sys.executable, "-c", TRAINER], cwd=tmp_path, check=True, capture_output=True)
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    return folder
+
+
+def test_findings_become_a_note_and_a_table_of_the_run(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file,) = offline.glob("*.wandb")
+    before = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert main(["diagnose", str(offline)]) == 0
+    assert [one.name for one in offline.parent.glob("offline-run-*")] == [offline.name], "untouched unless asked"
+
+    assert main(["diagnose", str(offline), "--wandb"]) == 0
+    assert "added to W&B run" in capsys.readouterr().err
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == before
+    (added,) = (one for one in offline.parent.glob("offline-run-*") if one != offline)
+    (path,) = added.glob("*.wandb")
+    original, fragment = WandbFile(file), WandbFile(path)
+    assert fragment.run.run_id == original.run.run_id
+    assert fragment.run.project == "speech"
+    assert fragment.run.notes.startswith("with the new clips\n")
+    assert "mel weight 35 times an error of 5.26" in fragment.run.notes
+    assert fragment.steps == [40], "behind the trainer's own steps"
+    assert fragment.config["mel_loss_weight"] == 35.0
+    assert fragment.summary["val/mel"] == pytest.approx(original.summary["val/mel"])
+    assert fragment.summary["diagnosis/state"] == "healthy"
+    (table,) = (added / "files").rglob("*.table.json")
+    rows = json.loads(table.read_text(encoding="utf-8"))["data"]
+    assert "three_digits_raw_mel" in {row[-1] for row in rows}
+
+    found = diagnose(offline.parent)
+    assert not found.others, "both folders are of one run"
+    assert found.epochs == 40
+    assert found.unmapped == ()

@@ -1,0 +1,81 @@
+"""The diagnosis of a run of this program: its trials, by the rules for logs and those for speech."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sweeps.common.errors import RequestError
+from xtts.diagnostics.curve_rules import trial_findings
+from xtts.diagnostics.finding import worst_first
+from xtts.diagnostics.logged_curve import CurveBuilder
+from xtts.diagnostics.logged_run import LoggedRun
+from xtts.diagnostics.logged_tags import CLIP_KEYS, map_tags, number_under, weights_in
+from xtts.diagnostics.reference import reference
+from xtts.diagnostics.run_rules import run_findings, run_state
+from xtts_sweep.diagnosis.diagnosis import Diagnosis
+
+
+def _without_objective(report: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in report.items() if name != "objective"}
+
+
+def own_run(path: Path) -> list[Diagnosis] | None:
+    """The trials of a run of this program; None where `path` is none."""
+    folder = path if path.is_dir() else path.parent
+    if not (folder / "sweep.yaml").is_file() or not (folder / "trials.jsonl").is_file():
+        return None
+    from sweeps.run.run import read_run
+    from xtts_sweep.integration.findings import all_params
+
+    run = read_run(folder)
+    is_speech = "mel_sd" in run.config.data_summary
+    found = []
+    ranked = [
+        ((one.role != "trial", np.inf if one.objective is None else one.sign * one.objective), one)
+        for one in run.records
+    ]
+    for _, record in sorted(ranked, key=lambda one: one[0]):
+        if not record.reports:
+            continue
+        params = all_params(run, record)
+        tags: dict[str, CurveBuilder] = {}
+        for at, report in enumerate(record.reports, 1):
+            for tag, value in report.items():
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    tags.setdefault(tag, CurveBuilder()).add(np.array([float(at)]), np.array([float(value)]))
+        curves = {tag: builder.curve() for tag, builder in tags.items()}
+        mapped = map_tags({tag: curve.count for tag, curve in curves.items()})
+        # One optimiser step's loss is not the epoch's mean: the rules on epochs report its spikes.
+        logged = LoggedRun(
+            {name: curves[tag] for name, tag in mapped.tags.items()},
+            weights_in(params),
+            weighted=False,
+            clip=number_under(params, CLIP_KEYS),
+            mode=record.mode,
+        )
+        # The rules on epochs take the objective for an error, which one that is maximised is not.
+        reports = record.reports if record.mode == "min" else [_without_objective(one) for one in record.reports]
+        own = trial_findings(reports, params)
+        codes = {one.code for one in own}
+        general = [one for one in run_findings(logged) if one.code not in codes]
+        placed = reference().finding(reports) if is_speech and params.get("model", "tiny") == "tiny" else None
+        findings = worst_first([*own, *general, *([placed] if placed is not None else [])])
+        found.append(
+            Diagnosis(
+                record.trial_id,
+                run_state(logged, findings),
+                logged.epochs,
+                logged.best,
+                findings,
+                mapped.tags,
+                mapped.unmapped,
+                "xtts-sweep",
+                logged,
+            )
+        )
+    if not found:
+        raise RequestError(f"{folder}: no trial of this run has reported an epoch yet")
+    return found
