@@ -36,7 +36,7 @@ from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.trials.journal import Journal  # noqa: E402
 from sweeps.tuner.api import plan_for  # noqa: E402
-from sweeps.wandb import Sample, start_recording  # noqa: E402
+from sweeps.wandb import Sample, WandbLogger  # noqa: E402
 
 METRICS = {
     "val/next": 0.4,
@@ -108,11 +108,13 @@ def measure(scratch: Path, trials: int, epochs: int, *, wandb: bool) -> Cost:
     folder = new_run(request.output, request.name)
     write_sweep_yaml(folder, sweep_yaml(request, plan_for(request)))
     before, children = time.perf_counter(), children_seconds()
-    recording = start_recording(folder, "offline" if wandb else "off", project="overhead", seconds=600.0)
+    logger = WandbLogger("offline", project="overhead", seconds=600.0)
+    if wandb:
+        logger.start(folder)
     started = time.perf_counter()
     write_journal(folder, request, trials, epochs)
     written = time.perf_counter()
-    note = recording.close(sounds(scratch) if wandb and trials else ())
+    note = logger.end(folder, sounds(scratch) if wandb and trials else ())
     closed = time.perf_counter()
     if wandb and f"{trials + 1} runs" not in str(note):
         raise SystemExit(f"not all was recorded: {note}")

@@ -92,7 +92,7 @@ class Trainer:
     def export_best(self, folder: Path) -> None:
         """Write the trained model into best/."""
 
-    def export_beside(self, folder: Path, who: str) -> None:
+    def export_compared(self, folder: Path, who: str) -> None:
         """Add to best/ what `who` ("default" or "best") has to compare with."""
 
     def updates_per_second(self, seconds: float) -> float | None:
@@ -212,7 +212,7 @@ def load_trainer(spec: str) -> type[Trainer]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise RequestError(f"trainer {spec!r}: {error}; is it installed, or on PYTHONPATH?") from error
-    except (Exception, SystemExit) as error:  # somebody's own module may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         raise RequestError(f"trainer {spec!r}: module {module_name} cannot be imported ({what})") from error
     found = getattr(module, class_name, None)

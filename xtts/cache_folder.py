@@ -37,7 +37,7 @@ def _in_home() -> Path | None:
         home = Path.home()
     except RuntimeError:  # no HOME, and a user without an entry in the list of users
         return None
-    if not home.is_dir():  # nobody wants a home folder to be made for a cache
+    if not home.is_dir():  # a home folder is not made for a cache
         return None
     base = home / ".cache"
     existing = next(folder for folder in (base / "xtts-sweep", base, home) if folder.exists())
@@ -48,7 +48,7 @@ def _in_home() -> Path | None:
 def _in_temporary_folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"xtts-sweep-home-{user}"
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != user):  # somebody else's
+    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != user):  # another user's
         return Path(tempfile.mkdtemp(prefix="xtts-sweep-home-"))
     return folder
 

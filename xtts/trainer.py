@@ -64,7 +64,7 @@ class XttsTrainer:
         write_samples(speaker, self.training.aligned, folder / "samples")
         write_real_samples(self.training.aligned, folder / "samples")
 
-    def export_beside(self, folder: Path, who: str) -> None:
+    def export_compared(self, folder: Path, who: str) -> None:
         """Add the same sentences synthesised by this model, for comparison; `who` becomes part of their names."""
         from xtts.inference.samples import write_samples
 

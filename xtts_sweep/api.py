@@ -327,10 +327,11 @@ def callbacks_of(wandb: str | None, lang: str, log: Log | None = None, display: 
 
     if display is None:
         display = QuietDisplay() if log is None else LineDisplay(log)
+    mode = check_wandb(wandb)
     return {
         "display": display,
         "report": partial(write_page, lang=lang),
-        "loggers": [wandb_logger(check_wandb(wandb))],
+        "loggers": [] if mode == "off" else [wandb_logger(mode)],
         "diagnosis": diagnosis,
     }
 

@@ -27,7 +27,7 @@ def settings(given: Sequence[str]) -> dict[str, object]:
 
 
 def _number_or(value: object) -> object:
-    """YAML 1.1 takes 2e-3 for a word: nobody else does."""
+    """Only YAML 1.1 takes 2e-3 for a word."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value)
     return value

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def prepare(trainer: type[Trainer], options: Any) -> Any:
     """What the trainer makes of --data and --val-data: data (a handle), summary and lines()."""
     with PreparationProgress() as progress:
-        # Only what was asked for: a trainer of somebody's own need not know these.
+        # Only what was asked for: a user's own trainer need not know these.
         reading = {
             name: value
             for name, value in (("columns", options.columns), ("allow_outside", options.allow_outside))

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def printer(as_json: bool) -> Callable[[str], None]:
-    """Where lines for people go: standard output, or standard error beside JSON."""
+    """Where lines for people go: standard output, or standard error where JSON is printed."""
     return lambda line: print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
 
@@ -26,7 +26,7 @@ def escape_what_cannot_be_shown() -> None:
 
 
 def display(as_json: bool) -> Any:
-    """What shows a sweep's progress: a live table on a terminal, lines elsewhere, nothing beside JSON."""
+    """What shows a sweep's progress: a live table on a terminal, lines elsewhere, nothing where JSON is printed."""
     from sweeps.run.progress import QuietDisplay, display_for_terminal
 
     return QuietDisplay() if as_json else display_for_terminal()

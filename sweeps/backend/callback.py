@@ -194,7 +194,7 @@ def failure_in(written: str) -> Failure:
         return Failure("the worker was killed because memory ran out", environment=True)
     if any(sign in line for line in lines for sign in NODE_LOST_SIGNS):
         return Failure(NODE_LOST, environment=True)
-    in_setup = errors and any("in its creation task" in line for line in lines)  # which tells what went wrong there
+    in_setup = errors and any("in its creation task" in line for line in lines)  # its error is the reason
     if not in_setup and any("actor died" in line for line in lines):
         return Failure("the worker process died")
     line = (errors or lines or ["the worker failed without a message"])[-1]

@@ -200,7 +200,7 @@ def _check_client(address: str) -> None:
 
 
 def _check_answer(address: str, there: str) -> None:
-    """RequestError where nobody listens: Ray itself would try for minutes."""
+    """RequestError where no server listens: Ray itself would try for minutes."""
     host, _, port = there.removeprefix("ray://").strip("/").rpartition(":")
     if _by_client(there) and not host:
         return  # without a port: Ray's own
@@ -210,7 +210,7 @@ def _check_answer(address: str, there: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, UnicodeError) as error:
         raise RequestError(
-            f"--address {address}: nobody answers there ({_one_line(error)}); is Ray running?"
+            f"--address {address}: no server answers there ({_one_line(error)}); is Ray running?"
         ) from error
 
 
@@ -227,7 +227,7 @@ def _reads(uri: str, name: str) -> bytes | None:
 
 
 def _lost(address: str) -> str:
-    return f"the cluster's head at {address} has not answered for {HEAD_SECONDS:.0f} s; resume the run to go on"
+    return f"the cluster's head at {address} has not answered for {HEAD_SECONDS:.0f} s; resume the run"
 
 
 def _by_client(address: str) -> bool:

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 10.0
 
 @contextmanager
 def guarded(folder: Path) -> Iterator[None]:
-    """Should this process die inside, whoever has files of `folder` open dies too, and the folder goes."""
+    """If this process dies inside, processes with open files in `folder` are ended, and the folder is removed."""
     if not Path("/proc/self/fd").is_dir():  # elsewhere Ray's own reaper has to do
         yield
         return
@@ -54,7 +54,7 @@ def processes_in(folder: Path) -> set[int]:
         try:
             if any(str(opened.readlink()).startswith(inside) for opened in (entry / "fd").iterdir()):
                 found.add(int(entry.name))
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue
     return found
 

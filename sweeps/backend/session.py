@@ -151,7 +151,7 @@ def _leave_at_once(code: int) -> None:
 
 def servers_died(dead: Sequence[str]) -> str:
     """What it means for people."""
-    return f"Ray's {dead[0]} has died; resume the run to go on"
+    return f"Ray's {dead[0]} has died; resume the run"
 
 
 def _folder_for_ray() -> Path:

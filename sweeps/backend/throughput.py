@@ -85,12 +85,12 @@ def measure(
     task = json.dumps({"trainer": trainer, "params": dict(params), "data": data})
     with _processes(max(count for count, _ in layouts)) as processes:
         try:
-            _tell(processes, task)
+            _send(processes, task)
             for process in processes:
                 _read(process, READY)
             rates = {}
             for count, threads in layouts:
-                _tell(processes[:count], f"{threads} {seconds}")
+                _send(processes[:count], f"{threads} {seconds}")
                 rates[f"{count}x{threads}"] = round(sum(float(_read(one, RATE)) for one in processes[:count]), 3)
         except (EOFError, OSError, ValueError):
             return None
@@ -130,7 +130,7 @@ def _kill(processes: Sequence[subprocess.Popen[str]]) -> None:
         process.kill()
 
 
-def _tell(processes: Sequence[subprocess.Popen[str]], line: str) -> None:
+def _send(processes: Sequence[subprocess.Popen[str]], line: str) -> None:
     for process in processes:
         _pipe(process.stdin).write(f"{line}\n")
         _pipe(process.stdin).flush()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.report.data import gather
+from sweeps.report.data import RunData
 from sweeps.report.extras import (
     NO_EXTRAS,
     Coordinate,
@@ -36,7 +36,7 @@ def write_report(run: Run, extras: ReportExtras = NO_EXTRAS, lang: str = "en", *
     """
     words = Words(lang)
     target = run.folder.report if path is None else path
-    write_atomically(target, page(gather(run, extras.coordinates), extras, words, time.time()))
+    write_atomically(target, page(RunData(run, extras.coordinates), extras, words, time.time()))
     return target
 
 

@@ -12,10 +12,11 @@ from sweeps.common.budget import duration
 from sweeps.common.program import command as command_line
 from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.verdict import Verdict
-from sweeps.report.charts.pairs import interval_picture
-from sweeps.report.data import Chosen, RunData
+from sweeps.report.charts.confirmation import interval_picture
+from sweeps.report.data import RunData
 from sweeps.report.text import Words, marked, own
 from sweeps.report.trial_marks import figure, hours, shown_speed, value_text
+from sweeps.trials.record import TrialRecord
 
 Line = tuple[object, str]
 """A paragraph and its class"""
@@ -47,17 +48,17 @@ def cards(data: RunData, words: Words) -> list[Card]:
 
 def headline(data: RunData, words: Words) -> str:
     """The whole answer in one sentence."""
-    if data.request.space.controls:
+    if data.config.space.controls:
         return words("headline_controls", trials=len(data.records))
     if data.chosen is None:
         return words("headline_running_none" if data.state.running else "headline_none")
     if data.verdict is not None and data.verdict.word != "unconfirmed":
         return words("headline_" + data.verdict.word.replace(" ", "_"))
     if data.state.word in ("interrupted", "failed"):
-        return words("headline_interrupted", ended=data.ended, trials=data.request.trials)
+        return words("headline_interrupted", ended=data.ended, trials=data.config.trials)
     if data.state.running:
-        return words("headline_running", ended=data.ended, trials=data.request.trials)
-    return words("headline_default" if data.chosen.is_default else "headline_unconfirmed")
+        return words("headline_running", ended=data.ended, trials=data.config.trials)
+    return words("headline_default" if data.keeps_default else "headline_unconfirmed")
 
 
 def verdict_word(verdict: Verdict | None, words: Words) -> str:
@@ -79,25 +80,25 @@ def next_command(data: RunData) -> str | None:
     """The command to run next; None where there is none."""
     if data.state.word in ("interrupted", "failed") or (data.state.word == "budget" and data.chosen is None):
         return _command(data, "resume")
-    if data.state.running or data.chosen is None or data.request.space.controls:
+    if data.state.running or data.chosen is None or data.config.space.controls:
         return None
     word = "unconfirmed" if data.verdict is None else data.verdict.word
     if word == "unconfirmed":
-        return None if data.chosen.is_default else _command(data, "confirm")
+        return None if data.keeps_default else _command(data, "confirm")
     if word == "better":
         return _command(data, "export", " --to native -o best.yaml")
     return _command(data, "confirm") if word == "undecided" and data.verdict and data.verdict.next_look else None
 
 
 def _command(data: RunData, command: str, rest: str = "") -> str:
-    return command_line(f"{command} {data.folder.in_command}{rest}")
+    return command_line(f"{command} {data.run.folder.in_command}{rest}")
 
 
 def tone(data: RunData) -> str:
     """The colour of the answer: good, settled or open."""
     if data.verdict is not None and data.verdict.word == "better":
         return "good"
-    if data.request.space.controls:
+    if data.config.space.controls:
         return "settled"
     return "open" if data.verdict is None or data.verdict.word in ("undecided", "unconfirmed") else "settled"
 
@@ -105,26 +106,25 @@ def tone(data: RunData) -> str:
 def _which(data: RunData, words: Words) -> Card:
     chosen = data.chosen
     if chosen is None:
-        none = words("no_control_to_take" if data.request.space.controls else "none_to_take")
+        none = words("no_control_to_take" if data.config.space.controls else "none_to_take")
         return Card("which", [(none, ""), *_of_search(data, words, "require")])
     other, other_name = _compared_with(data, words, chosen)
-    take = words("keep" if chosen.is_default else "take")
+    take = words("keep" if data.keeps_default else "take")
     rows = [
         (name, value_text(value), value_text(other[name]) if name in other else "")
         for name, value in chosen.params.items()
     ]
     lines: list[Line] = []
-    record = chosen.record
-    if record is not None and record.objective is not None:
-        about = {"objective": figure(record.objective), "epoch": record.best_epoch}
-        lines.append((words("chosen_from", trial=record.trial_id, **about), "quiet"))
+    if chosen.objective is not None:
+        about = {"objective": figure(chosen.objective), "epoch": chosen.best_epoch}
+        lines.append((words("chosen_from", trial=chosen.trial_id, **about), "quiet"))
     lines += _of_search(data, words, "require", "memory")
     return Card("which", lines, Config((words("parameter"), take, other_name), rows))
 
 
-def _compared_with(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping[str, object], str]:
+def _compared_with(data: RunData, words: Words, chosen: TrialRecord) -> tuple[Mapping[str, object], str]:
     """The config that the chosen one is compared with, and its name: the default, or the search's best."""
-    if not chosen.is_default:
+    if not data.keeps_default:
         return ({} if data.default is None else data.default.params), words("default")
     if data.best is None or data.best is data.default:
         return {}, ""
@@ -133,7 +133,7 @@ def _compared_with(data: RunData, words: Words, chosen: Chosen) -> tuple[Mapping
 
 def _better(data: RunData, words: Words) -> Card:
     verdict = data.verdict
-    if data.request.space.controls:
+    if data.config.space.controls:
         return Card("better", [(words("controls_not_compared"), "")])
     change = search_difference_percent(data)
     if verdict is not None and verdict.difference_percent is not None and math.isfinite(verdict.difference_percent):
@@ -160,7 +160,7 @@ def _finalist(data: RunData) -> str:
 def _sure(data: RunData, words: Words) -> Card:
     verdict = data.verdict
     if verdict is None or verdict.look is None:
-        return Card("sure", [(words("controls_not_tested" if data.request.space.controls else "not_tested"), "")])
+        return Card("sure", [(words("controls_not_tested" if data.config.space.controls else "not_tested"), "")])
     lines: list[Line] = []
     if verdict.interval_percent is not None:
         low, high = (f"{end:+.1f}" for end in verdict.interval_percent)
@@ -173,7 +173,7 @@ def _sure(data: RunData, words: Words) -> Card:
 
 
 def _faster(data: RunData, words: Words) -> Card:
-    if data.request.space.controls:
+    if data.config.space.controls:
         return Card("faster", [(words("speed_of_controls"), "")])
     speed = None if data.verdict is None else data.verdict.speed_up
     if speed is not None:
@@ -212,7 +212,7 @@ def _of_search(data: RunData, words: Words, *kinds: str) -> list[Line]:
 
 
 def _next(data: RunData, words: Words) -> Card:
-    return Card("next", [(marked(words(_next_key(data), run=data.folder.name)), "")], command=next_command(data))
+    return Card("next", [(marked(words(_next_key(data), run=data.run.folder.name)), "")], command=next_command(data))
 
 
 def _next_key(data: RunData) -> str:
@@ -220,12 +220,12 @@ def _next_key(data: RunData) -> str:
         return "next_resume"
     if data.state.running:
         return "next_wait"
-    if data.request.space.controls:
+    if data.config.space.controls:
         return "next_controls"
     if data.chosen is None:
         return "next_none"
     word = "unconfirmed" if data.verdict is None else data.verdict.word
-    if word == "unconfirmed" and data.chosen.is_default:
+    if word == "unconfirmed" and data.keeps_default:
         return "next_default"
     if word == "undecided" and data.verdict is not None and data.verdict.next_look is None:
         return "next_no_look"

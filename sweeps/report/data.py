@@ -1,30 +1,22 @@
-"""Everything that the page shows of a run, derived from its records."""
+"""What the page shows of a run, derived from its records."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
 
-from sweeps.common.errors import RequestError
-from sweeps.common.strict_yaml import read_yaml_mapping
 from sweeps.confirm.convergence import ENDINGS, Curve, Targets
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
-from sweeps.confirm.verdict_json import verdict_from_json
 from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
 from sweeps.report.importance import Comparison, Importance, comparison, importances
 from sweeps.run.config import SweepConfig
-from sweeps.run.folder import RunFolder
-from sweeps.run.resources import Resources
 from sweeps.run.run import Run
 from sweeps.run.search_summary import SearchSummary, search_summary
-from sweeps.space.configuration import identity
 from sweeps.trials.objective import sign_of
 from sweeps.trials.record import Event, TrialRecord, best_record, default_record
 
@@ -42,37 +34,81 @@ class State:
         return self.word == "running"
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The recommended config, as in best_config.yaml, and its trial where that is known."""
-
-    params: Mapping[str, object]
-    record: TrialRecord | None
-    is_default: bool
-
-
 @dataclass(frozen=True)
 class RunData:
-    """One run: its config, its records, and what is derived from them."""
+    """What the page shows of a run, whether it has ended or not; `coordinates` are the ratios that act."""
 
-    folder: RunFolder
-    content: Mapping[str, Any]
-    request: SweepConfig
-    plan: Resources
-    records: tuple[TrialRecord, ...]
-    state: State
-    chosen: Chosen | None
-    default: TrialRecord | None
-    verdict: Verdict | None
-    cost: Cost
-    acting: tuple[Axis, ...]
-    searched: tuple[Axis, ...]
-    search_summary: SearchSummary
+    run: Run
+    coordinates: Sequence[Coordinate] = ()
+
+    @property
+    def records(self) -> Sequence[TrialRecord]:
+        """All trials, confirmation runs and baselines."""
+        return self.run.records
+
+    @property
+    def config(self) -> SweepConfig:
+        """What was asked for."""
+        return self.run.config
+
+    @cached_property
+    def state(self) -> State:
+        """From the last event of the run itself: `_started` and `_resumed` open a session, `_ended` closes it."""
+        for event in reversed(self.run.events):
+            name = str(event["event"])
+            if event.get("trial_id") is None and name.endswith(("_started", "_resumed")):
+                break
+            if event.get("trial_id") is None and name.endswith("_ended"):
+                return State(str(event.get("reason", "finished")), str(event.get("detail") or ""))
+        return State("running")
+
+    @cached_property
+    def chosen(self) -> TrialRecord | None:
+        """The trial whose config best_config.yaml holds."""
+        return self.run.recommended
+
+    @property
+    def keeps_default(self) -> bool:
+        """Whether that is the default."""
+        return self.chosen is not None and self.default is not None and self.chosen.identity == self.default.identity
+
+    @cached_property
+    def default(self) -> TrialRecord | None:
+        """The trial with the default config; in a run of controls the one that has its values."""
+        if not self.config.space.controls:
+            return default_record(self.records)
+        wanted = self.config.space.default().identity
+        return default_record(self.records) or next((one for one in self.records if one.identity == wanted), None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The best against the default; None before the first pair of runs has ended."""
+        return self.run.verdict
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the run has used."""
+        return cost(self.records, self.run.resources, self.config.budget.epochs, self.run.seconds)
+
+    @cached_property
+    def acting(self) -> tuple[Axis, ...]:
+        """The ratios that act."""
+        return acting_axes(self.config, self.coordinates)
+
+    @cached_property
+    def searched(self) -> tuple[Axis, ...]:
+        """The searched parameters that are numbers."""
+        return searched_axes(self.config)
+
+    @cached_property
+    def search_summary(self) -> SearchSummary:
+        """What came of the search's options."""
+        return search_summary(self.config, self.records, self.run.events)
 
     @property
     def sign(self) -> float:
         """What turns a cost into the objective that people see: 1 to minimise, -1 to maximise."""
-        return sign_of(self.request.objective_mode)
+        return sign_of(self.config.objective_mode)
 
     @cached_property
     def ranks(self) -> dict[str, int]:
@@ -112,18 +148,18 @@ class RunData:
     @cached_property
     def comparison(self) -> Comparison | None:
         """The search's trials, or a run's controls, compared at one epoch."""
-        return comparison(self.records, "control" if self.request.space.controls else "trial")
+        return comparison(self.records, "control" if self.config.space.controls else "trial")
 
     @cached_property
     def importances(self) -> tuple[Importance, ...]:
         """What the order of the trials comes from: the coordinates that act, then the searched parameters. Trials that
         miss a requirement are left out."""
         return importances(
-            {record.trial_id: self.config(record) for record in self.records},
+            {record.trial_id: self.params(record) for record in self.records},
             (*self.acting, *self.searched),
             comparison(
                 [record for record in self.records if record.feasible],
-                "control" if self.request.space.controls else "trial",
+                "control" if self.config.space.controls else "trial",
             ),
         )
 
@@ -145,70 +181,9 @@ class RunData:
         """How many of the search's trials have ended."""
         return sum(record.status is not None for record in self.search)
 
-    def config(self, record: TrialRecord) -> dict[str, object]:
+    def params(self, record: TrialRecord) -> dict[str, object]:
         """All that a trial's trainer was given."""
-        return {**self.request.shared_params, **record.params}
-
-
-def gather(run: Run, coordinates: Sequence[Coordinate] = ()) -> RunData:
-    """All that the page shows of a run, whether it has ended or not."""
-    folder, request, plan = run.folder, run.config, run.resources
-    records = tuple(run.records)
-    default = default_record(records)
-    if default is None and request.space.controls:
-        wanted = request.space.default().identity
-        default = next((record for record in records if record.identity == wanted), None)
-    return RunData(
-        folder=folder,
-        content=cast(Mapping[str, Any], run.content),
-        request=request,
-        plan=plan,
-        records=records,
-        state=_state(run.events),
-        chosen=_chosen(folder, records, default),
-        default=default,
-        verdict=_verdict(folder),
-        cost=cost(records, plan, request.budget.epochs, run.seconds),
-        acting=acting_axes(request, coordinates),
-        searched=searched_axes(request),
-        search_summary=search_summary(request, records, run.events),
-    )
-
-
-def _state(events: Sequence[Event]) -> State:
-    """From the last event of the run itself: `..._started` and `..._resumed` open a session, `..._ended` closes it."""
-    for event in reversed(events):
-        name = str(event["event"])
-        if event.get("trial_id") is None and name.endswith(("_started", "_resumed")):
-            return State("running")
-        if event.get("trial_id") is None and name.endswith("_ended"):
-            return State(str(event.get("reason", "finished")), str(event.get("detail") or ""))
-    return State("running")
-
-
-def _verdict(folder: RunFolder) -> Verdict | None:
-    """The verdict of verdict.json; None where there is none that can be read."""
-    try:
-        return verdict_from_json(json.loads((folder.path / "verdict.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _chosen(folder: RunFolder, records: Sequence[TrialRecord], default: TrialRecord | None) -> Chosen | None:
-    """What best_config.yaml holds, so that page and file never differ; the search's best before there is one."""
-    params: Mapping[str, object] | None = None
-    trial_id = None
-    try:
-        content = cast(Mapping[str, Any], read_yaml_mapping(folder.best_config))
-        params, trial_id = dict(content["training"]), content.get("provenance", {}).get("trial_id")
-    except (RequestError, OSError, KeyError, TypeError, ValueError, AttributeError):
-        best = best_record(records)
-        if best is not None:
-            params, trial_id = best.params, best.trial_id
-    if params is None:
-        return None
-    record = next((record for record in records if record.trial_id == trial_id), None)
-    return Chosen(params, record, default is not None and identity(params) == default.identity)
+        return {**self.config.shared_params, **record.params}
 
 
 def _curve(record: TrialRecord) -> Curve:

@@ -82,12 +82,10 @@ class ExtraTable:
 class ReportExtras:
     """All of it, in the page's language; what is empty is left out of the page.
 
-    `objective` says in a sentence what the objective measures, `command` repeats the run, `health` holds the data's
-    figures by name.
+    `objective` says in a sentence what the objective measures, `health` holds the data's figures by name.
     """
 
     objective: str = ""
-    command: str = ""
     coordinates: tuple[Coordinate, ...] = ()
     findings: tuple[FindingNote, ...] = ()
     health: Mapping[str, str] = field(default_factory=dict)

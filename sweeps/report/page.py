@@ -46,7 +46,7 @@ def page(data: RunData, extras: ReportExtras, words: Words, now: float) -> str:
         "diagnosis": sorted(extras.findings, key=lambda one: sections.SEVERITIES.index(one.severity)),
         "health": extras.health or extras.health_notes,
         "listening": sections.listening(extras.samples),
-        "repeat": sections.repeat(data, words, extras),
+        "repeat": sections.repeat(data, words),
     }
     text = (
         _templates()

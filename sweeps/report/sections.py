@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from sweeps.common.program import program
 from sweeps.confirm.confirmation import CONFIRMATION, SELECTION, judged_runs
 from sweeps.confirm.convergence import PERCENTS, Crossing, Moment, convergence
 from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
+from sweeps.report.charts.confirmation import pairs_chart
 from sweeps.report.charts.curves import loss_chart, objective_chart
 from sweeps.report.charts.importance import importance_chart
-from sweeps.report.charts.pairs import pairs_chart
 from sweeps.report.charts.parallel import parallel_chart
 from sweeps.report.charts.slices import plane_chart, slice_chart
 from sweeps.report.coordinates import Axis, number
@@ -71,9 +69,9 @@ def landscape(data: RunData, words: Words) -> list[tuple[str, list[Any], str]]:
     if len(data.acting) >= 2:
         acting.append(plane_chart(data, words, data.acting[0], data.acting[1]))
     matters, remark = [], ""
-    if data.importances and data.comparison is not None and not data.request.space.controls:
+    if data.importances and data.comparison is not None and not data.config.space.controls:
         matters = [importance_chart(words, data.importances, data.comparison)]
-    elif not data.request.space.controls:  # listed configs are not a sample
+    elif not data.config.space.controls:  # listed configs are not a sample
         compared = 0 if data.comparison is None else len(data.comparison.costs)
         remark = words("too_few_for_importance", trials=compared, needed=FEWEST_TRIALS)
     tabs = [
@@ -92,7 +90,7 @@ def _slices(data: RunData, words: Words, axes: Sequence[Axis], prefix: str) -> l
 
 def trials(data: RunData, words: Words) -> dict[str, Any]:
     """A row for each trial, the search's best first."""
-    columns = data.request.columns
+    columns = data.config.columns
     roles, seeds = len(_roles(data)) > 1, len({record.seed for record in data.records}) > 1
     names = ["trial", "rank", *(["role"] if roles else []), "status"]
     last = ["epochs", "objective", "at_epoch", "loss", *(["seed"] if seeds else [])]
@@ -247,41 +245,25 @@ def listening(texts: Sequence[SampleText]) -> dict[str, Any] | None:
     return {"sentences": kept, "left_out": left_out} if texts else None
 
 
-def repeat(data: RunData, words: Words, extras: ReportExtras) -> dict[str, Any]:
+def repeat(data: RunData, words: Words) -> dict[str, Any]:
     """Everything needed to repeat the run: the command, versions, the data's fingerprint, sweep.yaml whole."""
-    content = data.content
+    content = data.run.content
     versions = content.get("versions")
     known = versions if isinstance(versions, Mapping) else {}
     rows = {
-        words("data"): data.request.data,
-        words("seed"): data.request.seed,
-        words("plan"): data.plan,
+        words("data"): data.config.data,
+        words("seed"): data.config.seed,
+        words("plan"): data.run.resources,
         words("commit"): content.get("git_commit") or "",
         words("created"): content.get("created", ""),
-        **{name: _plain(value) for name, value in data.request.data_summary.items()},
+        **{name: _plain(value) for name, value in data.config.data_summary.items()},
         words("versions"): ", ".join(f"{name} {version}" for name, version in known.items()),
     }
     return {
-        "command": command(data, extras),
+        "command": content.get("command"),
         "rows": {name: str(value) for name, value in rows.items() if str(value or "")},
         "sweep_yaml": yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True),
     }
-
-
-def command(data: RunData, extras: ReportExtras) -> str:
-    """The command as it was given where that is known, else an equivalent one."""
-    given = extras.command or data.content.get("command")
-    if isinstance(given, str) and given:
-        return given
-    request = data.request
-    parts = ["--space", request.space.name]
-    if not request.space.controls:
-        parts += ["--trials", str(request.budget.trials)]
-    parts += ["--epochs", str(request.budget.epochs), "--seed", str(request.seed), "--trainer", request.trainer]
-    parts += ["--data", request.data] if request.data else []
-    parts += ["--concurrent", str(data.plan.concurrent)]
-    parts += ["--allow-unsafe"] if request.allow_unsafe else []
-    return f"{program()} {shlex.join(parts)}"
 
 
 def _plain(value: object) -> str:

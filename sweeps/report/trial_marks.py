@@ -17,7 +17,7 @@ STATUSES = ("finished", "stopped", "diverged", "failed", "budget", "running")
 
 def kind(data: RunData, record: TrialRecord) -> str:
     """best, default, trial, control, confirm or rival; in a run of controls each has a hue of its own."""
-    if data.request.space.controls:
+    if data.config.space.controls:
         place = data.records.index(record)
         return f"hue-{place % HUES}" + (" again" if place >= HUES else "")
     if record is data.best:

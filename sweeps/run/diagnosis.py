@@ -1,4 +1,4 @@
-"""What somebody who knows the trainer finds in a run, kept in its journal."""
+"""Findings on a run, made by code that knows the trainer and kept in the journal."""
 
 from __future__ import annotations
 

@@ -24,9 +24,18 @@ from sweeps.common.strict_yaml import read_yaml_mapping
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEFAULT_OUTPUT = "runs"
-NEARLY_FULL_BYTES = 1 << 30
 WRITTEN_BY_A_SWEEP = {"name", "space", "trainer", "trials", "epochs"}
 """Keys of sweep.yaml that another tool's file of that name does not have."""
+
+
+class Inside:
+    """A file or folder of a run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: RunFolder, owner: object = None) -> Path:
+        return folder.path / self._name
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,17 @@ class RunFolder:
     """The files of one run."""
 
     path: Path
+
+    sweep_yaml = Inside("sweep.yaml")  # everything needed to repeat the run
+    trials_jsonl = Inside("trials.jsonl")  # the source of truth
+    trials_csv = Inside("trials.csv")  # a row per trial
+    best_config = Inside("best_config.yaml")  # the best config with its provenance
+    verdict = Inside("verdict.json")  # the finalist against the default
+    report = Inside("report.html")  # the self-contained page
+    optuna_db = Inside("optuna.db")  # what optuna-dashboard opens
+    best = Inside("best")  # the best trial's weights
+    checkpoints = Inside("checkpoints")  # a folder for each trial's last and best checkpoint
+    ray = Inside("ray")  # Ray Tune's own state
 
     @property
     def name(self) -> str:
@@ -46,59 +66,9 @@ class RunFolder:
         output = str(self.path.parent)
         return self.name if output == DEFAULT_OUTPUT else f"{self.name} --output {shlex.quote(output)}"
 
-    @property
-    def sweep_yaml(self) -> Path:
-        """Everything needed to repeat the run."""
-        return self.path / "sweep.yaml"
-
-    @property
-    def trials_jsonl(self) -> Path:
-        """The source of truth."""
-        return self.path / "trials.jsonl"
-
-    @property
-    def trials_csv(self) -> Path:
-        """A row per trial."""
-        return self.path / "trials.csv"
-
-    @property
-    def best_config(self) -> Path:
-        """The best config with its provenance."""
-        return self.path / "best_config.yaml"
-
-    @property
-    def verdict(self) -> Path:
-        """The finalist against the default."""
-        return self.path / "verdict.json"
-
-    @property
-    def report(self) -> Path:
-        """The self-contained page."""
-        return self.path / "report.html"
-
-    @property
-    def optuna_db(self) -> Path:
-        """What optuna-dashboard opens."""
-        return self.path / "optuna.db"
-
-    @property
-    def best(self) -> Path:
-        """The best trial's weights."""
-        return self.path / "best"
-
-    @property
-    def checkpoints(self) -> Path:
-        """A folder for each trial's last and best checkpoint."""
-        return self.path / "checkpoints"
-
     def trial(self, trial_id: str) -> Path:
         """Files that a trial's trainer keeps for people; made only where the trainer asks for it."""
         return self.path / "trials" / trial_id
-
-    @property
-    def ray(self) -> Path:
-        """Ray Tune's own state."""
-        return self.path / "ray"
 
     @property
     def exists(self) -> bool:
@@ -185,7 +155,7 @@ def runs(output: Path, on_foreign: Callable[[str], None] = lambda line: None) ->
 
 
 def _is_a_run(folder: RunFolder) -> bool:
-    """Whether sweep.yaml was written by a sweep of this program, and not by W&B or somebody else."""
+    """Whether sweep.yaml was written by a sweep of this program, and not by W&B or another tool."""
     try:
         return read_sweep_yaml(folder).keys() >= WRITTEN_BY_A_SWEEP
     except (RequestError, OSError):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROWS = 20
 REFRESH_SECONDS = 0.5
-BESIDE = ("confirm", "rival")  # the roles of runs that are none of the search's trials
+NOT_SEARCHED = ("confirm", "rival")  # roles of runs that are not trials of the search
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Progress:
             return None
         epochs_each = sum(ended) / len(ended)
         still = sum(max(epochs_each - epochs, 0) for epochs in running)
-        confirming = sum(record.role in BESIDE for record in self.records)
+        confirming = sum(record.role in NOT_SEARCHED for record in self.records)
         to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + still
         to_come += max(self.confirm_runs - confirming, 0) * self.budget.epochs
         left = self.seconds * to_come / epochs_done
@@ -66,7 +66,7 @@ class Progress:
     def heading(self) -> str:
         """The line above the table: how far, the best so far, how long still."""
         best = best_record(self.records)
-        confirmed = sum(record.status is not None for record in self.records if record.role in BESIDE)
+        confirmed = sum(record.status is not None for record in self.records if record.role in NOT_SEARCHED)
         parts = [f"{self.ended - confirmed} of {self.budget.trials} trials"]
         if self.confirm_runs:
             parts.append(f"{confirmed} of {self.confirm_runs} confirmation runs")

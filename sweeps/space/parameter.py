@@ -22,7 +22,7 @@ DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 LISTED = ("categorical", "constant")
 LOGARITHMIC = ("log_uniform_values", "q_log_uniform_values")
 STEPPED = ("q_uniform", "q_log_uniform_values")
-SIGNIFICANT_DIGITS = 4  # more would only make configs unreadable: no seed can tell 2.4371 from 2.43712
+SIGNIFICANT_DIGITS = 4  # more would only make configs unreadable: 2.4371 and 2.43712 differ by less than seeds do
 
 
 class Parameter(BaseModel):

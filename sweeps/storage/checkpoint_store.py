@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run's trials stand: in folders of this machine, or in a storage that all nodes reach."""
+"""Where the checkpoints of a run's trials are: in folders of this machine, or in a storage that all nodes reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweeps.storage.object_store import Storage
 
 
 class CheckpointStore(Protocol):
-    """A trial's last checkpoint, which it goes on from, and its best one, which may become the answer.
+    """A trial's last checkpoint, from which it resumes, and its best one, which may be exported.
 
     OSError where something cannot be written; loading raises FileNotFoundError or UnreadableCheckpointError.
     """
@@ -44,7 +44,7 @@ class CheckpointStore(Protocol):
 
 
 def checkpoint_store_at(place: str) -> CheckpointStore:
-    """The shelf that a worker is told of: a folder's path, or URI#FOLDER of a storage."""
+    """The store at `place`: a folder's path, or URI#FOLDER of a storage."""
     uri, separator, folder = place.partition("#")
     return RemoteCheckpointStore(_storage(uri), folder) if separator else LocalCheckpointStore(Path(place))
 

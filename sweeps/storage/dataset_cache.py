@@ -100,7 +100,7 @@ def _room() -> Path:
     room = Path(tempfile.gettempdir()) / f"xtts-sweep-{owner}" / "data"
     room.mkdir(parents=True, exist_ok=True, mode=0o700)
     if hasattr(os, "getuid") and room.parent.stat().st_uid != owner:
-        raise OSError(f"{room.parent}: belongs to somebody else")
+        raise OSError(f"{room.parent}: belongs to another user")
     room.parent.chmod(0o700)
     return room
 

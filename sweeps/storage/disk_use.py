@@ -10,10 +10,10 @@ from sweeps.run.resources import Resources
 from sweeps.storage.retention import KEPT
 
 WHILE_RUNNING = 3  # a trial's last and best checkpoint, and the one that is being written
-BESIDE = 4  # the default, the first run of each config that is judged, and best/
+ALSO_KEPT = 4  # the default, the first run of each config that is judged, and best/
 REPORT_BYTES = 4_000  # of an epoch: in the journal, the page, optuna.db and W&B's files
 TRIAL_BYTES = 60_000  # of a trial: Ray's folder, W&B's run
-REPLACED = 2  # a file that is made again stands beside the old one for a moment
+REPLACED = 2  # a file that is made again exists next to the old one for a moment
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def disk_estimate(config: SweepConfig, resources: Resources, state_bytes: int | 
     """The most that the sweep's folder may hold at any moment, from the size of one checkpoint."""
     confirming = CANDIDATES * SELECTION_SEEDS + 2 * config.most_pairs if config.most_pairs else 0
     trials = config.trials + confirming
-    kept = min(config.trials, KEPT) + BESIDE
+    kept = min(config.trials, KEPT) + ALSO_KEPT
     checkpoints = (
         None if state_bytes is None else (WHILE_RUNNING * min(resources.concurrent, trials) + kept) * state_bytes
     )

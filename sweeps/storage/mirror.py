@@ -1,4 +1,4 @@
-"""While a session runs its storage hears each line of the journal, and gets the files for people in the end."""
+"""Copies a run to its storage: each line of the journal while it runs, the files for people at its end."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ INTERRUPTED_FLUSH_SECONDS = 60.0
 def mirrored(
     stored: RemoteRun | None, folder: RunFolder, interrupted: Callable[[], bool], log: Callable[[str], None]
 ) -> Iterator[Callable[[bytes], None]]:
-    """What hears each line of the journal: the storage, brought up to this machine's folder first.
+    """A function that takes each line of the journal to the storage, which first gets what this machine's folder holds.
 
-    After an interruption nobody is kept waiting for a storage that does not answer: the run is whole in its folder.
+    After an interruption a storage that does not answer is not waited for: the run is whole in its folder.
     """
     if stored is None:
         yield lambda line: None

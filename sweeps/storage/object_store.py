@@ -25,19 +25,19 @@ PATIENCE_SECONDS = 900.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 15.0
 LARGEST_COPY_BYTES = 4 << 30  # S3 copies up to 5 GB in one request
 PROBE_SECONDS = 20.0
-QUIET_SECONDS = 5.0  # a hiccup is nobody's news
+QUIET_SECONDS = 5.0  # shorter outages are not logged
 
 Value = TypeVar("Value")
 
 
-class StorageUnreachable(OSError):  # noqa: N818 - an outage, named as people say it
-    """The storage did not do what was asked for as long as one was ready to wait."""
+class StorageUnreachable(OSError):  # noqa: N818 - named for the state, as TimeoutExpired is
+    """The storage did not answer within the patience."""
 
 
 class Storage:
     """Objects by name ('checkpoints/t0001/last.safetensors') under one address.
 
-    `told` hears, once an outage, that the storage does not answer.
+    `log` is called once for each outage.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Storage:
 
         self.uri = uri
         self._patience = patience
-        self._told = log
+        self._log = log
         try:
             filesystem, root = _retried(lambda: fs.FileSystem.from_uri(_tuned(uri)), patience, lambda error: None)
         except (ArrowInvalid, OSError, ValueError) as error:
@@ -152,15 +152,13 @@ class Storage:
             stream.write(content)
 
     def _tried(self, action: Callable[[], Value]) -> Value:
-        log = False
+        logged = False
 
         def waits(error: Exception) -> None:
-            nonlocal log
-            if not log:
-                self._told(
-                    f"{self.uri} does not answer ({_reason(error)}); waiting up to {self._patience / 60:.0f} min"
-                )
-            log = True
+            nonlocal logged
+            if not logged:
+                self._log(f"{self.uri} does not answer ({_reason(error)}); waiting up to {self._patience / 60:.0f} min")
+            logged = True
 
         return _retried(action, self._patience, waits)
 

@@ -1,7 +1,7 @@
 """trials.jsonl in a storage, where nothing can be appended to: numbered segments, each written once and never again.
 
-A process that goes on with a run opens a session (`journal/0002-1a2b3c4d.json`), which says after which segment of
-which session it goes on, and then writes its own segments (`journal/0002-1a2b3c4d-000001.jsonl`). The journal is the
+A process that resumes a run opens a session (`journal/0002-1a2b3c4d.json`), which says after which segment of
+which session it continues, and then writes its own segments (`journal/0002-1a2b3c4d-000001.jsonl`). The journal is the
 newest session's chain. What an older process writes after it was succeeded belongs to no chain: it can spoil nothing,
 and stops as soon as it sees its successor.
 """
@@ -15,7 +15,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -172,7 +172,7 @@ class RemoteJournal:
         with contextlib.suppress(RequestError, FileNotFoundError):
             other = _session(self._storage, self._folder, newest)
             raise SweepFailed(
-                f"{self._storage.uri}/{self._folder}: a process on {other.host} has gone on with this run since "
+                f"{self._storage.uri}/{self._folder}: a process on {other.host} has resumed this run at "
                 f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(other.since))}; this one ends"
             )
 
@@ -202,8 +202,3 @@ def _session(storage: Storage, folder: str, name: str) -> Session:
         return Session(name, about["after"], int(about["segments"]), str(about["host"]), float(about["since"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{storage.uri}/{path}: is missing or damaged ({error})") from error
-
-
-def lines_of(content: bytes) -> Iterator[bytes]:
-    """Whole lines, as `StoredJournal.add` takes them."""
-    yield from content.splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""A run in a storage: enough to go on with it, or to read it, on a machine that has never seen it."""
+"""A run in a storage: enough to resume or read it on another machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RemoteRun:
         return f"{self.storage.uri}#{self.name}/checkpoints"
 
     def begin(self, folder: RunFolder) -> RemoteJournal:
-        """Go on with the journal from what this machine's folder holds; RequestError where the two do not agree."""
+        """Continue the journal from what this machine's folder holds; RequestError where the two do not agree."""
         here = _whole_lines(folder)
         chain = read_chain(self.storage, self._journal)
         if not here.startswith(chain.content):
@@ -60,7 +60,7 @@ class RemoteRun:
                 self._put(path, path.relative_to(folder.path).as_posix())
 
     def put_checkpoints(self, folder: RunFolder) -> None:
-        """Those of a run that began without a storage and shall go on with one."""
+        """Those of a run that began without a storage and is resumed with one."""
         for which in (LAST, BEST):
             for path in sorted(folder.checkpoints.glob(f"*/{which}")):
                 self._put(path, f"checkpoints/{path.parent.name}/{which}")
@@ -73,7 +73,7 @@ class RemoteRun:
             close = get_close_matches(self.name, remote_runs(self.storage), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             if folder.exists:
-                hint = f"; {folder.path} has its records and can go on in another --storage"
+                hint = f"; {folder.path} has its records and can be resumed with another --storage"
             raise RequestError(f"{self.name}: there is no such run in {self.storage.uri}{hint}")
         settings = self.storage.get(f"{self.name}/{SETTINGS}")
         if folder.exists and _born(folder.sweep_yaml.read_bytes()) != _born(settings):
@@ -128,7 +128,7 @@ def remote_run(uri: str, name: str, log: Callable[[str], None] = lambda note: No
 
 
 def holds(uri: str, name: str) -> bool:
-    """Whether a run of that name lies in a storage; RequestError where nobody can tell."""
+    """Whether a storage holds a run of that name; RequestError where it does not answer."""
     try:
         return RemoteRun(Storage(storage_uri(uri), patience=30.0), check_name(name)).exists
     except StorageUnreachable as error:
@@ -150,7 +150,7 @@ def fetched(uri: str, name: str | None, output: Path) -> RunFolder:
 
 
 def _whole_lines(folder: RunFolder) -> bytes:
-    """The journal here without a torn last line, which nobody has heard of."""
+    """The journal here without a torn last line, which no other machine has."""
     try:
         content = folder.trials_jsonl.read_bytes()
     except FileNotFoundError:
@@ -160,7 +160,7 @@ def _whole_lines(folder: RunFolder) -> bytes:
 
 def _split(run: RemoteRun, folder: RunFolder) -> str:
     return (
-        f"{folder.trials_jsonl}: tells another story than {run.storage.uri}/{run.name}: both were gone on with; "
+        f"{folder.trials_jsonl}: differs from {run.storage.uri}/{run.name}: the run was resumed from both; "
         "move one of them away"
     )
 

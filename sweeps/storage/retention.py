@@ -21,7 +21,7 @@ KEPT = 3
 
 def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialRecord], ended: TrialRecord) -> set[str]:
     """After `ended`: keep the best checkpoint of the best few trials, of the default, and of the first run of each
-    config that is confirmed; an ended trial needs its last one no more. Whoever may still go on keeps everything.
+    config that is confirmed; an ended trial needs its last one no more. A trial that may be resumed keeps everything.
 
     Returns the trials of which nothing is kept now."""
     records = list(records)
@@ -44,7 +44,7 @@ def tidy_checkpoints(checkpoint_store: CheckpointStore, records: Iterable[TrialR
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Compared:
     """A trial to compare best/ with: the search's default or its best, with all parameters of its trainer."""
 
     who: Literal["default", "best"]
@@ -60,14 +60,14 @@ def export_best(
     params: Mapping[str, object],
     data: str,
     same_config: Sequence[TrialRecord] = (),
-    beside: Beside | None = None,
+    compared: Compared | None = None,
 ) -> str | None:
     """Replace best/ with what the trainer makes of the best trial's weights; returns what went wrong, in a line.
 
     What the trainer wrote before it failed is kept.
 
-    Where its weights are gone, the first of the `same_config` runs that has some takes its place. `beside` may add what
-    its trainer's `export_beside` writes to compare with.
+    Where its weights are gone, the first of the `same_config` runs that has some takes its place. The trainer of
+    `compared` adds what its `export_compared` writes.
     """
     best = next((one for one in (best, *same_config) if checkpoint_store.has_best(one.trial_id)), best)
     try:
@@ -84,8 +84,8 @@ def export_best(
     try:
         try:
             trainer.export_best(Path(temporary))
-            if beside is not None:
-                _export_beside(checkpoint_store, beside, trainer_class, data, temporary)
+            if compared is not None:
+                _export_compared(checkpoint_store, compared, trainer_class, data, temporary)
         except Exception as error:
             if not any(temporary.iterdir()):
                 raise
@@ -101,14 +101,14 @@ def _reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
-def _export_beside(
-    checkpoint_store: CheckpointStore, beside: Beside, trainer_class: type[Trainer], data: str, target: Path
+def _export_compared(
+    checkpoint_store: CheckpointStore, compared: Compared, trainer_class: type[Trainer], data: str, target: Path
 ) -> None:
     """Let that trial's weights add to best/, where they are there and the trainer knows how."""
     try:
-        checkpoint = checkpoint_store.load_best(beside.record.trial_id)
+        checkpoint = checkpoint_store.load_best(compared.record.trial_id)
     except (OSError, UnreadableCheckpointError):
         return
-    trainer = trainer_class(beside.params, data, beside.record.seed)
+    trainer = trainer_class(compared.params, data, compared.record.seed)
     trainer.load_state_dict(checkpoint.state)
-    trainer.export_beside(target, beside.who)
+    trainer.export_compared(target, compared.who)

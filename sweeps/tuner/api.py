@@ -152,7 +152,7 @@ def resume(
     storage: str | None = None,
     **options: Unpack[CallbackOptions],
 ) -> SweepResult:
-    """Go on with a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised, and
+    """Resume a run from its journal and checkpoints; `trials` and `budget_seconds` may be raised, and
     `gain_percent` changed.
 
     A run that lies in a storage is fetched from there first; one that does not may be moved into one.

@@ -13,7 +13,7 @@ from sweeps.run.run import Run, SweepResult, searched
 from sweeps.run.search_summary import search_summary
 from sweeps.search.asha import rung_correlation
 from sweeps.storage.checkpoint_store import CheckpointStore
-from sweeps.storage.retention import Beside, export_best
+from sweeps.storage.retention import Compared, export_best
 from sweeps.trainer import Trainer
 from sweeps.trials.record import TrialRecord, default_record
 from sweeps.tuner.callbacks import Callbacks
@@ -88,7 +88,7 @@ class ClosePhase:
             return None
 
     def _waits_for_optuna(self, run: Run) -> bool:
-        """After a Ctrl-C: a second to import Optuna is too long where somebody waits for the prompt."""
+        """After a Ctrl-C: a second to import Optuna is too long while the user waits for the prompt."""
         return few_to_wait_for(run) and (self._callbacks.patience is None or "optuna" in sys.modules)
 
     def _export_best(self, run: Run) -> None:
@@ -114,11 +114,11 @@ def few_to_wait_for(run: Run) -> bool:
     return len(run.records) <= FEW_TRIALS and any(record.reports for record in run.records)
 
 
-def compared_with(run: Run, best: TrialRecord) -> Beside | None:
+def compared_with(run: Run, best: TrialRecord) -> Compared | None:
     """What best/ is to be compared with: the default, or the search's best where the default is what is proven."""
     for who, record in (("default", default_record(run.records)), ("best", run.best)):
         if record is not None and record.identity != best.identity:
-            return Beside(who, record, {**run.config.shared_params, **record.params})  # type: ignore[arg-type]
+            return Compared(who, record, {**run.config.shared_params, **record.params})  # type: ignore[arg-type]
     return None
 
 

@@ -17,7 +17,7 @@ from sweeps.trials.record import TrialRecord
 class ConfirmationPhase:
     """What a config asks to have confirmed, once its search has ended; `searching` is off where there is none.
 
-    Whom it compares over which seeds is said once, when its first run begins; a resumed run keeps to that.
+    The candidates and seeds are recorded once, when its first run begins; a resumed run keeps to them.
     """
 
     def __init__(self, config: SweepConfig, trainer: type[Trainer], journal: Journal, *, searching: bool) -> None:

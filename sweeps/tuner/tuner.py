@@ -167,7 +167,7 @@ class Tuner:
         return "finished", self._all_done()
 
     def _leaves_ray(self) -> bool:
-        """Whether Ray is killed rather than ended in good order, because somebody waits for the prompt."""
+        """Whether Ray is killed rather than ended in good order, because the user waits for the prompt."""
         return self._callbacks.patience is not None and self._signals.reason is not None
 
     @property
@@ -190,7 +190,7 @@ class Tuner:
 
     def _close(self, ended: str, reason: str, loggers: Loggers) -> SweepResult:
         """Write how it ended, then all files; a signal from now on leaves out what can be made again."""
-        if self._signals.reason is not None:  # it came after the last trial: nobody waits for the last files
+        if self._signals.reason is not None:  # it came after the last trial: leave out the last files
             ended, reason = "interrupted", self._signals.reason
         closing = ClosePhase(self._callbacks, loggers, self._store, self._trainer, self._seconds)
         if ended == "budget":

@@ -4,7 +4,7 @@
 """
 
 from sweeps.wandb.environment import Mode, choose_mode, logged_in, project_and_entity
-from sweeps.wandb.logger import WandbLogger, start_recording
+from sweeps.wandb.logger import WandbLogger
 from sweeps.wandb.media import Sample
 from sweeps.wandb.publishing import publish
 
@@ -16,5 +16,4 @@ __all__ = [
     "logged_in",
     "project_and_entity",
     "publish",
-    "start_recording",
 ]

@@ -39,23 +39,15 @@ class ChildProcess:
     def end(self, message: Mapping[str, object], seconds: float | None) -> dict[str, Any]:
         """Send the last message and return the answer; one with a `problem` if none comes in time."""
         try:
-            self._send(message)
-            out, _ = self._process.communicate(timeout=seconds)
-            return self._answer(out)
-        except subprocess.TimeoutExpired:
-            return {"problem": f"W&B did not answer within {seconds:.0f} s"}
+            return self._ended(message, seconds) or {"problem": f"W&B did not answer within {seconds:.0f} s"}
         finally:
             self.kill()
 
     def leave(self, message: Mapping[str, object], seconds: float) -> dict[str, Any] | None:
-        """Send the last message and wait that long for the answer; None where the process goes on alone to its end."""
-        self._send(message)
-        try:
-            out, _ = self._process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        found = self._answer(out)
-        self.kill()
+        """Send the last message and wait that long for the answer; None where the process ends alone, later."""
+        found = self._ended(message, seconds)
+        if found is not None:
+            self.kill()
         return found
 
     def kill(self) -> None:
@@ -64,11 +56,16 @@ class ChildProcess:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    continue
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _ended(self, message: Mapping[str, object], seconds: float | None) -> dict[str, Any] | None:
+        self._send(message)
+        try:
+            return self._answer(self._process.communicate(timeout=seconds)[0])
+        except subprocess.TimeoutExpired:
+            return None
 
     def _send(self, message: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
@@ -92,7 +89,7 @@ class ChildProcess:
 
 def answer(message: Mapping[str, object]) -> None:
     """In the child: write the answer to the standard output that it was started with."""
-    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended
         os.write(ANSWERS, json.dumps(message).encode() + b"\n")
 
 

@@ -20,12 +20,16 @@ CLOSE_SECONDS = 15.0  # it takes about one on an idle machine
 INTERRUPTED_SECONDS = 0.5  # after a Ctrl-C W&B's process finishes the record alone
 MODULE = "sweeps.wandb.logger_process"
 
+Samples = Callable[[Run, Path], Sequence[Sample]]
+"""What a run's models say; pictures of it are written to the folder, which is there until the samples are logged"""
+
 
 class WandbLogger(Logger):
-    """Records a run in W&B while it runs; `samples(run, folder)` are what its models say, for the end of the record.
+    """Records a run in W&B while it runs; `samples` are logged at its end.
 
-    It follows trials.jsonl in a process of its own, so events need not be passed to it. `ratios` are (name, numerator,
-    denominator) of parameters, for each trial's config.
+    A process of its own reads trials.jsonl from the disk, so W&B cannot block the trials if it is slow or hangs, and
+    what it misses can be written later from the journal. `ratios` are (name, numerator, denominator) of parameters, for
+    each trial's config. `seconds` is how long the end may take.
     """
 
     def __init__(
@@ -35,114 +39,55 @@ class WandbLogger(Logger):
         project: str,
         entity: str | None = None,
         ratios: Sequence[Ratio] = (),
-        samples: Callable[[Run, Path], Sequence[Sample]] | None = None,
+        samples: Samples | None = None,
+        seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._mode = mode
         self._project = project
         self._entity = entity
         self._ratios = ratios
         self._samples = samples
-        self._recording: Recording | None = None
+        self._seconds = seconds
+        self._process: ChildProcess | None = None
 
     def start(self, folder: RunFolder) -> None:
-        """Start the process that follows the journal."""
-        self._recording = start_recording(
-            folder, self._mode, project=self._project, entity=self._entity, ratios=self._ratios
-        )
+        """Start the process, which records what the journal gets from now on: before this session's first event."""
+        destination_in(folder.path / "wandb", self._project, self._entity)
+        self._process = _start(folder, self._ratios, online=self._mode == "online", start=end_of(folder.trials_jsonl))
 
     def close(self, run: Run) -> str | None:
         """End the record with the samples; how many runs there are, and where."""
-        if self._recording is None:
-            return None
-        if run.interrupted:
-            return self._recording.leave(INTERRUPTED_SECONDS)
         with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
-            return self._recording.close(self._samples_of(run, Path(pictures)))
+            samples = [] if run.interrupted else samples_of(self._samples, run, Path(pictures))
+            return self.end(run.folder, samples, wait=not run.interrupted)
 
-    def _samples_of(self, run: Run, pictures: Path) -> Sequence[Sample]:
-        if self._samples is None or self._mode == "off":
-            return ()
-        try:
-            return self._samples(run, pictures)
-        except Exception:  # the record is worth more than its samples
-            return ()
-
-
-class Recording:
-    """A process that follows trials.jsonl into W&B.
-
-    It reads the journal from the disk, so that it cannot block the trials if it is slow or hangs. What it misses can be
-    written later from the journal.
-    """
-
-    def __init__(
-        self, folder: RunFolder, process: ChildProcess | None, seconds: float | None, line: str | None = None
-    ) -> None:
-        """Without a process nothing is recorded, and `line` says why."""
-        self._folder = folder
-        self._process = process
-        self._seconds = seconds
-        self._line = line
-
-    def close(self, samples: Sequence[Sample] = (), seconds: float | None = None) -> str | None:
-        """End the record, with `samples` on their trials' runs; waits `seconds` at most and never raises.
-
-        Closing it once more does nothing.
-        """
-        process, self._process, line, self._line = self._process, None, self._line, None
+    def end(self, folder: RunFolder, samples: Sequence[Sample] = (), *, wait: bool = True) -> str | None:
+        """End the record once; without `wait` the process finishes it alone where that takes long."""
+        process, self._process = self._process, None
         if process is None:
-            return line
-        try:
-            found = process.end({"samples": [sample.as_dict() for sample in samples]}, seconds or self._seconds)
-        except Exception as error:  # whatever goes wrong here, the sweep is whole
-            found = {"problem": f"{type(error).__name__}: {error}"}
-        return note(self._folder, found)
-
-    def leave(self, seconds: float) -> str | None:
-        """End the record, and let the process finish it alone where that takes longer; never raises."""
-        process, self._process, line, self._line = self._process, None, self._line, None
-        if process is None:
-            return line
-        try:
-            found = process.leave({"samples": [], "seconds": self._seconds or CLOSE_SECONDS}, seconds)
-        except Exception as error:
-            found = {"problem": f"{type(error).__name__}: {error}"}
-        if found is None:
-            publish = command(f"publish {self._folder.in_command}")
-            return f"W&B: the record is being finished in {self._folder.path / 'wandb'}; upload it with: {publish}"
-        return note(self._folder, found)
-
-
-def start_recording(
-    folder: RunFolder,
-    mode: Mode,
-    *,
-    project: str,
-    entity: str | None = None,
-    ratios: Sequence[Ratio] = (),
-    seconds: float = CLOSE_SECONDS,
-) -> Recording:
-    """Begin to record what the journal gets from now on; start it before the session's first event. Never raises.
-
-    `ratios` are (name, numerator, denominator) of parameters, for each trial's config.
-    """
-    if mode == "off":
-        return Recording(folder, None, seconds)
-    try:
-        destination_in(folder.path / "wandb", project, entity)
-        start = end_of(folder.trials_jsonl)
-        task = {"online": mode == "online", "start": start, "ratios": [list(one) for one in ratios]}
-        return _start(folder, task, seconds)
-    except Exception as error:  # the sweep is worth more than its record
-        return Recording(folder, None, seconds, f"W&B records nothing: {' '.join(str(error).split())}")
+            return None
+        if wait:
+            return note(folder, process.end(_last_message(samples), self._seconds))
+        found = process.leave({**_last_message(samples), "seconds": self._seconds}, INTERRUPTED_SECONDS)
+        if found is not None:
+            return note(folder, found)
+        publish = command(f"publish {folder.in_command}")
+        return f"W&B: the record is being finished in {folder.path / 'wandb'}; upload it with: {publish}"
 
 
 def record_again(
-    folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio], samples: Sequence[Sample] = ()
-) -> str | None:
+    folder: RunFolder, trial_ids: Sequence[str], ratios: Sequence[Ratio], samples: Sequence[Sample]
+) -> None:
     """Write offline runs of these trials from the journal with `samples`, and the sweep's own; takes its time."""
-    task = {"online": False, "again": list(trial_ids), "ratios": [list(one) for one in ratios]}
-    return _start(folder, task, None).close(samples)
+    _start(folder, ratios, online=False, again=list(trial_ids)).end(_last_message(samples), None)
+
+
+def samples_of(samples: Samples | None, run: Run, pictures: Path) -> Sequence[Sample]:
+    """The samples of a run; none where they cannot be made, because the record is worth more."""
+    try:
+        return () if samples is None else samples(run, pictures)
+    except Exception:
+        return ()
 
 
 def note(folder: RunFolder, found: Mapping[str, object]) -> str:
@@ -157,10 +102,14 @@ def note(folder: RunFolder, found: Mapping[str, object]) -> str:
     return f"W&B: {runs} at {found['url']}" if found.get("url") else offline
 
 
-def _start(folder: RunFolder, task: Mapping[str, object], seconds: float | None) -> Recording:
-    wandb_folder = folder.path.resolve() / "wandb"
-    whole = {"folder": str(folder.path.resolve()), **task}
-    return Recording(folder, ChildProcess(MODULE, whole, wandb_folder, online=task["online"] is True), seconds)
+def _start(folder: RunFolder, ratios: Sequence[Ratio], *, online: bool, **more: object) -> ChildProcess:
+    path = folder.path.resolve()
+    task = {"folder": str(path), "online": online, "ratios": [list(one) for one in ratios], **more}
+    return ChildProcess(MODULE, task, path / "wandb", online=online)
+
+
+def _last_message(samples: Sequence[Sample]) -> dict[str, object]:
+    return {"samples": [sample.as_dict() for sample in samples]}
 
 
 def end_of(path: Path) -> int:

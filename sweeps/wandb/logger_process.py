@@ -79,7 +79,7 @@ class LastWord:
         line = sys.stdin.readline()
         if line:
             self.message = json.loads(line)
-            if self.message is not None and "seconds" in self.message:  # nobody waits, so nobody ends this process
+            if self.message is not None and "seconds" in self.message:  # the sweep does not wait
                 _end_after(float(self.message["seconds"]))
         else:
             _end_after(ORPHAN_SECONDS)

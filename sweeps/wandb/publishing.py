@@ -18,8 +18,7 @@ from sweeps.wandb.child_process import ChildProcess
 from sweeps.wandb.content import Ratio, history_row
 from sweeps.wandb.destination import Destination, destination_in, write_destination
 from sweeps.wandb.environment import environment, logged_in
-from sweeps.wandb.logger import record_again
-from sweeps.wandb.media import Sample
+from sweeps.wandb.logger import Samples, record_again, samples_of
 from sweeps.wandb.sweep_run import sweep_config
 
 UPLOADS_AT_ONCE = 4
@@ -33,10 +32,10 @@ def publish(
     project: str,
     entity: str | None = None,
     ratios: Sequence[Ratio] = (),
-    samples: Sequence[Sample] = (),
-    say: Callable[[str], None] = lambda line: None,
+    samples: Samples | None = None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
-    """Publish the run in `path` and return the result in lines; `say` is called with lines on the progress.
+    """Publish the run in `path` and return the result in lines; `log` is called with lines on the progress.
 
     `project`, `entity`, `ratios` and `samples` count where the run was not recorded yet: then its runs are written from
     the journal first.
@@ -50,8 +49,8 @@ def publish(
     folder = run.folder.path.resolve() / "wandb"
     with run.folder.locked():
         destination = destination_in(folder, project, entity)
-        _record_missing(run, folder, destination, ratios, samples, say)
-        _upload(run.folder, folder, say)
+        _record_missing(run, folder, destination, ratios, samples, log)
+        _upload(run.folder, folder, log)
         found = _adopt(run, folder, destination)
         published = replace(
             destination, entity=found["entity"], sweep_id=found["sweep_id"], workspace=found.get("workspace")
@@ -69,19 +68,21 @@ def _record_missing(
     folder: Path,
     destination: Destination,
     ratios: Sequence[Ratio],
-    samples: Sequence[Sample],
-    say: Callable[[str], None],
+    samples: Samples | None,
+    log: Callable[[str], None],
 ) -> None:
-    recorded = {log.name for log in _logs(folder)}
+    recorded = {path.name for path in _logs(folder)}
     missing = [record.trial_id for record in run.records if _log_name(destination, record.trial_id) not in recorded]
     if missing or _log_name(destination, "sweep") not in recorded:
-        say(f"writing from trials.jsonl what {folder} lacks: {len(missing)} of {len(run.records)} trials")
-        record_again(run.folder, missing, ratios, [one for one in samples if one.trial_id in missing])
+        log(f"writing from trials.jsonl what {folder} lacks: {len(missing)} of {len(run.records)} trials")
+        with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
+            found = samples_of(samples, run, Path(pictures))
+            record_again(run.folder, missing, ratios, [one for one in found if one.trial_id in missing])
 
 
-def _upload(run_folder: RunFolder, folder: Path, say: Callable[[str], None]) -> None:
+def _upload(run_folder: RunFolder, folder: Path, log: Callable[[str], None]) -> None:
     command = [sys.executable, "-P", "-m", "wandb", "sync", "--include-online", "-n", str(UPLOADS_AT_ONCE), str(folder)]
-    said, done, total = "", 0, len(_unsent(folder))
+    last, done, total = "", 0, len(_unsent(folder))
     with tempfile.TemporaryDirectory(prefix="wandb-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
             command,
@@ -94,10 +95,10 @@ def _upload(run_folder: RunFolder, folder: Path, say: Callable[[str], None]) -> 
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                said = line.strip() or said
+                last = line.strip() or last
                 if "Finished syncing" in line:
                     done += 1
-                    say(f"uploaded {done} of {total}")
+                    log(f"uploaded {done} of {total}")
         finally:
             process.kill()
             process.wait()
@@ -105,7 +106,7 @@ def _upload(run_folder: RunFolder, folder: Path, say: Callable[[str], None]) -> 
     if left:
         raise SweepFailed(
             f"publish {run_folder.name}: W&B did not take {len(left)} of {total} run files "
-            f"({said[:200]}); publish again to send the rest"
+            f"({last[:200]}); publish again to send the rest"
         )
 
 
@@ -140,7 +141,7 @@ def _log_name(destination: Destination, trial_id: str) -> str:
 
 
 def _unsent(folder: Path) -> list[Path]:
-    return [log for log in _logs(folder) if not log.with_suffix(".wandb.synced").exists()]
+    return [path for path in _logs(folder) if not path.with_suffix(".wandb.synced").exists()]
 
 
 def _logs(folder: Path) -> Iterator[Path]:

@@ -58,7 +58,7 @@ def test_an_address_where_nobody_listens_is_refused_at_once(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"{by}127.0.0.1:{free.getsockname()[1]}"
-    assert f"--address {address}: nobody answers there" in log([*TOY, "--address", address], capsys, tmp_path)
+    assert f"--address {address}: no server answers there" in log([*TOY, "--address", address], capsys, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class AlignedDataset:
 
         from xtts.alignment.durations import DurationPredictor
 
-        # A network is built only to be filled: its first weights are nobody's random numbers.
+        # A network is built only to be filled: its first weights need no random numbers.
         with torch.random.fork_rng(devices=[]):
             durations = DurationPredictor(len(self.speech.vocabulary), len(self.speech.speakers))
         durations.load_state_dict({name: torch.from_numpy(array) for name, array in self.duration_weights.items()})
@@ -63,7 +63,7 @@ class AlignedDataset:
         """How surely texts and recordings belong together, 0 to 1: the paths' confidence times the texts' own.
 
         A path through a wrong text can be as clear as one through the right text, the clearer the shorter the text is.
-        So it counts only as far as the texts prove to be the clips' own: a network that has not heard a clip prefers
+        So it counts only as far as the texts prove to be the clips' own: a network not trained on a clip prefers
         its text to others of that length (by chance alone in half of the clips). A few clips teach such a network
         nothing; there longer texts belonging to longer clips is the other sign.
         """

@@ -1,4 +1,4 @@
-"""How long each token will last, for text that nobody has spoken: one small network, trained once per data set."""
+"""Duration predictor: frames of each token for new text; one small network, trained once per data set."""
 
 from __future__ import annotations
 

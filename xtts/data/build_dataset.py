@@ -38,13 +38,13 @@ from xtts.errors import SpeechError
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Dataset", "Exclusion", "Progress", "build_dataset", "no_progress"]
 
 UNUSABLE_SHARE = 0.05
-"""A larger share of unusable clips than this and the data set is refused, unless told otherwise."""
+"""A larger share of unusable clips than this and the data set is refused without --accept-unusable."""
 ALWAYS_SHORT_ENOUGH = 15.0
 """Seconds that no clip is excluded for, however short the others are."""
 TIMES_THE_MEDIAN = 8.0
 """A clip longer than this many median clips, and than ALWAYS_SHORT_ENOUGH, is far longer than the rest."""
 MOST_CHARACTERS_PER_SECOND = 100.0
-"""Nobody says more; an aligner's time and memory grow with it."""
+"""More than anyone speaks; an aligner's time and memory grow with it."""
 CHARACTERS_ALWAYS_SAID = 20
 """Texts as short as this are never too much for their recording."""
 TOO_MUCH_TEXT_SHARE = 0.1
@@ -290,10 +290,10 @@ def _refuse_if_unusable(data: Path, usable: int, exclusions: Iterable[Exclusion]
     counts = Counter(exclusion.reason for exclusion in unusable)
     reasons = ", ".join(f"{count} {REASONS[reason]}" for reason, count in counts.most_common())
     first = f"{unusable[0].id} ({unusable[0].detail})" if unusable else "none"
-    advice = "mend or remove them, or go on without them with --accept-unusable" if usable else "mend them"
+    advice = "mend or remove them, or leave them out with --accept-unusable" if usable else "mend them"
     for reason, words in _ADVICE.items():
         if 2 * counts[reason] > len(unusable):
-            advice = f"{words}, or go on without them with --accept-unusable" if usable else words
+            advice = f"{words}, or leave them out with --accept-unusable" if usable else words
     share = f"{len(unusable)} of {listed} clips ({100 * len(unusable) / max(1, listed):.1f} %)"
     raise SpeechError(f"{data}: {share} cannot be used: {reasons}; first {first}: {advice}")
 

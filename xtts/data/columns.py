@@ -27,7 +27,7 @@ _MOST_NAMES_PER_ROW = 0.5
 
 
 PLAIN_COLUMNS = "recording | text"
-"""What nobody needs to be told of."""
+"""Columns that are left out without a note."""
 
 
 def _words(text: str) -> frozenset[str]:

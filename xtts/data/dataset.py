@@ -73,7 +73,7 @@ class Dataset:
     """Absolute paths of the recordings."""
     figures: ClipFigures
     stamp: str
-    """Names, sizes and times of everything it was made from: what tells the next start that nothing changed."""
+    """Names, sizes and times of everything it was made from: the next start compares them to find changes."""
     columns: tuple[str, ...] = ()
     """What each column of the metadata was taken for, a line per file."""
     notes: tuple[tuple[str, tuple[str, ...]], ...] = ()

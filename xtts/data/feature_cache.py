@@ -50,7 +50,7 @@ class Features:
 
     @property
     def is_settled(self) -> bool:
-        """Whether sizes and times alone will tell next time that nothing changed."""
+        """Whether sizes and times alone show a change next time."""
         return bool(np.all(self.records["mtime_ns"] != 0))
 
 

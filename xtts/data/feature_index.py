@@ -1,4 +1,4 @@
-"""What a feature cache knows of each recording, and how it tells that its frames are still whole."""
+"""A feature cache's index: what is known of each recording, and checksums of its frames."""
 
 import contextlib
 import zlib
@@ -14,7 +14,7 @@ from xtts.audio.waveform import Unusable
 from xtts.data.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
 
 SETTINGS = ("ln-mel 2", SAMPLE_RATE, N_FFT, HOP, MELS, TOP_HZ, FLOOR)
-"""What features depend on beside the recordings; raise the number when the front end or the checks change."""
+"""What features depend on besides the recordings; raise the number when the front end or the checks change."""
 
 FRAME_BYTES = MELS * 4
 

@@ -1,7 +1,7 @@
-"""Sets values in somebody's YAML file and leaves every other byte of it as it is.
+"""Sets values in a user's YAML file and leaves every other byte of it as it is.
 
 PyYAML's composed nodes give the place of each value in the text; only those spans are replaced. A round trip through a
-YAML writer would also change spacing, quotes and number formats on lines that nobody asked to change.
+YAML writer would also change spacing, quotes and number formats on other lines.
 """
 
 from __future__ import annotations

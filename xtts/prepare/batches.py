@@ -89,8 +89,8 @@ class SpeechBatches:
         step_token = np.zeros((len(items), 2 * patches), dtype=np.int64)
         step_place = np.zeros((len(items), 2 * patches, PLACE_FEATURES), dtype=np.float32)
         mel = np.zeros((len(items), patches * PATCH_FRAMES, MELS), dtype=np.float32)
-        heard = [self.reference(item) for item in items]
-        reference = np.zeros((len(items), max(1, *(len(one) for one in heard)), MELS * PATCH_FRAMES), dtype=np.float32)
+        voices = [self.reference(item) for item in items]
+        reference = np.zeros((len(items), max(1, *(len(one) for one in voices)), MELS * PATCH_FRAMES), dtype=np.float32)
         for row, (clip, text) in enumerate(zip(clips, texts, strict=True)):
             tokens[row, : token_count[row]] = speech.clip_tokens(text)
             frames = self.normalised(clip)
@@ -106,7 +106,7 @@ class SpeechBatches:
                 stretched = foreign[np.arange(steps) * len(foreign) // steps]
                 step_token[row, :steps] = stretched
                 step_place[row, :steps] = places_in_tokens(stretched)
-            reference[row, : len(heard[row])] = heard[row]
+            reference[row, : len(voices[row])] = voices[row]
         return Batch(
             tokens=torch.from_numpy(tokens),
             token_count=torch.from_numpy(token_count),
@@ -115,7 +115,7 @@ class SpeechBatches:
             mel=torch.from_numpy(mel),
             frame_count=torch.from_numpy(speech.frames[clips].astype(np.int64)),
             reference=torch.from_numpy(reference),
-            reference_count=torch.tensor([len(one) for one in heard]),
+            reference_count=torch.tensor([len(one) for one in voices]),
         )
 
     def normalised(self, clip: int) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ _DEMO = "demo speech"
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Speech that trials can learn from, and what to tell about it."""
+    """Speech that trials can learn from, and its summary."""
 
     data: str
     """The handle that trainers are given."""

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train to --epochs, or go on with what was begun; Ctrl-C ends it after the epoch."""
+    """Train to --epochs, or resume what was begun; Ctrl-C ends it after the epoch."""
     import signal
 
     from sweeps.common.budget import Budget
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if asked:
-        print("interrupted; the same command goes on from the last epoch")
+        print("interrupted; the same command resumes after the last epoch")
         return 130
     if best is not None:
         (folder / "best").mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The three-digit-loss story beside a run: its bands behind the loss chart, and its tables under it."""
+"""The three-digit-loss story in a run's report: bands behind the loss chart, and tables under it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def loss_bands(lang: str) -> tuple[LossBand, ...]:
 
 
 def story_tables(run: Run, lang: str) -> tuple[ExtraTable, ...]:
-    """Bands beside printed losses, signs of success by trial and, for controls, the story config by config."""
+    """Bands next to printed losses, signs of success by trial and, for controls, the story config by config."""
     words = Texts("story", lang)
     ended = [r for r in run.records if r.reports and r.status is not None and r.role != "confirm"]
     if not ended:

@@ -30,7 +30,7 @@ def sounds(run: Run, pictures: Path) -> list[Sound]:
     """The same for W&B: what the best says and the recordings on the best's run, the default's on its own.
 
     Pictures of their mels are written to `pictures`. Sounds of one sentence have one name, so that W&B shows the runs'
-    beside each other.
+    next to each other.
     """
     default = default_record(run.records)
     best = run.best if _keeps_default(run) else run.recommended

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from sweeps.run.folder import RunFolder
-from sweeps.run.run import read_run
-from sweeps.wandb import Mode, Sample, WandbLogger, project_and_entity, publish
+from sweeps.wandb import Mode, WandbLogger, project_and_entity, publish
 from xtts_sweep.integration.samples import sounds
 
 WANDB_RATIOS = (
@@ -25,17 +22,8 @@ def wandb_logger(mode: Mode) -> WandbLogger:
     return WandbLogger(mode, project=project, entity=entity, ratios=WANDB_RATIOS, samples=sounds)
 
 
-def publish_run(folder: RunFolder, project: str | None, entity: str | None, say: Callable[[str], None]) -> list[str]:
+def publish_run(folder: RunFolder, project: str | None, entity: str | None, log: Callable[[str], None]) -> list[str]:
     """Upload a run as a W&B sweep, with what its models say where it was not recorded before; lines for people."""
     own_project, own_entity = project_and_entity(PROJECT, os.environ)
     project, entity = project or own_project, entity or own_entity
-    with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
-        samples = _sounds(folder, Path(pictures))
-        return publish(folder.path, project=project, entity=entity, ratios=WANDB_RATIOS, samples=samples, say=say)
-
-
-def _sounds(folder: RunFolder, pictures: Path) -> list[Sample]:
-    try:
-        return sounds(read_run(folder.path), pictures)
-    except Exception:  # the record is worth more than its samples, and the sweep more than both
-        return []
+    return publish(folder.path, project=project, entity=entity, ratios=WANDB_RATIOS, samples=sounds, log=log)

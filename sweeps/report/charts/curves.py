@@ -61,7 +61,7 @@ def loss_chart(data: RunData, words: Words, bands: Sequence[LossBand], caption: 
     values += [end for band in bands for end in (band.low, band.high)]
     is_log = bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SPAN
     y = scale(values, *PLOT.up, log=is_log)
-    behind = [_band(words, band, _epochs(data), data.request.budget.epochs, y) for band in bands]
+    behind = [_band(words, band, _epochs(data), data.config.budget.epochs, y) for band in bands]
     legend = [("band", words("loss_band"))] if bands else []
     return _chart(data, words, "loss", lines, y, caption, behind, legend)
 
@@ -125,7 +125,7 @@ def _trial(data: RunData, words: Words, record: TrialRecord, line: Line, x: Scal
 
 
 def _epochs(data: RunData) -> Scale:
-    longest = max([data.request.budget.epochs, *(record.epochs for record in data.records)])
+    longest = max([data.config.budget.epochs, *(record.epochs for record in data.records)])
     return Scale(0.0, longest + 0.15, *PLOT.across)
 
 
@@ -146,7 +146,7 @@ def _band(words: Words, band: LossBand, x: Scale, epochs: int, y: Scale) -> Mark
 
 
 def _legend(data: RunData, words: Words, drawn: Sequence[TrialRecord]) -> list[tuple[str, str]]:
-    if data.request.space.controls:
+    if data.config.space.controls:
         in_order = [record for record in data.records if record in drawn]
         entries = [(kind(data, record), record.label or record.trial_id) for record in in_order]
     else:

@@ -34,7 +34,7 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Chart | N
     dots = [
         Dot(record, value, record.objective)
         for record in _searched(data)
-        if record.objective is not None and (value := axis.value(data.config(record))) is not None
+        if record.objective is not None and (value := axis.value(data.params(record))) is not None
     ]
     if len({dot.x for dot in dots}) < 2:
         return None
@@ -66,7 +66,7 @@ def objective_range(data: RunData, records: Sequence[TrialRecord]) -> list[float
     sign = data.sign
     known = [record.cost for record in records if record.cost is not None]
     full = [one.cost for one in records if one.cost is not None and one.status == "finished"]
-    shown = known if data.request.space.controls else shown_range(full if len(full) >= FEWEST_FULL else known)
+    shown = known if data.config.space.controls else shown_range(full if len(full) >= FEWEST_FULL else known)
     return [sign * cost for cost in shown]
 
 
@@ -81,12 +81,12 @@ def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Char
     """All configs in the plane of two coordinates, shaded by objective; None where fewer than three have both."""
     dots = []
     for record in _searched(data):
-        across, up = x_axis.value(data.config(record)), y_axis.value(data.config(record))
+        across, up = x_axis.value(data.params(record)), y_axis.value(data.params(record))
         if across is not None and up is not None:
             dots.append(Dot(record, across, up))
     if len(dots) < 3:
         return None
-    region = safe_region(data.request.limits, x_axis, y_axis)
+    region = safe_region(data.config.limits, x_axis, y_axis)
     x = scale([*(dot.x for dot in dots), *(corner[0] for corner in region)], *PLOT.across, log=x_axis.log)
     y = scale([*(dot.y for dot in dots), *(corner[1] for corner in region)], *PLOT.up, log=y_axis.log)
     shade = shades(data)
@@ -151,7 +151,7 @@ def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> lis
     entries = [(f"mark-{name}", words(f"kind_{name}")) for name in ("best", "default") if name in kinds]
     if any(dot.record.status != "finished" for dot in dots):
         entries.append(("dot partial", words("stopped_dot")))
-    if any(dot.record.role == "control" for dot in dots) and not data.request.space.controls:
+    if any(dot.record.role == "control" for dot in dots) and not data.config.space.controls:
         entries.append(("dot control", words("kind_control")))
     return [*entries, *([("safe", words("safe_range"))] if safe else [])]
 

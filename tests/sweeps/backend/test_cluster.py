@@ -174,7 +174,7 @@ def test_a_run_of_one_machine_moves_into_a_storage_when_it_goes_on(machines: Mac
     assert len(read(tmp_path / "elsewhere" / "moves" / "trials.jsonl")) == 5
     shutil.rmtree(tmp_path / "another")
     _, err = ended(started("resume", "moves", "--trials", "6", *here), 2)
-    assert "moves has its records and can go on in another --storage" in err
+    assert "moves has its records and can be resumed with another --storage" in err
 
 
 def test_one_trial_at_a_time_on_a_cluster_makes_the_records_of_one_machine(machines: Machines, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sweeps.common.budget import Budget
+from sweeps.confirm.comparison import Comparison
 from sweeps.confirm.verdict import Verdict
-from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.report import (
     Coordinate,
     ExtraTable,
@@ -23,12 +23,12 @@ from sweeps.report import (
     Sample,
     SampleText,
 )
-from sweeps.run.best_config import write_best_config
 from sweeps.run.config import sweep_yaml
 from sweeps.run.folder import RunFolder, write_sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
+from sweeps.run.run import Run, read_run
 from sweeps.search.sampler import Sampler
-from sweeps.trials.record import Event, best_record, records_from_events
+from sweeps.trials.record import Event, default_record
 from tests.sweeps.builders import toy_request
 
 MEAN_ERROR = 0.8
@@ -45,7 +45,6 @@ def write_run(
     epochs: int = 9,
     space: str = "safe_weights",
     ended: str | None = "finished",
-    verdict: Verdict | None = None,
     gpus: int = 0,
     name: str = "toy",
     more_events: Sequence[Event] = (),
@@ -76,12 +75,17 @@ def write_run(
         end = {"event": "sweep_ended", "trial_id": None, "time": 1000.0 + 60 * trials + 700}
         events.append({**end, "reason": ended, "detail": detail})
     folder.trials_jsonl.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    best = best_record(records_from_events(events))
-    if best is not None:
-        write_best_config(folder.best_config, best, request.shared_params, {"run": name})
-    if verdict is not None:
-        (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)), encoding="utf-8")
     return folder
+
+
+def judged(folder: RunFolder, verdict: Verdict) -> Run:
+    """The run with this verdict on its best trial."""
+    run = read_run(folder.path)
+    default = default_record(run.records)
+    assert run.best is not None
+    assert default is not None
+    run.__dict__["comparison"] = Comparison(verdict, run.best, default, ())
+    return run
 
 
 def _training(

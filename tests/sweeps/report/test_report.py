@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from sweeps.common.errors import RequestError
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
@@ -23,17 +22,16 @@ from sweeps.report import ExtraTable, FindingNote, LossBand, ReportExtras, Sampl
 from sweeps.report.charts.svg import shape
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
-from sweeps.report.data import gather
+from sweeps.report.data import RunData
 from sweeps.report.importance import comparison, importances, rank_correlation
 from sweeps.report.picture import png
 from sweeps.report.text import Words, cell, marked, own, sentence
-from sweeps.run.best_config import write_best_config
 from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.run.run import read_run
 from sweeps.trials.record import Event, records_from_events
 from tests.sweeps.builders import toy_request, trial, trial_events
-from tests.sweeps.report.report_runs import RATIOS, confirmation_events, extras, tone, write_run
+from tests.sweeps.report.report_runs import RATIOS, confirmation_events, extras, judged, tone, write_run
 
 DEFAULT = {2001: 0.535, 2002: 0.539, 2003: 0.531}
 BETTER = {2001: 0.512, 2002: 0.515, 2003: 0.509}
@@ -81,8 +79,11 @@ class Page(HTMLParser):
         return sum(found == name for found, _ in self.elements)
 
 
-def read(folder: RunFolder, given: ReportExtras | None = None, lang: str = "en") -> Page:
-    write_report(read_run(folder.path), given or ReportExtras(), lang)
+def read(
+    folder: RunFolder, given: ReportExtras | None = None, lang: str = "en", verdict: Verdict | None = None
+) -> Page:
+    run = read_run(folder.path) if verdict is None else judged(folder, verdict)
+    write_report(run, given or ReportExtras(), lang)
     page = Page(folder.report.read_text(encoding="utf-8"))
     assert page.unmatched == []
     return page
@@ -104,17 +105,18 @@ def confirmed(finalist: dict[int, float]) -> Verdict:
 def test_each_verdict_has_its_headline_and_its_next_step(
     tmp_path: Path, finalist: dict[int, float], headline: str, command: str | None
 ) -> None:
-    page = read(write_run(tmp_path, verdict=confirmed(finalist)))
+    page = read(write_run(tmp_path), verdict=confirmed(finalist))
     assert headline in page.text("answer-title")
     assert (command in page.text("card-next")) if command else "run_sweep.py" not in page.text("card-next")
 
 
 def test_the_first_screen_answers_which_better_sure_faster_and_at_what_cost(tmp_path: Path) -> None:
     verdict = replace(confirmed(BETTER), speed_up=SpeedUpOverSeeds(1.42, 1.1, 1.8, 0.99, 3, 0))
-    folder = write_run(tmp_path, trials=20, verdict=verdict, gpus=2)
-    page = read(folder)
-    best = yaml.safe_load(folder.best_config.read_text())["training"]
-    assert all(f"{name} {value:g}" in page.text("card-which") for name, value in best.items())
+    folder = write_run(tmp_path, trials=20, gpus=2)
+    page = read(folder, verdict=verdict)
+    best = read_run(folder.path).best
+    assert best is not None
+    assert all(f"{name} {value:g}" in page.text("card-which") for name, value in best.params.items())
     assert "4.3 % lower" in page.text("card-better")
     assert re.search(r"98\.5 % interval: -5\.\d % to -3\.\d %.*3 seeds: 2001, 2002, 2003", page.text("card-sure"))
     assert "1.42× 1.10× to 1.80× over 3 seeds" in page.text("card-faster")
@@ -126,7 +128,7 @@ def test_the_first_screen_shows_how_the_interval_narrowed_look_by_look(tmp_path:
     finalist = {2001: 0.530, 2002: 0.529, 2003: 0.531, 2004: 0.519, 2005: 0.520}
     default = {**DEFAULT, 2004: 0.536, 2005: 0.537}
     verdict = judge(finalist, default)
-    page = read(write_run(tmp_path, verdict=verdict))
+    page = read(write_run(tmp_path), verdict=verdict)
     drawn = [str(attributes.get("class")) for name, attributes in page.elements if name == "circle"]
     assert len(verdict.sequence) == 3
     assert drawn.count("dot look") == 2
@@ -139,7 +141,7 @@ def test_the_first_screen_shows_how_the_interval_narrowed_look_by_look(tmp_path:
 
 def test_a_speed_up_whose_interval_holds_1_is_not_claimed(tmp_path: Path) -> None:
     verdict = replace(confirmed(BETTER), speed_up=SpeedUpOverSeeds(1.42, 0.9, 2.1, 0.99, 3, 0))
-    page = read(write_run(tmp_path, verdict=verdict, more_events=confirmation_events(BETTER, DEFAULT)))
+    page = read(write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT)), verdict=verdict)
     assert "1.42× 0.90× to 2.10× over 3 seeds The interval holds 1: no speed-up is shown" in page.text("card-faster")
 
 
@@ -178,7 +180,6 @@ def test_a_run_without_any_report_is_a_page(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     first = folder.trials_jsonl.read_text().splitlines(keepends=True)[:2]
     folder.trials_jsonl.write_text("".join(first))
-    folder.best_config.unlink()
     assert "no trial has a finite objective yet" in read(folder).text("answer-title")
     folder.trials_jsonl.write_text(first[0])
     assert "no trial has a finite objective yet" in read(folder).text("answer-title")
@@ -197,7 +198,7 @@ def test_controls_are_shown_but_never_recommended(tmp_path: Path) -> None:
 def test_every_trial_is_in_both_charts_with_how_it_ended(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=40)
     page = read(folder)
-    records = gather(read_run(folder.path)).records
+    records = RunData(read_run(folder.path)).records
     drawn = Counter(
         attributes["data-trial"] for name, attributes in page.elements if name == "g" and "data-trial" in attributes
     )
@@ -218,14 +219,14 @@ def test_every_trial_is_in_both_charts_with_how_it_ended(tmp_path: Path) -> None
 def test_the_tables_under_the_charts_hold_the_same_numbers(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=5)
     page = read(folder)
-    for record in gather(read_run(folder.path)).records:
+    for record in RunData(read_run(folder.path)).records:
         shown = [f"{report['objective']:.4g}" for report in record.reports]
         assert f"{record.trial_id} {' '.join(shown)}" in page.text("objective-by-epoch")
 
 
 def test_the_loss_chart_names_the_trial_that_the_loss_would_have_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, trials=20)
-    data = gather(read_run(folder.path))
+    data = RunData(read_run(folder.path))
     assert data.comparison is not None
     at = {record.trial_id: record.reports[2]["loss"] for record in data.records if record.epochs >= 3}
     chosen = min(at, key=lambda trial_id: float(str(at[trial_id])))
@@ -304,7 +305,6 @@ def hostile(output: Path) -> tuple[RunFolder, ReportExtras]:
     ended = {"event": "trial_ended", "trial_id": evil, "time": 2.0, "status": evil, "stop_reason": evil}
     written = [*lines[:-1], started, *reports, ended, lines[-1]]
     folder.trials_jsonl.write_text("".join(json.dumps(event) + "\n" for event in written), encoding="utf-8")
-    folder.best_config.write_text(yaml.safe_dump({"training": {evil.translate({0: "", 0xD800: ""}): 1.0}}))
     given = extras()
     return folder, replace(
         given,
@@ -341,15 +341,6 @@ def test_texts_from_outside_are_escaped_in_every_kind_of_markup() -> None:
         assert "<i" not in str(made("<i>`<i>`"))
 
 
-def test_damaged_results_beside_the_records_leave_a_page(tmp_path: Path) -> None:
-    folder = write_run(tmp_path)
-    (folder.path / "verdict.json").write_text('{"verdict": "better"')
-    folder.best_config.write_text("- not\n- a mapping\n")
-    page = read(folder)
-    assert "unconfirmed" in page.text("card-better")
-    assert "mel_loss_weight" in page.text("card-which")
-
-
 def test_a_folder_without_a_run_and_an_unknown_language_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"sweep\.yaml"):
         write_report(read_run(RunFolder(tmp_path).path))
@@ -358,7 +349,7 @@ def test_a_folder_without_a_run_and_an_unknown_language_are_one_line(tmp_path: P
 
 
 def test_the_persian_page_is_right_to_left_and_holds_no_english_sentence(tmp_path: Path) -> None:
-    page = read(write_run(tmp_path, trials=20, verdict=confirmed(BETTER)), ReportExtras(), "fa")
+    page = read(write_run(tmp_path, trials=20), ReportExtras(), "fa", verdict=confirmed(BETTER))
     root = page.elements[0][1]
     assert (root["lang"], root["dir"]) == ("fa", "rtl")
     assert "این پیکربندی را بردارید" in page.text("answer-title")
@@ -492,16 +483,14 @@ def test_a_picture_is_a_png_with_low_bands_at_the_bottom() -> None:
 
 
 def test_the_command_and_the_fingerprint_to_repeat_it_are_there(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, data_summary={"fingerprint": "0f3e", "clips": 520})
+    command = "python run_sweep.py --space safe_weights --seed 1"
+    folder = write_run(tmp_path, data_summary={"fingerprint": "0f3e", "clips": 520}, command=command)
     page = read(folder)
-    assert "python run_sweep.py --space safe_weights --trials 12 --epochs 9 --seed 1" in page.text("repeat")
-    for known in ("fingerprint 0f3e", "clips 520", "numpy", "git commit"):
+    for known in (command, "fingerprint 0f3e", "clips 520", "numpy", "git commit"):
         assert known in page.text("repeat")
-    given = ReportExtras(command="python run_sweep.py --space balance")
-    assert "python run_sweep.py --space balance" in read(folder, given).text("repeat")
 
 
-def test_another_file_can_be_written_beside_the_runs_own(tmp_path: Path) -> None:
+def test_another_file_can_be_written_next_to_the_runs_own(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     written = write_report(read_run(folder.path), lang="fa", path=tmp_path / "fa.html")
     assert written == tmp_path / "fa.html"
@@ -513,7 +502,7 @@ def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Pat
     for number, role in ((901, "confirm"), (902, "rival")):
         events += [{**event, "seconds": 3600.0} for event in trial_events(number, [0.4, 0.3], role=role, origin=role)]
     folder = write_run(tmp_path, more_events=events)
-    data, page = gather(read_run(folder.path)), read(folder)
+    data, page = RunData(read_run(folder.path)), read(folder)
     assert {"t0901", "t0902"}.isdisjoint(data.ranks)
     assert "t0901" not in page.text("convergence")
     assert "confirmation seeds" in page.text("objective-by-epoch")
@@ -524,7 +513,7 @@ def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Pat
 
 
 def test_the_pairs_of_a_confirmation_are_shown_seed_by_seed(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, verdict=confirmed(BETTER), more_events=confirmation_events(BETTER, DEFAULT))
+    folder = write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT))
     page = read(folder)
     assert "2001 0.5350 0.5120 -4.3 % 2002 0.5390 0.5150 -4.5 % 2003 0.5310 0.5090 -4.1 %" in page.text("pairs")
     assert "finalist t0002" in page.text("pairs")
@@ -551,13 +540,12 @@ def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Pat
     assert "best of the search" in page.text("rivals")
 
 
-def test_where_the_default_is_kept_the_searchs_best_stands_beside_it(tmp_path: Path) -> None:
+def test_where_the_default_is_kept_the_searchs_best_is_next_to_it(tmp_path: Path) -> None:
     undecided = {2001: 0.50, 2002: 0.56, 2003: 0.53}
-    folder = write_run(tmp_path, verdict=confirmed(undecided), more_events=confirmation_events(undecided, DEFAULT))
-    data = gather(read_run(folder.path))
+    folder = write_run(tmp_path, more_events=confirmation_events(undecided, DEFAULT))
+    data = RunData(read_run(folder.path))
     assert data.best is not None
     default = data.records[0]
-    write_best_config(folder.best_config, default, {}, {})
     page = read(folder)
     assert f"keep search's best, {data.best.trial_id}" in page.text("card-which")
     for name, value in default.params.items():

@@ -14,7 +14,7 @@ from sweeps.report import ReportExtras, write_report
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import read_run
 from tests.sweeps.report.chromium import Browser, executable
-from tests.sweeps.report.report_runs import confirmation_events, extras, write_run
+from tests.sweeps.report.report_runs import confirmation_events, extras, judged, write_run
 from tests.sweeps.report.test_report import BETTER, DEFAULT, hostile
 
 pytestmark = [
@@ -36,10 +36,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with something in every part of its page."""
-    run = write_run(tmp_path_factory.mktemp("runs"), trials=TRIALS, verdict=judge(BETTER, DEFAULT))
-    write_report(read_run(run.path), extras())
-    write_report(read_run(run.path), extras(persian=True), "fa", path=run.path / "fa.html")
-    return run
+    folder = write_run(tmp_path_factory.mktemp("runs"), trials=TRIALS)
+    run = judged(folder, judge(BETTER, DEFAULT))
+    write_report(run, extras())
+    write_report(run, extras(persian=True), "fa", path=folder.path / "fa.html")
+    return folder
 
 
 def url(folder: RunFolder, name: str = "report.html", view: str = "") -> str:
@@ -374,7 +375,7 @@ def test_a_range_is_typed_on_a_keyboard_and_has_a_name(browser: Browser, folder:
 
 
 def test_confirmation_and_rivals_are_drawn_and_named_under_the_pointer(browser: Browser, tmp_path: Path) -> None:
-    run = write_run(tmp_path, verdict=judge(BETTER, DEFAULT), more_events=confirmation_events(BETTER, DEFAULT))
+    run = write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT))
     write_report(read_run(run.path), extras())
     browser.open(url(run))
     assert browser.complaints() == []

@@ -8,15 +8,15 @@ from pathlib import Path
 from sweeps.run.folder import RunFolder
 from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, save_checkpoint
 from sweeps.storage.checkpoint_store import LocalCheckpointStore
-from sweeps.storage.retention import Beside, export_best, tidy_checkpoints
+from sweeps.storage.retention import Compared, export_best, tidy_checkpoints
 from sweeps.trials.record import TrialRecord
 from tests.toy_trainer import ToyTrainer
 
 
 class ComparedToy(ToyTrainer):
-    """A toy that leaves a word beside what is exported."""
+    """A toy that leaves a word compared what is exported."""
 
-    def export_beside(self, folder: Path, who: str) -> None:
+    def export_compared(self, folder: Path, who: str) -> None:
         (folder / f"{who}.txt").write_text(f"as the {who} says it", "utf-8")
 
 
@@ -46,7 +46,7 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
             ComparedToy,
             params,
             "",
-            beside=Beside("default", default, params),
+            compared=Compared("default", default, params),
         )
         is None
     )
@@ -61,7 +61,7 @@ def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
             ComparedToy,
             params,
             "",
-            beside=Beside("best", best, params),
+            compared=Compared("best", best, params),
         )
         is None
     )

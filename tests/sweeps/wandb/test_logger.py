@@ -21,14 +21,15 @@ from sweeps.backend.session import ray_session
 from sweeps.confirm.verdict import judge
 from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.run.folder import RunFolder
+from sweeps.run.logger import Loggers
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.trials.journal import read_events
 from sweeps.tuner.api import resume, run
-from sweeps.wandb import Sample, start_recording
+from sweeps.wandb import Sample, WandbLogger
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.report.report_runs import confirmation_events
 from tests.sweeps.wandb.wandb_files import WandbFile, read_runs
-from tests.sweeps.wandb.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, wav, write_events
+from tests.sweeps.wandb.wandb_runs import RATIOS, SECONDS, event, fake_wandb, new_folder, started, wav, write_events
 
 SECRET = "planted-4f1c9a7e"
 KEY = "0123456789abcdef" * 3
@@ -87,14 +88,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         patch.setenv("WANDB_NOTES", SECRET)
         patch.setenv("WANDB_RUN_ID", "stray")
         patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
-        recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
+        logger = started(folder, ratios=RATIOS)
         write_events(folder, request, [event("sweep_started"), default, *log])
         write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
         verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
         (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)))
         sample = Sample("t0003", "1.said", wav(output / "a.wav"), png(output / "a.png"), "the best")
         real = Sample("t0001", "1.said", wav(output / "b.wav"), None, "the default")
-        note = recording.close([sample, real])
+        note = logger.end(folder, [sample, real])
     assert note is not None
     return folder, note
 
@@ -208,15 +209,15 @@ def test_after_a_resume_a_run_goes_on_as_a_fragment_with_rising_steps(tmp_path: 
     request = toy_request(tmp_path, trials=2, epochs=4)
     folder = new_folder(request)
     events = trial_events(1, [0.9, 0.8, 0.7, 0.6], origin="default")
-    recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
+    logger = started(folder)
     write_events(folder, request, [event("sweep_started"), *events[:3]])
-    assert recording.close() is not None
-    assert recording.close() is None
+    assert logger.end(folder) is not None
+    assert logger.end(folder) is None
     before = time.time()
-    recording = start_recording(folder, "offline", project="elsewhere", seconds=SECONDS)
+    logger = started(folder, project="elsewhere")
     resumed = [event("sweep_resumed"), event("trial_retried", "t0001", epoch=2, reason="resumed")]
     write_events(folder, request, [*resumed, *events[3:]])
-    recording.close()
+    logger.end(folder)
 
     runs = read_runs(folder.path / "wandb")
     first, second = runs["t0001"]
@@ -229,20 +230,15 @@ def test_after_a_resume_a_run_goes_on_as_a_fragment_with_rising_steps(tmp_path: 
     assert [one.summary["trials"] for one in runs["sweep"]] == [1, 1]
 
 
-def test_off_leaves_nothing_behind(tmp_path: Path) -> None:
-    folder = new_folder(toy_request(tmp_path))
-    assert start_recording(folder, "off", project="speech").close() is None
-    assert not (folder.path / "wandb").exists()
-
-
-def test_a_record_that_cannot_be_started_is_told_in_a_line_and_stops_no_sweep(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_started_costs_one_line_and_stops_no_sweep(tmp_path: Path) -> None:
     folder = new_folder(toy_request(tmp_path))
     (folder.path / "wandb").mkdir()
     (folder.path / "wandb" / "destination.json").write_text("{")
-    note = start_recording(folder, "offline", project="speech").close()
-    assert note is not None
-    assert note.startswith("W&B records nothing: ")
-    assert "destination.json: is damaged" in note
+    lines: list[str] = []
+    Loggers([WandbLogger("offline", project="speech")], lines.append).start(folder)
+    (line,) = lines
+    assert line.startswith("WandbLogger is switched off: ")
+    assert "destination.json: is damaged" in line
 
 
 DEAD = {
@@ -260,22 +256,22 @@ SAID = {
 
 
 @pytest.mark.parametrize("how", list(DEAD))
-def test_a_dead_wandb_costs_no_event_any_time_and_is_told_in_a_line(
+def test_a_dead_wandb_costs_no_event_and_no_time_but_one_line(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = toy_request(tmp_path, trials=6)
     folder = new_folder(request)
     monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD[how] + "\ndef teardown():\n    pass\n")))
     seconds = 2.0 if how == "hangs" else SECONDS
-    started = time.monotonic()
-    recording = start_recording(folder, "offline", project="speech", seconds=seconds)
+    begun = time.monotonic()
+    logger = started(folder, seconds=seconds)
     write_events(
         folder, request, [one for number in range(1, 7) for one in trial_events(number, [0.9, 0.8], origin="sobol")]
     )
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - begun < 5.0
     assert how != "hangs" or children(tmp_path)
     before = time.monotonic()
-    note = recording.close()
+    note = logger.end(folder)
     assert note is not None
     assert note.startswith(f"{SAID[how]}; the sweep itself is whole")
     if how == "hangs":
@@ -289,10 +285,10 @@ def test_a_slow_wandb_finishes_alone_after_a_ctrl_c(tmp_path: Path, monkeypatch:
     folder = new_folder(request)
     slow = "def init(**given):\n    time.sleep(1000)\ndef teardown():\n    pass\n"
     monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", slow)))
-    recording = start_recording(folder, "offline", project="speech", seconds=2.0)
+    logger = started(folder, seconds=2.0)
     write_events(folder, request, trial_events(1, [0.9, 0.8]))
     before = time.monotonic()
-    note = recording.leave(0.2)
+    note = logger.end(folder, wait=False)
     assert note is not None
     assert note.startswith("W&B: the record is being finished in ")
     assert time.monotonic() - before < 1.0
@@ -330,9 +326,9 @@ def test_a_trial_whose_run_fails_is_passed_over_and_the_others_are_written(
     request = toy_request(tmp_path, trials=3)
     folder = new_folder(request)
     monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", PARTLY_BROKEN)))
-    recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
+    logger = started(folder)
     write_events(folder, request, [one for number in (1, 2, 3) for one in trial_events(number, [0.9, 0.8])])
-    note = recording.close()
+    note = logger.end(folder)
     assert note is not None
     assert note.startswith("W&B failed for 1 of 3 trials (t0002: OSError: log is broken)")
     assert (folder.path / "finished.txt").read_text().split() == ["t0001", "t0003", "toy"]
@@ -348,11 +344,11 @@ from pathlib import Path
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.backend.session import ray_session
 from sweeps.run.folder import RunFolder
-from sweeps.wandb import start_recording
+from sweeps.wandb import WandbLogger
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.wandb.wandb_runs import write_events
 folder = RunFolder(Path({str(folder.path)!r}))
-start_recording(folder, "offline", project="speech")
+WandbLogger("offline", project="speech").start(folder)
 write_events(folder, toy_request(folder.path.parent), trial_events(1, [0.9, 0.8], None))
 while not list(folder.path.glob("wandb/*/*.wandb")):
     time.sleep(0.1)
@@ -387,9 +383,9 @@ def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
         first = run(toy_request(tmp_path, trials=1, epochs=2))
         alone = timed(lambda: resume(first.folder.path, trials=3))
         monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD["hangs"])))
-        recording = start_recording(first.folder, "offline", project="speech", seconds=2.0)
+        logger = started(first.folder, seconds=2.0)
         beside = timed(lambda: resume(first.folder.path, trials=5))
-    assert timed(recording.close) < 5.0
+    assert timed(lambda: logger.end(first.folder)) < 5.0
     ended = read_events(first.folder.trials_jsonl)
     assert len([one for one in ended if one["event"] == "trial_ended"]) == 5
     assert beside < alone + 15.0

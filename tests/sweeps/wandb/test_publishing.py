@@ -13,11 +13,11 @@ import pytest
 
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder
-from sweeps.wandb import Sample, publish, start_recording
+from sweeps.wandb import Sample, publish
 from sweeps.wandb.destination import read_destination
 from tests.sweeps.builders import toy_request, trial_events
 from tests.sweeps.wandb.wandb_files import read_runs
-from tests.sweeps.wandb.wandb_runs import RATIOS, SECONDS, event, new_folder, wav, write_events
+from tests.sweeps.wandb.wandb_runs import RATIOS, event, new_folder, started, wav, write_events
 from tests.sweeps.wandb.wandb_server import ENTITY, KEY, State, wandb_server
 
 pytestmark = pytest.mark.slow
@@ -39,12 +39,12 @@ def two_sessions(output: Path) -> RunFolder:
     request = toy_request(output, trials=2, epochs=4)
     folder = new_folder(request)
     events = trial_events(1, [0.9, 0.8, 0.7, 0.6], origin="default")
-    recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
+    logger = started(folder, ratios=RATIOS)
     write_events(folder, request, [event("sweep_started"), *events[:3]])
-    recording.close()
-    recording = start_recording(folder, "offline", project="speech", ratios=RATIOS, seconds=SECONDS)
+    logger.end(folder)
+    logger = started(folder, ratios=RATIOS)
     write_events(folder, request, [event("sweep_resumed"), *events[3:], *trial_events(2, [0.7, 0.5])])
-    recording.close()
+    logger.end(folder)
     return folder
 
 
@@ -56,10 +56,10 @@ def ids(folder: RunFolder, *names: str) -> list[str]:
 
 def test_publishing_uploads_joins_fragments_and_adopts_the_runs_as_a_sweep(tmp_path: Path, server: State) -> None:
     folder = two_sessions(tmp_path)
-    heard: list[str] = []
-    lines = publish(folder.path, project="ignored", say=heard.append)
+    progress: list[str] = []
+    lines = publish(folder.path, project="ignored", log=progress.append)
     assert lines[:2] == [f"3 runs are in project speech of {ENTITY}", "sweep sw33p has adopted the trials"]
-    assert heard[-1] == "uploaded 5 of 5"
+    assert progress[-1] == "uploaded 5 of 5"
     assert server.unknown == []
 
     default, other, sweep = ids(folder, "t0001", "t0002", "sweep")
@@ -91,9 +91,9 @@ def test_publishing_again_sends_what_is_new_and_makes_no_second_sweep(tmp_path: 
     publish(folder.path, project="speech")
     assert len(server.named("UpsertBucket")) == sent
 
-    recording = start_recording(folder, "offline", project="speech", seconds=SECONDS)
+    logger = started(folder)
     write_events(folder, toy_request(tmp_path, epochs=4), [event("sweep_resumed"), *trial_events(3, [0.7, 0.4])])
-    recording.close()
+    logger.end(folder)
     publish(folder.path, project="speech")
     (new,) = ids(folder, "t0003")
     assert [row["objective"] for row in server.rows(new)] == [0.7, 0.4]
@@ -107,7 +107,7 @@ def test_a_sweep_that_ran_without_wandb_is_published_from_its_journal(tmp_path: 
     log = [*trial_events(1, [0.9, 0.8], origin="default"), *trial_events(2, [0.7, 0.6], "failed")]
     write_events(folder, request, [event("sweep_started"), *log, event("sweep_ended", reason="finished")])
     sample = Sample("t0002", "sentence 1/said", wav(tmp_path / "a.wav"), None, "the best")
-    publish(folder.path, project="speech", entity="team", ratios=RATIOS, samples=[sample])
+    publish(folder.path, project="speech", entity="team", ratios=RATIOS, samples=lambda run, pictures: [sample])
     first, second = ids(folder, "t0001", "t0002")
     assert server.rows(second)[-1]["samples/sentence 1/said/audio"]["_type"] == "audio-file"
     assert any(name.startswith(f"{second}/media/audio/") for name in server.uploads)
@@ -161,9 +161,9 @@ def test_runs_that_wandb_does_not_take_are_named_and_sent_the_next_time(tmp_path
         publish(folder.path, project="speech")
     assert not server.named("UpsertSweep")
     server.refuse.clear()
-    heard: list[str] = []
-    publish(folder.path, project="speech", say=heard.append)
-    assert heard[-1] == "uploaded 1 of 1"
+    progress: list[str] = []
+    publish(folder.path, project="speech", log=progress.append)
+    assert progress[-1] == "uploaded 1 of 1"
     assert [row["objective"] for row in server.rows(refused)] == [0.7, 0.5]
 
 
@@ -184,9 +184,9 @@ def test_publishing_needs_a_login_and_a_run_that_nobody_uses(
 def test_online_runs_are_there_while_the_sweep_runs_and_are_not_sent_again(tmp_path: Path, server: State) -> None:
     request = toy_request(tmp_path, trials=1)
     folder = new_folder(request)
-    recording = start_recording(folder, "online", project="speech", ratios=RATIOS, seconds=SECONDS)
+    logger = started(folder, "online", ratios=RATIOS)
     write_events(folder, request, [event("sweep_started"), *trial_events(1, [0.9, 0.8], origin="default")])
-    note = recording.close()
+    note = logger.end(folder)
     assert note == f"W&B: 2 runs at {server.url}/{ENTITY}/speech"
     (default,) = ids(folder, "t0001")
     assert [row["objective"] for row in server.rows(default)] == [0.9, 0.8]
@@ -207,9 +207,9 @@ def test_online_runs_are_kept_offline_where_the_server_never_answers(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        recording = start_recording(folder, "online", project="speech", seconds=SECONDS)
+        logger = started(folder, "online")
         write_events(folder, request, [event("sweep_started"), *trial_events(1, [0.9, 0.8], origin="default")])
-        note: Any = recording.close()
+        note: Any = logger.end(folder)
     assert note.startswith("W&B could not be reached (")
     assert "so its runs are kept offline; W&B: 2 runs in" in note
     offline = [one for one in read_runs(folder.path / "wandb")["t0001"] if one.path.parent.name.startswith("offline")]

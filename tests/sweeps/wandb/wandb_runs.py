@@ -14,6 +14,7 @@ from sweeps.run.trials_csv import write_trials_csv
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import Event, best_record
 from sweeps.tuner.api import plan_for
+from sweeps.wandb import Mode, WandbLogger
 
 RATIOS = [("rho", "kl_loss_weight", "mel_loss_weight"), ("clip_over_mel", "gradient_clip_norm", "mel_loss_weight")]
 SECONDS = 90.0  # a test machine may be very busy; an idle one needs two
@@ -36,6 +37,15 @@ def write_events(folder: RunFolder, request: SweepConfig, events: Iterable[Event
         best = best_record(journal.records)
         if best is not None:
             write_best_config(folder.best_config, best, {}, {})
+
+
+def started(
+    folder: RunFolder, mode: Mode = "offline", *, project: str = "speech", seconds: float = SECONDS, **options: Any
+) -> WandbLogger:
+    """A logger that records the run from now on."""
+    logger = WandbLogger(mode, project=project, seconds=seconds, **options)
+    logger.start(folder)
+    return logger
 
 
 def event(kind: str, trial_id: str | None = None, **details: Any) -> Mapping[str, Any]:
