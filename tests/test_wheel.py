@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import pytest
 import torch
 
@@ -82,6 +83,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (packages,) = environment.glob("lib/python*/site-packages")
     shared = dict.fromkeys([str(Path(torch.__file__).parents[1]), *site.getsitepackages()])
     (packages / "dependencies.pth").write_text("\n".join(shared) + "\n", "utf-8")
+    # Installed by pip, dependencies are in the same folder as the package.
+    (packages / "filelock").symlink_to(Path(filelock.__file__).parent)
     (folder / "elsewhere").mkdir()
     write_ljspeech(folder / "elsewhere" / "speech")
     return Installed(wheel, environment, folder / "elsewhere")
@@ -132,6 +135,15 @@ def test_the_command_checks_speech_and_plans_a_sweep_on_it(installed: Installed)
     planned = installed.run("xtts-sweep", "--data", "speech", "--space", "safe_weights", "--dry-run")
     assert "dry run: nothing was started" in planned.stdout
     assert not list(installed.folder.glob("runs/*"))
+
+
+def test_the_command_runs_a_sweep(installed: Installed) -> None:
+    small = ("--trials", 1, "--epochs", 1, "--confirm-seeds", 0, "--concurrent", 1, "--wandb", "off", "--name", "real")
+    installed.run("xtts-sweep", "--data", "speech", *small)
+    run = installed.folder / "runs" / "real"
+    assert "finished" in (run / "trials.csv").read_text("utf-8")
+    installed.run("xtts-sweep", "export", "--to", "native", "-o", "best.yaml", "--unproven")
+    shutil.rmtree(run)
 
 
 def test_an_error_names_the_command_that_was_typed(installed: Installed) -> None:

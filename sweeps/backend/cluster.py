@@ -6,10 +6,8 @@ import importlib.util
 import logging
 import os
 import secrets
-import site
 import socket
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from pathlib import Path
 
 from sweeps.backend.cluster_resources import Node, room
 from sweeps.backend.ray_patches import found_address, head_answers, session_folder, while_ray_starts
-from sweeps.backend.session import ENVIRONMENT, with_environment
+from sweeps.backend.session import ENVIRONMENT, is_installed, with_environment
 from sweeps.common.errors import RequestError
 from sweeps.common.program import program
 from sweeps.run.resources import Resources
@@ -184,14 +182,9 @@ def code(trainer: str) -> list[str]:
             continue
         folders = list(spec.submodule_search_locations or ())
         place = folders[0] if folders else spec.origin
-        if place is not None and not _is_installed(Path(place)):
+        if place is not None and not is_installed(Path(place)):
             found.append(str(place))
     return found
-
-
-def _is_installed(path: Path) -> bool:
-    folders = [*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")]
-    return any(path.resolve().is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
 def _check_client(address: str) -> None:

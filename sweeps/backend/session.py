@@ -7,7 +7,9 @@ import importlib
 import logging
 import os
 import shutil
+import site
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,11 +198,17 @@ def python_path() -> str:
     root = str(Path(__file__).resolve().parents[2])
     ours = (root, str(Path.cwd())) if _imported_from_here(Path(root)) else (root,)
     for folder in ours:
-        hiding = hiding_file(folder)
+        hiding = None if is_installed(Path(folder)) else hiding_file(folder)
         if hiding is not None:
             raise RequestError(complaint(hiding))
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys(path for path in (*ours, *known) if path))
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a path is where pip installs packages, or in the standard library."""
+    folders = [*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")]
+    return any(path.resolve().is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
 def _imported_from_here(root: Path) -> bool:
