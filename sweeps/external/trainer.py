@@ -3,57 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shlex
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
-from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
-from sweeps.common.folders import bytes_in, fingerprint, prune
+from sweeps.common.folders import fingerprint, prune
 from sweeps.external.command import (
     Launch,
     can_resume,
     check_data,
-    command_of,
     config_text,
-    environment_of,
     missing_program,
     tuned_text,
-    values_of,
-    working_folder,
-    write_config,
 )
-from sweeps.external.epochs import Epoch, closed_epochs, epoch_of
-from sweeps.external.metric_log import MetricLog, MetricSource
-from sweeps.external.process import TrainerProcess, described_code, last_lines
+from sweeps.external.metric_log import MetricLog
+from sweeps.external.program import Program
 from sweeps.external.spec import TrainerSpec, load_spec, params_of
 from sweeps.trainer import PreparedData, Trainer, TrialContext
 
 WORK = "work"
 """The folder in a trial's own that {folder} stands for"""
-QUIET_SECONDS = 3.0
-"""How long a tag that belongs to a closed epoch is awaited; writers flush all scalars of a step together"""
-SHORTEST_LOOK, LONGEST_LOOK = 0.05, 0.5
-LOOKS_PER_SIZE = 20  # a folder's size is asked for only so often
-
-
 REPLAY_TOLERANCE = 1e-6
 """Relative difference up to which a replayed epoch is the same; float32 resolves 1.2e-7"""
-
-
-class ProgramError(Exception):
-    """The program ended, hung or logged nothing: the trial's end, with what it printed last."""
-
-
-class EnoughSeen(Exception):  # noqa: N818 - no error
-    """What a probe of the preflight wanted to see was logged."""
 
 
 class ExternalTrainer(Trainer):
@@ -69,8 +46,7 @@ class ExternalTrainer(Trainer):
         self._data, self._seed = data, seed
         self._context: TrialContext | None = None
         self._temporary: Path | None = None
-        self._process: TrainerProcess | None = None
-        self._log: MetricLog | None = None
+        self._program: Program | None = None
         self._folder: Path | None = None
         self._epoch = 0
         self._objectives: list[float] = []
@@ -80,7 +56,6 @@ class ExternalTrainer(Trainer):
         self._difference = 0.0
         self._resumed: str | None = None
         self._command: list[str] = []
-        self._looks = 0
         self.frozen = False
         """Whether learning is turned off, for the preflight"""
         self.enough: Callable[[], bool] | None = None
@@ -92,11 +67,11 @@ class ExternalTrainer(Trainer):
 
     def train_epoch(self) -> Mapping[str, object]:
         """Wait until the program has logged one more epoch."""
-        if self._process is None:
+        if self._program is None:
             self._launch()
         while True:
             number = self._epoch + 1
-            report = self._wait_for(number)
+            report = cast(Program, self._program).wait_for(number, self.enough)
             self._epoch = number
             objective = float(cast(float, report["objective"]))
             if number <= len(self._expected):
@@ -120,15 +95,11 @@ class ExternalTrainer(Trainer):
 
     def close(self) -> None:
         """Stop the program; of its files keep what the spec says."""
-        process, self._process = self._process, None
-        if process is not None:
+        program, self._program = self._program, None
+        if program is not None:
             context = self._context
-            done = context is not None and self._epoch >= context.epochs and self.spec.uses("epochs")
-            if done:
-                process.wait(self.spec.file.stop.wait)  # it was told how long to train, and may write its model now
-            process.stop(self.spec.file.stop.signal, self.spec.file.stop.wait)
-            if self._folder is not None:
-                prune(self._folder, self.spec.file.keep)
+            trained = context is not None and self._epoch >= context.epochs and self.spec.uses("epochs")
+            program.close(trained=trained)
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
@@ -148,40 +119,13 @@ class ExternalTrainer(Trainer):
     @property
     def metrics(self) -> MetricLog:
         """What the program has logged."""
-        assert self._log is not None
-        return self._log
+        assert self._program is not None
+        return self._program.metrics
 
     @property
     def has_begun(self) -> bool:
         """Whether the program was started."""
-        return self._log is not None
-
-    def launch(self, launch: Launch, top: Path, *, resumed: bool = False) -> None:
-        """Start the program as `launch` says; its output and the copy of its metrics lie in `top`."""
-        spec = self.spec
-        launch.folder.mkdir(parents=True, exist_ok=True)
-        missing = missing_program(spec, self._params, launch)
-        if missing is not None:
-            raise ProgramError(missing)
-        self._folder = launch.folder
-        write_config(spec, self._params, launch)
-        output = top / f"output-{launch.attempt}.log"
-        output.unlink(missing_ok=True)
-        outputs = sorted(top.glob("output-*.log"), key=lambda path: path.stat().st_mtime_ns) if resumed else []
-        values = values_of(spec, self._params, launch)
-        sources = [MetricSource(e, launch.folder, values, [*outputs, output]) for e in spec.file.metrics]
-        self._log = MetricLog(sources, top / "points.jsonl", resumed=resumed)
-        cwd = working_folder(spec, self._params, launch)
-        cwd.mkdir(parents=True, exist_ok=True)
-        self._command = command_of(spec, self._params, launch)
-        self._process = TrainerProcess(
-            self._command,
-            environment=environment_of(spec, self._params, launch),
-            cwd=cwd,
-            output=output,
-        )
-        self._began = time.monotonic()
-        self._first = True
+        return self._program is not None
 
     def _launch(self) -> None:
         context = self._context
@@ -205,12 +149,14 @@ class ExternalTrainer(Trainer):
         self._epoch, self._expected, self._resumed = 0, [], None
         if known and can_resume(self.spec, launch):
             self._resumed, self._epoch = "args", known
-            self.launch(Launch(**{**vars_of(launch), "resuming": True}), top, resumed=True)
-            return
-        if known:
-            self._resumed, self._expected = "replay", list(self._objectives)
-        shutil.rmtree(launch.folder, ignore_errors=True)
-        self.launch(launch, top)
+            launch = replace(launch, resuming=True)
+        else:
+            if known:
+                self._resumed, self._expected = "replay", list(self._objectives)
+            shutil.rmtree(launch.folder, ignore_errors=True)
+        self._folder = launch.folder
+        self._program = Program(self.spec, self._params, launch, top, resumed=launch.resuming)
+        self._command = self._program.command
 
     def _how_resumed(self) -> dict[str, object]:
         """What a reader of the journal should know of a trial that was interrupted."""
@@ -223,93 +169,6 @@ class ExternalTrainer(Trainer):
         expected = self._expected[number - 1]
         if objective != expected:
             self._difference = max(self._difference, abs(objective - expected) / max(abs(expected), 1e-12))
-
-    def _wait_for(self, number: int) -> dict[str, object]:
-        """The report of an epoch; ProgramError where it will not come."""
-        process, log = self._process, self.metrics
-        assert process is not None
-        timeouts = self.spec.file.timeouts
-        limit = timeouts.first_epoch if self._first else timeouts.epoch
-        look, quiet_since = SHORTEST_LOOK, time.monotonic()
-        while True:
-            code = process.ended()
-            if log.poll(final=code is not None):
-                quiet_since, look = time.monotonic(), SHORTEST_LOOK
-                if self.enough is not None and self.enough():
-                    raise EnoughSeen
-            now = time.monotonic()
-            report = self._report(number, patient=code is None and now - quiet_since < QUIET_SECONDS)
-            if report is not None:
-                self._began, self._first = time.monotonic(), False
-                return report
-            if code is not None:
-                raise ProgramError(self._ended(code, number))
-            if now - self._began > limit:
-                which = "first_epoch" if self._first else "epoch"
-                process.stop("SIGKILL", 0.0)
-                raise ProgramError(self._silent(f"no epoch {number} within {duration(limit)} (timeouts.{which})"))
-            self._check_size()
-            time.sleep(look)
-            look = min(look * 1.5, LONGEST_LOOK)
-
-    def _report(self, number: int, *, patient: bool) -> dict[str, object] | None:
-        """The report of a closed epoch. While patient, what is missing of it may still be written, and a source that
-        stands first in the spec may still begin."""
-        log, tag = self.metrics, self.spec.file.epoch.tag
-        source = log.source_of(tag)
-        if source is None or (patient and source is not log.sources[0] and number == 1):
-            return None
-        epoch = epoch_of(source.points, number, tag, self.spec.expressions, self._params)
-        if epoch is None or (patient and epoch.missing and closed_epochs(source.points, tag) == number):
-            return None
-        return self._values(epoch, number)
-
-    def _values(self, epoch: Epoch, number: int) -> dict[str, object]:
-        report: dict[str, object] = {}
-        for name, expression in self.spec.expressions.items():
-            try:
-                value = expression.value(epoch.values)
-            except KeyError as error:
-                if name == "objective":
-                    tags = self.metrics.tags()
-                    raise ProgramError(
-                        f"epoch {number} has no value of {error.args[0]!r}, which the objective needs; logged: "
-                        f"{', '.join(tags[:20])}"
-                    ) from None
-                continue
-            report[name] = value
-            if not math.isfinite(value) and "diverged" not in report:
-                report["diverged"] = {"step": epoch.step or number, "term": name, "value": str(value)}
-        return report
-
-    def _ended(self, code: int, number: int) -> str:
-        context = self._context
-        of = f" of {context.epochs}" if context is not None else ""
-        return self._silent(f"the program ended ({described_code(code)}) after {number - 1}{of} epochs")
-
-    def _silent(self, what: str) -> str:
-        """Why an epoch did not come, with what was logged and printed instead."""
-        log, tag = self.metrics, self.spec.file.epoch.tag
-        process = self._process
-        output = last_lines(process.output) if process is not None else ""
-        hint = ""
-        if log.source_of(tag) is None:
-            tags = log.tags()
-            where = ", ".join(source.described() for source in log.sources)
-            near = f", but {', '.join(get_close_matches(tag, tags, n=3) or tags[:8])}" if tags else ""
-            hint = f"; no {tag!r} was logged in {where}{near}"
-        return f"{what}{hint}; it printed last: {output or '(nothing)'}"
-
-    def _check_size(self) -> None:
-        self._looks += 1
-        if self._looks % LOOKS_PER_SIZE or self._folder is None:
-            return
-        size, limit = bytes_in(self._folder), self.spec.file.disk
-        if size > limit:
-            raise ProgramError(
-                f"its folder holds {size / 1e9:.3g} GB, more than the spec's disk, {limit / 1e9:.3g} GB; "
-                "let it write fewer checkpoints"
-            )
 
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
@@ -438,11 +297,6 @@ class ExternalTrainer(Trainer):
     def checkpoint_bytes(cls, params: Mapping[str, object]) -> int | None:
         """What a trial's folder took in the preflight."""
         return cls.trial_bytes
-
-
-def vars_of(launch: Launch) -> dict[str, Any]:
-    """A launch's fields, to make a changed copy."""
-    return {name: getattr(launch, name) for name in Launch.__dataclass_fields__}
 
 
 @lru_cache(maxsize=64)

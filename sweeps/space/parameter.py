@@ -177,7 +177,7 @@ class Parameter(BaseModel):
         return _is_number(value) and _number(self.min) <= _number(value) <= _number(self.max)
 
 
-class _Settings(BaseModel):
+class ParameterWords(BaseModel):
     """The keys of a parameter in a space file, in W&B's words."""
 
     distribution: Any = None
@@ -190,14 +190,14 @@ class _Settings(BaseModel):
     description: Any = None
 
 
-KEYS = tuple(_Settings.model_fields)
+KEYS = tuple(ParameterWords.model_fields)
 
 
 def parameter_from_mapping(name: str, given: object) -> Parameter:
     """A parameter from its YAML form, where W&B's rules fill in the distribution; RequestError lists all its errors."""
     if not isinstance(given, Mapping):
         given = {"value": given}
-    problems = [f"{name}: {problem}" for problem in unknown_keys(given, _Settings)]
+    problems = [f"{name}: {problem}" for problem in unknown_keys(given, ParameterWords)]
     values = given.get("values", [given["value"]] if "value" in given else [])
     if not isinstance(values, list) or any(isinstance(value, (list, dict)) for value in values):
         problems.append(f"{name}: values is {values!r}; expected a list of numbers or words")

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from sweeps.common.errors import RequestError
+from sweeps.external.program import ProgramError
 from sweeps.external.spec import load_spec
-from sweeps.external.trainer import ExternalTrainer, ProgramError, bound
+from sweeps.external.trainer import ExternalTrainer, bound
 from sweeps.trainer import TrialContext
 from tests import ROOT
 
@@ -124,8 +125,8 @@ def test_the_trainers_own_resume_goes_on_in_the_same_folder(tmp_path: Path, guis
 
     first = trainer(1)
     begun = objectives(first, 2)
-    assert first._process is not None
-    first._process.wait(20)
+    assert first._program is not None
+    first._program.process.wait(20)
     first.close()
     if guise == "csv":  # a trainer that deletes its log when it resumes
         (folder / "work" / "logs" / "metrics.csv").unlink()

@@ -1,33 +1,30 @@
-"""Tries out what a sweep of an external trainer relies on, with a few short runs, before hours are spent.
-
-Is the program deterministic for a seed? Does the objective stay where it is when only the loss weights move? Does each
-searched parameter do anything at all? What does an epoch cost in time and disk?
-"""
+"""The preflight: what is deterministic, weight-free and alive, found with a few short runs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import cast
 
-from sweeps.common.atomic_file import write_atomically
-from sweeps.common.budget import duration
-from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.common.errors import RequestError
 from sweeps.external.command import FROZEN_RATE, frozen_settings, is_rate
 from sweeps.external.epochs import numbers
-from sweeps.external.probe import Probe, Prober
-from sweeps.external.spec import TrainerSpec
-from sweeps.external.trainer import ExternalTrainer, ProgramError
+from sweeps.external.preflight.comparison import (
+    SAME,
+    finite,
+    moved,
+    proportional,
+    raw_moves,
+    relative,
+    resolution,
+    same,
+)
+from sweeps.external.preflight.probe import Probe, Prober
+from sweeps.external.preflight.result import Preflight
+from sweeps.external.program import ProgramError
+from sweeps.external.trainer import ExternalTrainer
 
-SAME = 1e-6
-"""Relative difference up to which two values are the same: eight times what float32 (TensorBoard's) resolves"""
 GROWS_WITH_WEIGHT = 0.5
 """An objective that grows by more than this power of a loss weight holds the weight. A raw loss falls when its own
 weight rises, and by AdamW only ratios of weights act: in the fixture of the tests the power is -0.02 to 0.05 raw, and
@@ -39,69 +36,11 @@ LEAST_NOISE = 0.3
 by half or more"""
 LONG_EPOCH_SECONDS = 600.0
 SHORTEST_EPOCH = 0.05
-PRINTED_DECIMALS = 6  # values with more were not rounded for people
 WEIGHT = re.compile(r"weight|alpha|lambda|loss|coef|(^|_)w($|_)|^c_", re.IGNORECASE)
 NO_WEIGHT = re.compile(
     r"(^|_)lr($|_)|learning_rate|clip|batch|decay|dropout|beta|momentum|epoch|step|warm|seed|layer|size|dim|channel",
     re.IGNORECASE,
 )
-
-
-@dataclass
-class Preflight:
-    """What was found; `refusals` are reasons not to start a sweep."""
-
-    trainer: str
-    deterministic: bool
-    weight_free: bool
-    acts: dict[str, bool]
-    epoch_seconds: float
-    start_seconds: float | None = None
-    disk_bytes: int = 0
-    seed_acts: bool = True
-    weight_free_by: str = "frozen"
-    """frozen: seen with learning off; size: judged by how the objective grows with the weights; none: no weights"""
-    objectives: list[float | None] = field(default_factory=list)
-    """Of the default's first epochs; None for one that is not finite, which JSON cannot hold"""
-    difference: float = 0.0
-    """The largest relative difference of two starts with one seed"""
-    metrics: str = ""
-    warnings: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain data."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """A table for people."""
-        weights = {
-            "frozen": "with learning off, the objective does not move with the weights",
-            "size": "judged by its size after an epoch",
-            "none": "no loss weight is searched",
-        }[self.weight_free_by]
-        change = ""
-        first, second = [*self.objectives, None, None][:2]
-        if first and second is not None:
-            change = f", {100 * (second / first - 1) * math.copysign(1, first):+.2f} % from epoch 1 to 2"
-        rows = [
-            ("trainer", self.trainer),
-            ("metrics", self.metrics),
-            ("objective", "none" if first is None else f"{first:.6g}{change}"),
-            ("deterministic", _yes(self.deterministic, f"two starts with one seed differ by {self.difference:.2g}")),
-            ("seed", "acts" if self.seed_acts else "NO: another seed gives the same values"),
-            ("weight-free", weights if self.weight_free else "NO: the objective moves with the loss weights"),
-            *((name, "acts" if acts else "NO: does nothing in this trainer") for name, acts in self.acts.items()),
-            ("epoch", duration(self.epoch_seconds) if self.epoch_seconds >= 10 else f"{self.epoch_seconds:.1f} s"),
-            ("disk", f"{self.disk_bytes / 1e6:.1f} MB a trial"),
-        ]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:<{width}}  {value}" for name, value in rows]
-        return [
-            *lines,
-            *(f"warning: {warning}" for warning in self.warnings),
-            *(f"refused: {r}" for r in self.refusals),
-        ]
 
 
 def preflight(
@@ -116,38 +55,6 @@ def preflight(
 ) -> Preflight:
     """Run the probes; `fixed` parameters are not searched. RequestError where the default config does not train."""
     return _Check(trainer, Prober(trainer, data, threads, gpus), seed, log, fixed or {}).result()
-
-
-def checked_before(
-    trainer: type[ExternalTrainer],
-    data: str,
-    seed: int,
-    store: Path,
-    *,
-    threads: int,
-    gpus: Sequence[str],
-    start: bool,
-    log: Callable[[str], None],
-    fixed: Mapping[str, object] | None = None,
-) -> Preflight | None:
-    """The preflight's result, from `store` where the same spec, template, data and versions were checked before."""
-    path = store / f"{_key(trainer.spec, data, fixed or {})}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return Preflight(**json.loads(path.read_text(encoding="utf-8")))
-    if not start:
-        return None
-    found = preflight(trainer, data, seed, threads=threads, gpus=gpus, log=log, fixed=fixed)
-    keep(found, trainer.spec, data, store, fixed)
-    return found
-
-
-def keep(
-    found: Preflight, spec: TrainerSpec, data: str, store: Path, fixed: Mapping[str, object] | None = None
-) -> None:
-    """What cannot be kept is checked again."""
-    with suppress(OSError, SweepFailed):
-        store.mkdir(parents=True, exist_ok=True)
-        write_atomically(store / f"{_key(spec, data, fixed or {})}.json", json.dumps(found.as_dict()))
 
 
 class _Check:
@@ -179,7 +86,7 @@ class _Check:
         again = self._probe("the default once more", {})
         difference = self._difference(first, again)
         deterministic = difference <= SAME
-        noisy = {tag for tag, values in first.series.items() if not _same(values, again.series.get(tag, ()))}
+        noisy = {tag for tag, values in first.series.items() if not same(values, again.series.get(tag, ()))}
         seed_acts = self._seed_acts(first)
         weights = self._weights()
         weight_free, by = self._frozen(first, weights, difference)
@@ -209,7 +116,7 @@ class _Check:
             disk_bytes=first.disk_bytes,
             seed_acts=seed_acts,
             weight_free_by=by,
-            objectives=[_finite(first.objective(n + 1)) for n in range(len(first.reports))],
+            objectives=[finite(first.objective(n + 1)) for n in range(len(first.reports))],
             difference=difference,
             metrics=first.source,
         )
@@ -235,13 +142,13 @@ class _Check:
         ]
         values = {name: value for name, value in first.reports[0].items() if isinstance(value, float)}
         pairs += [(value, cast(float, again.reports[0].get(name, math.nan))) for name, value in values.items()]
-        return max((_relative(a, b) for a, b in pairs), default=0.0)
+        return max((relative(a, b) for a, b in pairs), default=0.0)
 
     def _seed_acts(self, first: Probe) -> bool:
         tag = self._spec.file.epoch.tag
 
         def differs(series: Mapping[str, Sequence[float]]) -> bool:
-            return any(_moved(first.series.get(name, ()), values[:1]) for name, values in series.items() if name != tag)
+            return any(moved(first.series.get(name, ()), values[:1]) for name, values in series.items() if name != tag)
 
         try:
             other = self._probe("another seed", {}, seed=self._seed + 1, enough=differs)
@@ -274,17 +181,17 @@ class _Check:
             self._warnings.append(f"learning could not be turned off ({error})")
             return True, "size"
         before, after = cast(float, still.objective()), cast(float, other.objective())
-        if _relative(before, cast(float, first.objective())) <= SAME:  # the settings do not turn learning off
+        if relative(before, cast(float, first.objective())) <= SAME:  # the settings do not turn learning off
             return True, "size"
         rounding = self._rounding(still) + self._rounding(other)
         noise = min(max(NOISE_FACTOR * difference, LEAST_NOISE), GROWS_WITH_WEIGHT) if difference > SAME else 0.0
-        return _relative(before, after) <= max(SAME, rounding, noise), "frozen"
+        return relative(before, after) <= max(SAME, rounding, noise), "frozen"
 
     def _rounding(self, probe: Probe) -> float:
         """How much of the objective's tags their printed digits leave open, relatively: 101.03 may be 101.034."""
         expression = self._spec.expressions["objective"]
         needed = expression.needs(set(probe.series) | set(self._default))
-        return max((_resolution(probe.series[tag]) for tag in needed if probe.series.get(tag)), default=0.0)
+        return max((resolution(probe.series[tag]) for tag in needed if probe.series.get(tag)), default=0.0)
 
     def _frozen_params(self) -> dict[str, object]:
         if self._spec.file.freeze:
@@ -304,7 +211,7 @@ class _Check:
         """Runs with the parameter at its far ends; the second only where the first shows nothing."""
 
         def shows(series: Mapping[str, Sequence[float]]) -> bool:
-            return not whole and _raw_moves(first.series, series, noisy)
+            return not whole and raw_moves(first.series, series, noisy)
 
         found: list[tuple[object, Probe]] = []
         for epochs, value in enumerate(self._far_ends(name)[:2], 1):
@@ -317,7 +224,7 @@ class _Check:
                 break
             found.append((value, probe))
             here, there = probe.objective(), first.objective()
-            if shows(probe.series) or (here is not None and _relative(here, cast(float, there)) > SAME):
+            if shows(probe.series) or (here is not None and relative(here, cast(float, there)) > SAME):
                 break
         return found
 
@@ -333,7 +240,7 @@ class _Check:
     ) -> bool:
         """Whether training goes another way. `trivial`: the objective holds the weight, and moves in any case."""
         for _, probe in probes:
-            if _raw_moves(first.series, probe.series, noisy):
+            if raw_moves(first.series, probe.series, noisy):
                 return True
             for epoch in range(1, len(probe.reports) + 1):
                 here, there = probe.objective(epoch), first.objective(epoch)
@@ -344,7 +251,7 @@ class _Check:
                 if abs(here - there) > max(NOISE_FACTOR * noise, max(SAME, rounding) * abs(there)):
                     return True
             if trivial and any(
-                not _proportional(first.series.get(t, ()), v) for t, v in probe.series.items() if t not in noisy
+                not proportional(first.series.get(t, ()), v) for t, v in probe.series.items() if t not in noisy
             ):
                 return True
         return False
@@ -398,69 +305,3 @@ def _epoch_seconds(probe: Probe) -> float:
     """The time of the last epoch; of all, where they were logged faster than they were read."""
     last, total = probe.seconds[-1], sum(probe.seconds)
     return round(max(last if last > SHORTEST_EPOCH else total / len(probe.seconds), 0.001), 3)
-
-
-def _raw_moves(first: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]], noisy: set[str]) -> bool:
-    """Whether a tag that begins with the same value goes another way: it holds no weight, so training does differ."""
-    for tag, values in other.items():
-        known = first.get(tag, ())
-        if tag in noisy or is_rate(tag.rpartition("/")[2]) or not known or not values:
-            continue
-        if _relative(known[0], values[0]) <= SAME and _moved(known, values):
-            return True
-    return False
-
-
-def _moved(known: Sequence[float], values: Sequence[float]) -> bool:
-    return any(_relative(a, b) > SAME for a, b in zip(known, values, strict=False))
-
-
-def _resolution(values: Sequence[float]) -> float:
-    """Half a unit of the last digit that any of the values has, relative to the smallest; 0 for full precision."""
-    texts = [repr(value) for value in values if math.isfinite(value) and value]
-    if not texts or any("e" in text for text in texts):
-        return 0.0
-    decimals = max(len(text.partition(".")[2]) for text in texts)
-    return 0.0 if decimals > PRINTED_DECIMALS else 0.5 * 10.0**-decimals / min(abs(float(text)) for text in texts)
-
-
-def _same(known: Sequence[float], values: Sequence[float]) -> bool:
-    """Whether one run logged what the other did, as far as both went."""
-    return not _moved(known, values)
-
-
-def _proportional(known: Sequence[float], values: Sequence[float]) -> bool:
-    """Whether the values are the known ones times one factor."""
-    pairs = [(a, b) for a, b in zip(known, values, strict=False) if a]
-    return not pairs or all(_relative(b / a, pairs[0][1] / pairs[0][0]) <= SAME for a, b in pairs)
-
-
-def _relative(a: float, b: float) -> float:
-    if math.isnan(a) and math.isnan(b):
-        return 0.0
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return 0.0 if a == b else math.inf
-    return abs(a - b) / max(abs(a), abs(b), 1e-12)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _yes(good: bool, otherwise: str) -> str:
-    return "yes" if good else f"NO: {otherwise}"
-
-
-def _key(spec: TrainerSpec, data: str, fixed: Mapping[str, object]) -> str:
-    """All that a preflight depends on: spec, template, data, the interpreter and the packages in its environment."""
-    listing = (
-        "import sys, importlib.metadata as m; "
-        "print(sys.version, sorted({(d.metadata['Name'], d.version) for d in m.distributions()}, key=str))"
-    )
-    versions = ""
-    with suppress(OSError, subprocess.SubprocessError):
-        versions = subprocess.run(
-            [spec.interpreter, "-c", listing], capture_output=True, text=True, timeout=60, check=True
-        ).stdout
-    content = "\n".join([spec.pinned, json.dumps(dict(fixed)), data, spec.interpreter, versions])
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

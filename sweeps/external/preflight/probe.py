@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import cast
 
 from sweeps.common.folders import bytes_in
+from sweeps.external.program import EnoughSeen, ProgramError
 from sweeps.external.readers import Point
-from sweeps.external.trainer import EnoughSeen, ExternalTrainer, ProgramError
+from sweeps.external.trainer import ExternalTrainer
 from sweeps.trainer import TrialContext
 
 EPOCHS = 2
