@@ -68,6 +68,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=list(MEMBERS), default=list(MEMBERS))
     parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--confirm-seeds", type=int, default=1)
     options = parser.parse_args()
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -75,13 +76,13 @@ def main() -> int:
     failed = []
     for family in dict.fromkeys(MEMBERS[name] for name in options.only):
         for published in FAMILIES[family](work, data):
-            if published.name in options.only and not passed(published, work, options.trials, options.epochs):
+            if published.name in options.only and not passed(published, work, options):
                 failed.append(published.name)
     print(f"failed: {', '.join(failed) or 'none'}")
     return 1 if failed else 0
 
 
-def passed(published: Published, work: Path, trials: int, epochs: int) -> bool:
+def passed(published: Published, work: Path, options: argparse.Namespace) -> bool:
     """All that is asked of one trainer."""
     print(f"\n== {published.name}", flush=True)
     before = published.hashes()
@@ -89,7 +90,7 @@ def passed(published: Published, work: Path, trials: int, epochs: int) -> bool:
         exact_resume(published, work)
     else:
         preflight(published)
-    good = sweep(published, work, trials, epochs)
+    good = sweep(published, work, options)
     unchanged = published.hashes() == before
     print(f"its {len(before)} files unchanged: {unchanged}", flush=True)
     return good and unchanged
@@ -130,13 +131,14 @@ def exact_resume(published: Published, work: Path) -> None:
     print(next(line for line in output.splitlines() if line.startswith("EXACT")), flush=True)
 
 
-def sweep(published: Published, work: Path, trials: int, epochs: int) -> bool:
+def sweep(published: Published, work: Path, options: argparse.Namespace) -> bool:
     """A sweep whose driver is killed in its second trial, resumed to its verdict; and what its logs say to diagnose."""
     runs, name = work / "runs", published.name
     run = runs / name
     shutil.rmtree(run, ignore_errors=True)
     where = ["--output", str(runs), "--wandb", "off"]
-    size = ["--trials", str(trials), "--epochs", str(epochs), "--confirm-seeds", "1", "--concurrent", "1"]
+    size = ["--trials", str(options.trials), "--epochs", str(options.epochs), "--concurrent", "1"]
+    size += ["--confirm-seeds", str(options.confirm_seeds)]
     began = time.monotonic()
     driver = subprocess.Popen(
         [str(published.driver), "run_sweep.py", *given(published), "--name", name, *where, *size],

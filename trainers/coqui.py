@@ -5,8 +5,8 @@ For users who have coqui-tts in the environment of the sweep (`pip install 'xtts
     python run_sweep.py --trainer trainers.coqui:CoquiVits --set config=my_vits.json
     python run_sweep.py --trainer trainers.coqui:CoquiXttsGpt --set config=my_xtts.json --data DIR
 
-Parameters, ranges and reasons are those of the specs coqui_vits.yaml and coqui_xtts_gpt.yaml. Coqui's own epoch average
-leaves out the first batch, and its validation draws other random segments each epoch; here neither is so.
+Parameters, ranges and reasons are those of the specs coqui_vits.yaml and coqui_xtts_gpt.yaml. Half of Coqui's
+evaluation samples is the validation split; the other half is the test split, which only confirmation runs open.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import random
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,9 +25,10 @@ from typing import Any, ClassVar, cast
 
 from sweeps.common.errors import RequestError
 from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.common.validation import meant
 from sweeps.trainer import PreparedData, Trainer, TrialContext
+from trainers.coqui_validation import SPLITS, Evaluation, Validation, seed_all, split_of
 
-VALIDATION_SEED = 20  # the same for all trials and epochs: random segments then differ by the model alone
 SPACE_KEYS = ("distribution", "min", "max", "q", "values", "default")
 
 
@@ -39,6 +39,10 @@ class CoquiTrainer(Trainer, ABC):
     weights: ClassVar[Mapping[str, tuple[str, str]]]
     """Of each reported term: Coqui's loss and the parameter that weights it"""
     defaults: ClassVar[Mapping[str, object]]
+    text_term: ClassVar[str]
+    """The reported term that needs the text, of which text_use is taken"""
+    text_keys: ClassVar[tuple[str, str]]
+    """Coqui's names for the tokens of a batch and their counts"""
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
         self._params = {**self.default_params(), **params}
@@ -47,6 +51,7 @@ class CoquiTrainer(Trainer, ABC):
         self._folder: Path | None = None
         self._temporary: Path | None = None
         self._coqui: Any = None
+        self._validation: Validation | None = None
         self._epoch = 0
 
     @abstractmethod
@@ -68,22 +73,32 @@ class CoquiTrainer(Trainer, ABC):
         coqui.epochs_done = self._epoch
         coqui.train_epoch()
         self._epoch += 1
+        evaluation = cast(Validation, self._validation).evaluate(self.weights[self.text_term][0])
         report: dict[str, object] = {}
         trained = {name.removeprefix("avg_"): float(value) for name, value in coqui.keep_avg_train.avg_values.items()}
-        validated = self._validate()
         for name, (loss, weight) in self.weights.items():
             divisor = float(cast(float, self._params[weight])) if weight else 1.0
-            report[f"val/{name}"] = validated[loss] / divisor
+            report[f"val/{name}"] = evaluation.losses[loss] / divisor
             if loss in trained:
                 report[f"train/{name}"] = trained[loss] / divisor
         first = next(iter(self.weights))
         report["objective"] = report[f"val/{first}"]
+        report |= self._text_use(evaluation)
         report["updates"] = int(coqui.total_steps_done)
         for name, value in report.items():
             if isinstance(value, float) and not math.isfinite(value):
                 report["diverged"] = {"step": int(coqui.total_steps_done), "term": name, "value": str(value)}
                 break
         return report
+
+    def _text_use(self, evaluation: Evaluation) -> dict[str, object]:
+        from xtts.evaluation.speech_metrics import MeanInterval
+
+        divisor = float(cast(float, self._params[self.weights[self.text_term][1]]))
+        interval = MeanInterval.of([difference / divisor for difference in evaluation.by_batch])
+        bounds = {"text_use_low": interval.low, "text_use_high": interval.high}
+        known = {name: value for name, value in bounds.items() if value is not None}
+        return {"text_use": evaluation.text_use / divisor, **known}
 
     def state_dict(self) -> dict[str, object]:
         """Model, optimisers, schedulers, counts, and every random generator."""
@@ -110,7 +125,7 @@ class CoquiTrainer(Trainer, ABC):
 
     def close(self) -> None:
         """Let go of the model, and of Coqui's own folder where nobody gave one."""
-        self._coqui = None
+        self._coqui = self._validation = None
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
@@ -127,11 +142,19 @@ class CoquiTrainer(Trainer, ABC):
     @classmethod
     def default_params(cls) -> Mapping[str, object]:
         """The spec's parameters and the config's path."""
-        return {"config": "", **cls.defaults}
+        return {"config": "", "evaluate_on": SPLITS[0], **cls.defaults}
+
+    @classmethod
+    def confirmation_params(cls) -> Mapping[str, object]:
+        """A confirmation is judged on clips that the search never saw."""
+        return {"evaluate_on": SPLITS[1]}
 
     @classmethod
     def check_params(cls, params: Mapping[str, object]) -> None:
-        """The config must be there."""
+        """The config must be there, and the split be one."""
+        split = params.get("evaluate_on", SPLITS[0])
+        if split not in SPLITS:
+            raise RequestError(f"--set evaluate_on={split}: {meant(str(split), SPLITS)}")
         path = Path(str(params.get("config") or ""))
         if not path.is_file():
             raise RequestError(f"--set config={path}: trainer {cls.__name__} needs your Coqui config, a JSON file")
@@ -163,12 +186,13 @@ class CoquiTrainer(Trainer, ABC):
         return PreparedData(path, {"data": path, "source": path}, [f"trainer      {cls.__name__}, in process"])
 
     def _begin(self) -> None:
-        self._seed_all(self._seed)
+        seed_all(self._seed)
         if self._folder is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="coqui-"))
         coqui = self._coqui = self.make(self._folder or cast(Path, self._temporary))
         coqui.train_loader = coqui.get_train_dataloader(coqui.train_samples, verbose=False)
-        coqui.eval_loader = coqui.get_eval_dataloader(coqui.eval_samples, verbose=False)
+        coqui.eval_samples = split_of(coqui.eval_samples, str(self._params["evaluate_on"]))
+        self._validation = Validation(coqui, self.text_keys)
         state, self._state = self._state, None
         if state is not None:
             self._restore(state)
@@ -192,51 +216,6 @@ class CoquiTrainer(Trainer, ABC):
         if state["cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(list(state["cuda"]))
 
-    def _validate(self) -> dict[str, float]:
-        """The mean of each loss over all validation clips."""
-        import torch
-
-        coqui = self._coqui
-        sums: dict[str, float] = {}
-        clips = 0
-        coqui.model.eval()
-        with self._validation_seed(), torch.inference_mode():
-            for step, batch in enumerate(coqui.eval_loader):
-                batch = coqui.format_batch(batch)
-                size = next(len(value) for value in batch.values() if isinstance(value, torch.Tensor))
-                _, losses = coqui.eval_step(batch, step)
-                for name, value in (losses or {}).items():
-                    sums[name] = sums.get(name, 0.0) + size * float(value)
-                clips += size
-        return {name: total / clips for name, total in sums.items()}
-
-    @contextmanager
-    def _validation_seed(self) -> Iterator[None]:
-        """A seed of its own, and the generators of the training as they were."""
-        import numpy as np
-        import torch
-
-        python, array, tensor = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        self._seed_all(VALIDATION_SEED)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(array)
-            torch.set_rng_state(tensor)
-            if cuda:
-                torch.cuda.set_rng_state_all(cuda)
-
-    @staticmethod
-    def _seed_all(seed: int) -> None:
-        import numpy as np
-        import torch
-
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-
     def _given(self) -> dict[str, Any]:
         """The user's config with this trial's parameters at the spec's keys."""
         given: dict[str, Any] = json.loads(Path(str(self._params["config"])).read_text(encoding="utf-8"))
@@ -253,15 +232,26 @@ class CoquiTrainer(Trainer, ABC):
 
 
 class CoquiVits(CoquiTrainer):
-    """VITS: the objective is the validation's mel L1, divided by its weight."""
+    """VITS: the objective is the validation's mel L1, divided by its weight.
+
+    That mel is rebuilt from the recording and does not read the text; the KL term does, so text_use is the KL's.
+    """
 
     spec = "coqui_vits"
+    text_term = "kl"
+    text_keys = ("tokens", "token_lens")
     weights: ClassVar[Mapping[str, tuple[str, str]]] = {
         "mel": ("loss_mel", "mel_loss_alpha"),
         "kl": ("loss_kl", "kl_loss_alpha"),
         "duration": ("loss_duration", ""),
     }
     defaults: ClassVar[Mapping[str, object]] = {"mel_loss_alpha": 45.0, "kl_loss_alpha": 1.0, "grad_clip_gen": 1000.0}
+
+    def judged_figures(self) -> Mapping[str, Mapping[str, object]]:
+        """Errors of the split's sentences as the model speaks them."""
+        from trainers.coqui_speech import speech_figures
+
+        return speech_figures(self._coqui.model, self._coqui.eval_samples)
 
     def make(self, folder: Path) -> Any:
         """As TTS/bin/train_tts.py does it."""
@@ -280,11 +270,12 @@ class CoquiVits(CoquiTrainer):
             eval_split_max_size=config.eval_split_max_size,
             eval_split_size=config.eval_split_size,
         )
+        model = setup_model(config)
         return CoquisTrainer(
             TrainerArgs(),
-            config,
+            model.config,
             str(folder),
-            model=setup_model(config, [*train, *validation]),
+            model=model,
             train_samples=train,
             eval_samples=validation,
             parse_command_line_args=False,
@@ -295,6 +286,8 @@ class CoquiXttsGpt(CoquiTrainer):
     """XTTS v2's GPT: the objective is the validation's mel cross-entropy, divided by its weight."""
 
     spec = "coqui_xtts_gpt"
+    text_term = "mel"
+    text_keys = ("padded_text", "text_lengths")
     weights: ClassVar[Mapping[str, tuple[str, str]]] = {
         "mel": ("loss_mel_ce", "mel_ce_weight"),
         "text": ("loss_text_ce", "text_ce_weight"),

@@ -1,4 +1,4 @@
-"""A small deterministic trainer that knows nothing of this project: NumPy, Adam, weighted losses, a gradient clip.
+"""A small deterministic PyTorch trainer that knows nothing of this project: Adam, weighted losses, a gradient clip.
 
 Values come from a config file or the command line; metrics go to stdout, CSV, JSON lines or TensorBoard, weighted as
 most trainers log them. `--misbehave` makes it fail in the ways of real programs.
@@ -16,9 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-assert importlib.util.find_spec("numpy")  # as libraries look for another before they import it
+assert importlib.util.find_spec("torch")  # as libraries look for another before they import it
 
-import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 STEPS = 6
 
@@ -35,9 +35,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--unseeded", action="store_true", help="draw initial weights from NumPy's global state")
+    parser.add_argument("--unseeded", action="store_true", help="never seed: data and initial weights differ each time")
     parser.add_argument("--log", default="stdout", help="stdout, csv, jsonl, tensorboard")
     parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--dated", action="store_true", help="write into a folder named by date and minute")
     parser.add_argument("--resume-from")
     parser.add_argument("--misbehave", default="")
     given = parser.parse_args()
@@ -77,7 +78,6 @@ class Log:
         self.header: list[str] = []
 
     def row(self, step: int, epoch: int, values: dict[str, float], *, end: bool) -> None:
-        values = {name: float(value) for name, value in values.items()}
         if "stdout" in self.kinds and end:
             words = " ".join(f"{name.replace('/', '_')}={value!r}" for name, value in values.items())
             print(f"[{time.strftime('%H:%M:%S')}] epoch {epoch} done: {words}")
@@ -126,35 +126,43 @@ def main() -> None:
         given.log = "none"
     if "unknown_tag" in bad:
         print("epoch 1: nothing of the kind")
-    data = np.random.default_rng(given.seed)
-    x, noise = data.normal(size=(STEPS * 16 + 32, 8)), data.normal(size=STEPS * 16 + 32)
-    y = x @ np.arange(1.0, 9.0) / 4 + 0.3 * noise
-    initial = np.random.default_rng(given.seed) if not given.unseeded else np.random
-    weights = initial.normal(size=8)
-    m, v, step, first_epoch = np.zeros(8), np.zeros(8), 0, 1
+    if given.dated:
+        out = out / time.strftime("run-%B-%d-%Y_%I+%M%p")
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    if not given.unseeded:
+        torch.manual_seed(given.seed)
+    x = torch.randn(STEPS * 16 + 32, 8)
+    y = x @ torch.arange(1.0, 9.0) / 4 + 0.3 * torch.randn(STEPS * 16 + 32)
+    model = torch.nn.Linear(8, 1, bias=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=given.lr)
+    step, first_epoch = 0, 1
     if given.resume_from and Path(given.resume_from).exists():
-        state = np.load(given.resume_from)
-        weights, m, v, step = state["weights"], state["m"], state["v"], int(state["step"])
-        first_epoch = int(state["epoch"]) + 1
+        state = torch.load(given.resume_from)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, first_epoch = state["step"], state["epoch"] + 1
         print(f"resumed after epoch {first_epoch - 1}")
+
+    def losses(rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        return (model(x[rows]).squeeze(1) - y[rows]).abs().mean(), 0.5 * model.weight.square().mean()
+
     log = Log(out, given.log)
     for epoch in range(first_epoch, given.epochs + 1):
         for batch in range(STEPS):
             rows = slice(batch * 16, batch * 16 + 16)
-            error = x[rows] @ weights - y[rows]
-            mel, kl = np.abs(error).mean(), 0.5 * (weights**2).mean()
-            gradient = given.mel_w * (x[rows] * np.tanh(error)[:, None]).mean(0) + given.kl_w * weights / 8
-            norm = np.sqrt((gradient**2).sum())
-            gradient *= min(1.0, given.clip / norm)
+            mel, kl = losses(rows)
+            optimizer.zero_grad()
+            (given.mel_w * mel + given.kl_w * kl).backward()
+            norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), given.clip))
+            mel, kl = mel.item(), kl.item()
             if "nan" in bad and epoch == 2 and given.mel_w > 50:
                 mel = float("nan")
             if "jsonl" in given.log or "tensorboard" in given.log:
                 terms = {"train/mel": given.mel_w * mel, "train/kl": given.kl_w * kl, "train/norm": norm}
                 log.row(step, epoch, {**terms, "train/total": given.mel_w * mel + given.kl_w * kl}, end=False)
             step += 1
-            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-            scaled = (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-            weights = weights - given.lr * scaled
+            optimizer.step()
             time.sleep(given.sleep / STEPS)
         if "crash" in bad and epoch == 2:
             if "delete" in bad:
@@ -167,16 +175,17 @@ def main() -> None:
         if "big" in bad:
             with (out / f"checkpoint_{epoch}.bin").open("wb") as file:
                 file.truncate(3_000_000)
-        error = x[-32:] @ weights - y[-32:]
-        mel, kl = np.abs(error).mean(), 0.5 * (weights**2).mean()
+        with torch.no_grad():
+            mel, kl = (term.item() for term in losses(slice(-32, None)))
         if "nan" in bad and epoch == 2 and given.mel_w > 50:
             mel = float("nan")
         values = {"val/mel": given.mel_w * mel, "val/kl": given.kl_w * kl, "val/accuracy": 1 / (1 + mel)}
         log.row(step, epoch, values, end=True)
-        np.savez(out / "state.npz", weights=weights, m=m, v=v, step=step, epoch=epoch)
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "epoch": epoch}
+        torch.save(state, out / "state.pt")
         if "stop_early" in bad and epoch == 2:
             return
-    (out / "model.txt").write_text(f"{weights.tolist()}\n")
+    (out / "model.txt").write_text(f"{model.weight.tolist()}\n")
     print("threads", os.environ.get("OMP_NUM_THREADS"), "gpus", os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sweeps.common.errors import RequestError
+from sweeps.external.epochs import closed_epochs
 from sweeps.external.program import ProgramError
 from sweeps.external.spec import load_spec
 from sweeps.external.trainer import ExternalTrainer, bound
@@ -115,7 +116,7 @@ def test_a_replay_that_comes_out_differently_says_by_how_much(start: Start) -> N
 def test_the_trainers_own_resume_goes_on_in_the_same_folder(tmp_path: Path, guise: str) -> None:
     folder = tmp_path / "trial"
     folder.mkdir()
-    resume = {"resume": {"args": ["--resume-from", "{newest:**/state.npz}"], "exact": False}}
+    resume = {"resume": {"args": ["--resume-from", "{newest:**/state.pt}"], "exact": False}}
     spec = load_spec(str(FIXTURE / f"{guise}.yaml"), {**resume, "set.train.epochs": 2})
 
     def trainer(attempt: int) -> ExternalTrainer:
@@ -204,6 +205,30 @@ def test_closing_ends_the_program_whatever_it_does_with_the_signal(start: Start,
     assert alive(str(tmp_path))
     trainer.close()
     assert alive(str(tmp_path)) == []
+
+
+def test_a_program_that_runs_ahead_is_reported_epoch_by_epoch(start: Start) -> None:
+    straight = objectives(start(), 2)
+    trainer = start(epochs=2, set__train__epochs=40)
+    first = trainer.train_epoch()
+    end = time.monotonic() + 60
+    while closed_epochs(trainer.metrics.points(), "val/mel") < 10 and time.monotonic() < end:
+        time.sleep(0.05)
+        trainer.metrics.poll()
+    assert closed_epochs(trainer.metrics.points(), "val/mel") >= 10
+    assert trainer.state_dict()["objectives"] == straight[:1]  # a stop here counts one epoch, whatever was trained
+    assert [first["objective"], trainer.train_epoch()["objective"]] == straight
+    trainer.close()
+
+
+def test_two_trials_of_one_minute_do_not_share_what_is_named_by_the_minute(start: Start, tmp_path: Path) -> None:
+    dated = {"set.+train.dated": True}
+    trainers = [start(params={"mel_w": weight}, **dated) for weight in (20.0, 90.0)]
+    together = [[float(str(trainer.train_epoch()["objective"])) for trainer in trainers] for _ in range(3)]
+    names = [{path.name for path in (tmp_path / f"trial{n}" / "work").glob("run-*")} for n in range(2)]
+    assert all(len(found) == 1 for found in names)
+    alone = [objectives(start(params={"mel_w": weight})) for weight in (20.0, 90.0)]
+    assert [list(curve) for curve in zip(*together, strict=True)] == alone
 
 
 def test_large_files_go_at_the_end_and_a_folder_that_grows_too_large_ends_its_trial(
