@@ -20,7 +20,7 @@ audio = BaseAudioConfig(sample_rate=22050, fft_size=1024, win_length=1024, hop_l
     mel_fmax=None)
 data = BaseDatasetConfig(formatter="ljspeech", meta_file_train="metadata.csv", path=sys.argv[1])
 VitsConfig(model_args=model, audio=audio, run_name="vits", batch_size=3, eval_batch_size=1, num_loader_workers=0,
-    num_eval_loader_workers=0, epochs=2, text_cleaner="basic_cleaners", use_phonemes=False, print_step=1, plot_step=1,
+    num_eval_loader_workers=0, epochs=2, text_cleaner="basic_cleaners", use_phonemes=False, print_step=1, plot_step=50,
     run_eval=True, test_delay_epochs=100, mixed_precision=False, output_path="out", datasets=[data],
     eval_split_size=0.5, eval_split_max_size=8, test_sentences=[], cudnn_benchmark=False).save_json(sys.argv[2])
 """
@@ -39,7 +39,7 @@ model = {"type": "BPE", "dropout": None, "unk_token": "[UNK]", "continuing_subwo
 torch.save(torch.ones(80), out / "mel_stats.pth")
 torch.save({}, out / "dvae.pth")
 base["datasets"][0]["path"] = data
-base |= {"batch_size": 2, "eval_batch_size": 2, "lr": 5e-5, "eval_split_size": 0.5, "print_step": 1, "plot_step": 1}
+base |= {"batch_size": 2, "eval_batch_size": 2, "lr": 5e-5, "eval_split_size": 0.5, "print_step": 1, "plot_step": 50}
 base["model_args"] |= {"mel_norm_file": str(out / "mel_stats.pth"), "dvae_checkpoint": str(out / "dvae.pth"),
     "xtts_checkpoint": "", "tokenizer_file": str(out / "vocab.json"), "gpt_num_audio_tokens": 66,
     "gpt_start_audio_token": 64, "gpt_stop_audio_token": 65, "gpt_layers": 2, "gpt_n_model_channels": 64,
