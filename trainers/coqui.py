@@ -155,8 +155,8 @@ class CoquiTrainer(Trainer, ABC):
         split = params.get("evaluate_on", SPLITS[0])
         if split not in SPLITS:
             raise RequestError(f"--set evaluate_on={split}: {meant(str(split), SPLITS)}")
-        path = Path(str(params.get("config") or ""))
-        if not path.is_file():
+        path = str(params.get("config") or "FILE")
+        if not Path(path).is_file():
             raise RequestError(f"--set config={path}: trainer {cls.__name__} needs your Coqui config, a JSON file")
 
     @classmethod

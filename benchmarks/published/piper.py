@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -69,10 +70,8 @@ def _build_aligner(python: Path, package: Path, repository: Path) -> None:
     if list(folder.glob("core*.so")):
         return
     folder.mkdir(exist_ok=True)
-    build = folder.parent / "build"
-    build.mkdir(exist_ok=True)
-    shutil.copy(repository / "src" / "piper" / ALIGNER / "core.pyx", build)
-    subprocess.run([str(python.with_name("cythonize")), "-i", "core.pyx"], cwd=build, check=True)
-    for library in build.glob("**/core*.so"):
-        shutil.move(library, folder)
-    shutil.rmtree(build)
+    with tempfile.TemporaryDirectory() as build:
+        shutil.copy(repository / "src" / "piper" / ALIGNER / "core.pyx", build)
+        subprocess.run([str(python.with_name("cythonize")), "-i", "core.pyx"], cwd=build, check=True)
+        for library in Path(build).glob("core*.so"):
+            shutil.copy(library, folder)

@@ -11,14 +11,21 @@ from sweeps.trainer import Trainer
 SOMEWHERE_BETWEEN = 0.37
 """Of the way through a range: what a trial may draw that is neither end."""
 
+FIXED = "--set"
+
 
 def impossible_values(trainer: type[Trainer], config: SweepConfig, known: Mapping[str, object]) -> list[str]:
     """One line for each value that the trainer refuses: bounds, listed values, constants, the default, fixed values."""
     problems: dict[str, str] = {}
+    said: set[str] = set()
     for where, name, value in _given(config):
         problem = _problem(trainer, known, name, value)
         if problem:
-            problems.setdefault(f"{name} {value!r}", f"{where}: {problem}{_hint(value, known.get(name))}")
+            if problem not in said:  # the same words about another value are about neither
+                problems.setdefault(f"{name} {value!r}", f"{where}: {problem}{_hint(value, known.get(name))}")
+            said.add(problem)
+        elif where in (FIXED, _set_in(config)):
+            known = {**known, name: value}  # what a trainer needs at all may be fixed: the path of its own config
     for parameter in config.space.parameters:
         between = _drawn(parameter)
         whole = _is_whole(known.get(parameter.name))
@@ -34,16 +41,20 @@ def impossible_values(trainer: type[Trainer], config: SweepConfig, known: Mappin
 
 
 def _given(config: SweepConfig) -> Iterator[tuple[str, str, object]]:
-    """Where each value is given, the parameter's name and the value."""
+    """Where each value is given, the parameter's name and the value; what is fixed for all trials first."""
     space = config.space
+    yield from ((FIXED, name, fixed) for name, fixed in config.set_params.items())
+    yield from ((_set_in(config), name, fixed) for name, fixed in space.fixed.items())
     for parameter in space.parameters:
         listed = [*parameter.values, *(end for end in (parameter.min, parameter.max) if end is not None)]
         for value in (*listed, parameter.default):
             yield f"space {space.name}", parameter.name, value
-    yield from ((f"space {space.name}, set", name, fixed) for name, fixed in space.fixed.items())
-    yield from (("--set", name, fixed) for name, fixed in config.set_params.items())
     for trial in space.trials:
         yield from ((f"space {space.name}, trial {trial.label}", name, fixed) for name, fixed in trial.params.items())
+
+
+def _set_in(config: SweepConfig) -> str:
+    return f"space {config.space.name}, set"
 
 
 def _problem(trainer: type[Trainer], known: Mapping[str, object], name: str, value: object) -> str:
