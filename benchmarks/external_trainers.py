@@ -97,8 +97,11 @@ def passed(published: Published, work: Path, options: argparse.Namespace) -> boo
 
 
 def given(published: Published) -> list[str]:
-    """The options that choose the trainer."""
-    return ["--trainer", published.trainer, *(part for text in published.settings for part in ("--set", text))]
+    """The options that choose the trainer; one thread, because two that wait for each other are slower when busy."""
+    settings = list(published.settings)
+    if not published.trainer.startswith("trainers."):
+        settings += ["env.OMP_NUM_THREADS=1", "env.TF_NUM_INTRAOP_THREADS=1"]
+    return ["--trainer", published.trainer, *(part for text in settings for part in ("--set", text))]
 
 
 def command(published: Published, *arguments: str) -> str:
@@ -138,7 +141,7 @@ def sweep(published: Published, work: Path, options: argparse.Namespace) -> bool
     shutil.rmtree(run, ignore_errors=True)
     where = ["--output", str(runs), "--wandb", "off"]
     size = ["--trials", str(options.trials), "--epochs", str(options.epochs), "--concurrent", "1"]
-    size += ["--confirm-seeds", str(options.confirm_seeds)]
+    size += ["--cpus-per-trial", "1", "--confirm-seeds", str(options.confirm_seeds)]
     began = time.monotonic()
     driver = subprocess.Popen(
         [str(published.driver), "run_sweep.py", *given(published), "--name", name, *where, *size],
