@@ -120,7 +120,8 @@ class Trainer:
     ) -> Mapping[str, Any]:
         """Try out what a sweep relies on; RequestError where it would be a lie. `store` keeps what was found.
 
-        Options: threads, gpus, and `start`, without which nothing is run. What is returned is added to data_summary.
+        Options: threads, gpus, `start`, without which nothing is run, `remote`, where trials run on a cluster, and
+        `fixed` parameters. What is returned is added to data_summary.
         """
         return {}
 

@@ -233,7 +233,8 @@ def planned(options: SweepOptions, log: Log, *, start: bool = True) -> Iterator[
             log,
             threads=resources.threads,
             gpus=("0",) if resources.gpus else (),
-            start=start and config.address is None,
+            start=start,
+            remote=config.address is not None,
             fixed=config.set_params,
         )
         config = replace(config, data_summary={**prepared.summary, **found})

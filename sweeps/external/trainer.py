@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
+from messages import text
 from sweeps.common.errors import RequestError
 from sweeps.common.folders import fingerprint, prune
 from sweeps.external.command import (
@@ -228,17 +229,20 @@ class ExternalTrainer(Trainer):
     def check_before_sweep(
         cls, data: str, seed: int, store: Path, log: Callable[[str], None], **options: Any
     ) -> Mapping[str, Any]:
-        """The preflight; RequestError where it refuses."""
+        """The preflight; RequestError where it refuses. A cluster's nodes may differ from this machine: none there."""
         from sweeps.external.preflight import checked_before
 
         if not cls.spec.file.preflight:
             return {}
+        remote, start = options.pop("remote", False), options.pop("start")
         try:
-            found = checked_before(cls, data, seed, store, log=log, **options)
+            found = checked_before(cls, data, seed, store, log=log, start=start and not remote, **options)
         except RequestError as error:  # the trials will show it, each with its reason
             log(f"preflight    warning: {error}")
             return {}
         if found is None:
+            if remote:
+                log(text("preflight.remote"))
             return {}
         cls.trial_bytes = found.disk_bytes
         if found.refusals:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from messages import text
 from sweeps.common.errors import RequestError
 from sweeps.external.preflight import Preflight, checked_before, preflight
 from sweeps.external.spec import load_spec
@@ -87,6 +88,14 @@ def test_what_passed_is_not_run_again_until_the_spec_changes(tmp_path: Path) -> 
     assert run() == first
     assert len(lines) == count
     assert run(start=False, **{"set.train.lr": 0.03}) is None
+
+
+def test_on_a_cluster_nothing_is_run_and_one_line_says_so(tmp_path: Path) -> None:
+    lines: list[str] = []
+    trainer = bound(load_spec(str(FIXTURE / "csv.yaml")))
+    options = {"threads": 1, "gpus": (), "start": True, "remote": True, "fixed": {}}
+    assert trainer.check_before_sweep("", 7, tmp_path, lines.append, **options) == {}
+    assert lines == [text("preflight.remote")]
 
 
 def test_check_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
