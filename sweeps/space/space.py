@@ -202,7 +202,8 @@ def _with_defaults(given: Mapping[str, Any], own: Mapping[str, object]) -> tuple
     The trainer's own where the range holds it, because that is the config that a user has; else the middle of the
     range or the first of the values.
     """
-    filled, assumed = dict(given), {}
+    filled = dict(given)
+    assumed: dict[str, str] = {}
     listed = given.get("parameters")
     if not isinstance(listed, Mapping):
         return filled, assumed
