@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from sweeps.common.interrupts import repeated_where_lost
 from sweeps.common.program import INSTALLED, SCRIPT, program
 from xtts.cache_folder import use_writable_home
 from xtts_sweep import cli
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def console() -> int:
     """The same as the program itself: SIGTERM ends it like Ctrl-C, before and after a sweep too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = main()
+    with repeated_where_lost():
+        code = main()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # all is written and said: the exit code stands
     if code == INTERRUPTED:  # threads of libraries are not waited for

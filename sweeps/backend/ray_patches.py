@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -27,6 +28,24 @@ def while_ray_starts() -> Iterator[None]:
         patch.object(utils, "set_sigterm_handler", lambda handler: set_handler(ours)),
         patch.object(utils, "get_entrypoint_name", lambda: name().encode("utf-8", "backslashreplace").decode()),
     ):
+        yield
+
+
+@contextmanager
+def while_ray_ends() -> Iterator[None]:
+    """Keep our SIGTERM handler: the end of Ray's core worker puts the system's own in its place, which ends the process
+    without a word, and a second passes before Ray has ended its other processes."""
+    from ray._private import worker
+
+    next_step = worker.FunctionActorManager  # what Ray makes anew right after that
+
+    def caught_again(*given: object) -> object:
+        ours = signal.getsignal(signal.SIGTERM)
+        if ours is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
+        return next_step(*given)
+
+    with patch.object(worker, "FunctionActorManager", caught_again):
         yield
 
 

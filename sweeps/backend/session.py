@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from sweeps.backend.ray_patches import dead_servers, while_ray_starts
+from sweeps.backend.ray_patches import dead_servers, while_ray_ends, while_ray_starts
 from sweeps.backend.reaper import end_processes_in, guarded
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.common.program import program
@@ -132,7 +132,8 @@ def _started(
             end_processes_in(folder)
             atexit.register(_leave_at_once, 1)
         else:
-            ray.shutdown()
+            with while_ray_ends():
+                ray.shutdown()
         ended.set()
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sweeps.common.interrupts import repeated_where_lost
+
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
 
@@ -32,6 +34,8 @@ class SignalHandler:
         self._patience = patience
         self._last_words = last_words
         self._raises = False
+        self._lost = False
+        """Whether the next signal repeats one whose KeyboardInterrupt was lost"""
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -42,7 +46,8 @@ class SignalHandler:
         before = {number: signal.getsignal(number) for number in CAUGHT}
         self.catch()
         try:
-            yield
+            with repeated_where_lost(self._on_lost):
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -68,7 +73,13 @@ class SignalHandler:
         """From now on a signal raises KeyboardInterrupt, because nothing polls `reason` any more."""
         self._raises = True
 
+    def _on_lost(self) -> None:
+        self._lost = True
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._lost:
+            self._lost = False
+            raise KeyboardInterrupt
         if self.reason is not None:
             try:
                 self._at_once()

@@ -8,15 +8,17 @@ would on a GPU, and everything that makes the host wait for the device or copies
 
 A function mode changes what Python code sees (devices, factories); a dispatch mode checks every operation below it,
 those of a backward pass included. Autocast runs as the CPU's bfloat16 autocast, which has another list of operations
-than a GPU's. Speed, memory, streams and the GPU's own kernels are not imitated.
+than a GPU's. A CUDA graph refuses what a capture refuses (waits and copies from the host) and is replayed by doing
+nothing; streams order nothing. Speed, memory and the GPU's own kernels are not imitated.
 """
 
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import TracebackType
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
@@ -63,6 +65,8 @@ class DeviceDouble:
         self.autocasts = 0
         self.memory = (free_bytes, total_bytes)
         self.has_bfloat16 = True
+        self.capturing = False
+        self.sync_debug_mode = "default"
         self._there: dict[int, StorageWeakRef] = {}
         self._modes = (_FunctionMode(self), _DispatchMode(self))
         self._patch = pytest.MonkeyPatch()
@@ -82,6 +86,33 @@ class DeviceDouble:
             self._there = {key: reference for key, reference in self._there.items() if not reference.expired()}
         return value
 
+    def read(self, what: str) -> None:
+        """The host waits for the device."""
+        self._refuse_in_capture(what)
+        self.reads.append(what)
+        if self.sync_debug_mode == "warn":
+            warnings.warn("called a synchronizing CUDA operation", stacklevel=3)
+
+    def upload(self, what: str) -> None:
+        """Something is copied from the host to the device."""
+        self._refuse_in_capture(what)
+        self.uploads.append(what)
+
+    def _refuse_in_capture(self, what: str) -> None:
+        if self.capturing:
+            raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what})")
+
+    @contextmanager
+    def capture(self, graph: object, **options: object) -> Iterator[None]:
+        """What torch.cuda.graph does: work is recorded, and nothing may wait."""
+        assert isinstance(graph, _Graph)
+        self.capturing = True
+        try:
+            yield
+        finally:
+            self.capturing = False
+        graph.captured = True
+
     @contextmanager
     def watched(self) -> Iterator[DeviceDouble]:
         """Count anew from here."""
@@ -92,13 +123,23 @@ class DeviceDouble:
     def __enter__(self) -> DeviceDouble:
         patch = self._patch.setattr
         patch(torch.cuda, "is_available", lambda: True)
-        patch(torch.cuda, "synchronize", lambda device=None: self.reads.append(_where("synchronize")))
+        patch(torch.cuda, "synchronize", lambda device=None: self.read(_where("synchronize")))
         patch(torch.cuda, "Event", _Event)
         patch(torch.cuda, "is_bf16_supported", lambda including_emulation=True: self.has_bfloat16)
         patch(torch.cuda, "empty_cache", lambda: None)
         patch(torch.cuda, "reset_peak_memory_stats", lambda device=None: None)
         patch(torch.cuda, "max_memory_allocated", lambda device=None: 1 * GIB)
         patch(torch.cuda, "mem_get_info", lambda device=None: self.memory)
+        patch(torch.cuda, "get_device_name", lambda device=None: "stand-in")
+        patch(torch.cuda, "get_device_properties", lambda device=None: SimpleNamespace(total_memory=self.memory[1]))
+        patch(torch.cuda, "set_sync_debug_mode", lambda mode: setattr(self, "sync_debug_mode", mode))
+        patch(torch.cuda, "Stream", _Stream)
+        patch(torch.cuda, "current_stream", lambda device=None: _Stream())
+        patch(torch.cuda, "stream", nullcontext)
+        patch(torch.cuda, "CUDAGraph", _Graph)
+        patch(torch.cuda, "graph", self.capture)
+        patch(Tensor, "pin_memory", lambda tensor: self._pinned(tensor))
+        patch(Tensor, "record_stream", lambda tensor, stream: self._recorded(tensor, stream))
         patch(torch, "Generator", _Generator)
         patch(torch, "autocast", self._autocast)
         for mode in self._modes:
@@ -117,6 +158,15 @@ class DeviceDouble:
         self.autocasts += enabled
         return _autocast("cpu", dtype, enabled)
 
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        if self.holds(tensor):
+            raise RuntimeError("cannot pin 'torch.cuda.FloatTensor' only dense CPU tensors can be pinned")
+        return tensor.clone()
+
+    def _recorded(self, tensor: Tensor, stream: _Stream) -> None:
+        assert self.holds(tensor)
+        assert isinstance(stream, _Stream)
+
 
 _autocast = torch.autocast
 
@@ -130,6 +180,23 @@ class _Generator(torch.Generator):
         made = super().__new__(cls, "cpu")
         made.place = torch.device(device)
         return made
+
+
+class _Stream:
+    """A queue of the device, of which the double has one."""
+
+    def wait_stream(self, other: _Stream) -> None:
+        """What comes later waits for what `other` was given so far."""
+
+
+class _Graph:
+    """A captured sequence of operations."""
+
+    captured = False
+
+    def replay(self) -> None:
+        """Run it again."""
+        assert self.captured
 
 
 class _Event:
@@ -180,7 +247,7 @@ class _FunctionMode(TorchFunctionMode):
     def _to_host(self, name: str, func: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         if name in ("numpy", "__array__"):
             raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first")
-        self.double.reads.append(_where(name))
+        self.double.read(_where(name))
         with _unchecked():
             return args[0].clone() if name == "cpu" else func(*args, **options)
 
@@ -204,9 +271,9 @@ class _FunctionMode(TorchFunctionMode):
         with _unchecked():
             moved = tensor.to(dtype, copy=True)
         if device.type == "cuda":
-            self.double.uploads.append(_where("to"))
+            self.double.upload(_where("to"))
             return self.double.take(moved)  # type: ignore[no-any-return]
-        self.double.reads.append(_where("to"))
+        self.double.read(_where("to"))
         return moved
 
     def _factory(self, func: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -219,7 +286,7 @@ class _FunctionMode(TorchFunctionMode):
         if device.type != "cuda":
             return func(*args, **options, device=device)
         if func in (torch.tensor, torch.as_tensor):
-            self.double.uploads.append(_where(func.__name__))
+            self.double.upload(_where(func.__name__))
         return self.double.take(func(*args, **options))
 
 
@@ -243,7 +310,7 @@ class _DispatchMode(TorchDispatchMode):
         if _Unchecked.depth or not any(there):
             return func(*args, **(kwargs or {}))
         if func in _READS or (func in _INDEXING and self._masked(args)):
-            self.double.reads.append(_where(str(func)))
+            self.double.read(_where(str(func)))
         if func in _COPIES:
             return self._copied(func, args, kwargs)
         if func in _INDEXING:
@@ -261,9 +328,9 @@ class _DispatchMode(TorchDispatchMode):
             return self.double.take(func(*args, **(kwargs or {})))
         into, source = self.double.holds(args[0]), self.double.holds(args[1])
         if into and not source:
-            self.double.uploads.append(_where(str(func)))
+            self.double.upload(_where(str(func)))
         if source and not into:
-            self.double.reads.append(_where(str(func)))
+            self.double.read(_where(str(func)))
         return func(*args, **(kwargs or {}))
 
     def _masked(self, args: Sequence[Any]) -> bool:

@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import gpu
-from benchmarks.gpu import SECTIONS, pack, table
+from benchmarks.gpu import SECTIONS, measure, pack, table
+from benchmarks.gpu_sections.bench import Bench
 from tests import ROOT
 from tests.xtts.device_double import DeviceDouble
 from tests.xtts.made_speech import write_ljspeech
 from xtts.training import training as training_module
 
+SECTION_MODULES = "benchmarks.gpu_sections"
 ABSENT = (
     "annotated_types",
     "espeakng_loader",
@@ -80,24 +82,46 @@ def test_the_gpu_benchmark_runs_with_torch_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_gpu_branches_of_the_benchmark_keep_to_the_device(learnable, monkeypatch):
-    """What the run above leaves out; graphs, compilers and profilers of a GPU are not imitated."""
-    monkeypatch.setattr(gpu, "GPU", True)
-    monkeypatch.setattr(gpu, "kernel_share", lambda training: 0.5)
-    monkeypatch.setattr(gpu, "_FRAME_BUDGETS", {"tiny": 500})
+@pytest.mark.parametrize("model", ["tiny", "small"])
+def test_every_line_of_the_benchmark_that_only_a_gpu_reaches_runs_on_a_stand_in(learnable, monkeypatch, model):
+    """Kernels, their times, processes side by side and torch.compile are not imitated."""
+    monkeypatch.setattr(f"{SECTION_MODULES}.correctness._FRAME_BUDGETS", {model: 400})
+    monkeypatch.setattr(f"{SECTION_MODULES}.speed._FRAME_BUDGETS", {model: 400})
+    learned = {"objective": 1.0, "text_use": 0.0}
+    monkeypatch.setattr(f"{SECTION_MODULES}.correctness._learned_on_cpu", lambda *given: [learned] * 2)
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
     training_module._evaluator.cache_clear()
-    bench = gpu.Bench(learnable.prepared.data, small=True, seconds=100.0)
-    monkeypatch.setattr(
-        gpu, "_learned_on_cpu", lambda bench, model, epochs, seeds: [{"objective": 1.0, "text_use": 0.0}] * seeds
-    )
+    bench = Bench(learnable.prepared.data, small=True, seconds=600.0)
+    bench.presets = bench.small_presets = (model,)
+    sections = [name for name in SECTIONS if name != "packed"]
     with DeviceDouble() as double:
-        found = {name: SECTIONS[name](bench) for name in ("presets", "precision", "determinism", "speed", "learning")}
-        for lever in (gpu._as_it_is, gpu._on_device):
-            assert lever(bench.training("tiny"), 2) > 0.0
+        found = measure(bench, sections, None)
     training_module._evaluator.cache_clear()
+    assert {name: section for name, section in found.items() if "error" in section} == {}
+    assert found["about"]["device"] == "stand-in"
     assert double.autocasts > 0
-    assert found["presets"]["tiny"]["memory_frames"] == 500
-    assert found["determinism"]["tiny"]["equal"]
+    assert found["presets"][model]["memory_frames"] == 400
+    assert found["determinism"][model]["equal"]
+    assert found["speed"]["models"][model]["kernel_share"] == 0.0
+    assert found["waits"]["an_epoch"] == sum(found["waits"]["places"].values()) > 0
     assert "standard_error" in found["learning"]["tiny"]["objective"]
-    about = {"device": "double", "torch": "", "cuda": None, "python": "", "date": ""}
-    assert "kernels" in table({"about": about, **found})
+    assert {name for name, seconds in found["levers"][model].items() if not isinstance(seconds, float)} == set()
+    assert "kernels" in table(found)
+
+
+def test_the_benchmark_asks_the_profiler_for_what_it_has(learnable):
+    """The time in which kernels ran, by the name that this version of torch has for it."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        torch.ones(3) + 1
+    assert [one.self_device_time_total for one in profiled.key_averages()]
+
+
+def test_a_captured_graph_refuses_what_a_gpu_refuses():
+    with DeviceDouble():
+        there, graph = torch.ones(3, device="cuda"), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            there.add_(1)
+        graph.replay()
+        for waits in (lambda: there.sum().item(), lambda: there.add_(torch.ones(3).to("cuda"))):
+            with pytest.raises(RuntimeError, match="not permitted when stream is capturing"), torch.cuda.graph(graph):
+                waits()

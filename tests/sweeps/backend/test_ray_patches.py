@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +21,7 @@ from sweeps.backend.ray_patches import (
     session_folder,
     while_ray_starts,
 )
+from tests import ROOT
 
 
 def test_ray_sets_its_sigterm_handler_by_the_function_that_is_replaced() -> None:
@@ -36,6 +40,38 @@ def test_ray_sets_its_sigterm_handler_by_the_function_that_is_replaced() -> None
             assert signal.getsignal(signal.SIGTERM) is ours
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+SHUTDOWN = """
+import signal
+import ray
+from ray._private import node
+from sweeps.backend.ray_patches import while_ray_ends, while_ray_starts
+
+def caught():
+    lines = open("/proc/self/status").read().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+    return bool(mask >> (signal.SIGTERM - 1) & 1)
+
+def ours(number, frame):
+    pass
+
+signal.signal(signal.SIGTERM, ours)
+with while_ray_starts():
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+end = node.Node.kill_all_processes
+node.Node.kill_all_processes = lambda self, **options: (print("ending", caught()), end(self, **options))
+with while_ray_ends():
+    ray.shutdown()
+print("ended", caught(), signal.getsignal(signal.SIGTERM) is ours)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux which signals are caught")
+def test_a_sigterm_is_caught_while_ray_ends_although_ray_takes_its_handler_away() -> None:
+    done = subprocess.run([sys.executable, "-c", SHUTDOWN], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-2:] == ["ending True", "ended True True"], done.stdout + done.stderr
 
 
 def test_the_servers_that_are_left_out_are_started_by_the_methods_that_are_replaced() -> None:

@@ -192,3 +192,32 @@ def test_a_ctrl_c_ends_the_process_in_time_whatever_it_waits_for(twice: bool) ->
     out, _ = process.communicate(timeout=8)
     assert (process.returncode, out) == (130, "interrupted by SIGINT resume with\n")
     assert time.monotonic() - begun < 2.0
+
+
+LOST = """
+import signal, sys, time
+from sweeps.tuner.signals import SignalHandler
+
+class Finalised:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0)
+
+handler = SignalHandler(lambda: None)
+with handler.caught():
+    handler.raise_from_now()
+    try:
+        Finalised()
+        for _ in range(100):
+            time.sleep(0.02)
+        print("lost")
+    except KeyboardInterrupt:
+        print("raised", handler.reason)
+"""
+
+
+def test_a_ctrl_c_in_a_finaliser_of_a_library_is_neither_lost_nor_printed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("raised interrupted by SIGINT\n", "")
