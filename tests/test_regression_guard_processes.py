@@ -11,13 +11,13 @@ import pytest
 
 from sweeps.common.budget import Budget
 from sweeps.run.config import SweepConfig
-from sweeps.run.progress import Progress, QuietDisplay
+from sweeps.run.progress import Display, Progress
 from sweeps.search.options import SearchOptions
 from sweeps.space.space import load_space
 from sweeps.tuner import api as sweep
 
 
-class Watching(QuietDisplay):
+class Watching(Display):
     """Remembers what every process below this one was, each time something happens."""
 
     def __init__(self) -> None:

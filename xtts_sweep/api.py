@@ -323,11 +323,11 @@ def callbacks_of(wandb: str | None, lang: str, log: Log | None = None, display: 
     """Progress display, report writer, W&B logger and diagnosis of a run."""
     from functools import partial
 
-    from sweeps.run.progress import LineDisplay, QuietDisplay
+    from sweeps.run.progress import Display, LineDisplay
     from xtts_sweep.integration import diagnosis, wandb_logger, write_page
 
     if display is None:
-        display = QuietDisplay() if log is None else LineDisplay(log)
+        display = Display() if log is None else LineDisplay(log)
     mode = check_wandb(wandb)
     return {
         "display": display,

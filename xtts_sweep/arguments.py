@@ -56,6 +56,12 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="from_runs", nargs="+", default=[], metavar="RUN", help=help_text)
 
 
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """Where and how a run is resumed: --address, --wandb, --lang and --json."""
+    for add in (add_wandb, add_address, add_lang, add_json):
+        add(parser)
+
+
 def add_address(parser: argparse.ArgumentParser) -> None:
     help_text = "a Ray cluster to run on: auto (the one on this machine), HOST:PORT or ray://HOST:10001"
     parser.add_argument("--address", metavar="ADDR", help=help_text)

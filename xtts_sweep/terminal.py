@@ -27,9 +27,9 @@ def escape_what_cannot_be_shown() -> None:
 
 def display(as_json: bool) -> Any:
     """What shows a sweep's progress: a live table on a terminal, lines elsewhere, nothing where JSON is printed."""
-    from sweeps.run.progress import QuietDisplay, display_for_terminal
+    from sweeps.run.progress import Display, display_for_terminal
 
-    return QuietDisplay() if as_json else display_for_terminal()
+    return Display() if as_json else display_for_terminal()
 
 
 class PreparationProgress:

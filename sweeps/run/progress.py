@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sweeps.common.budget import Budget, duration
 from sweeps.run.config import SweepConfig
 from sweeps.run.resources import Resources
-from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.run.trials_csv import convergence_against
 from sweeps.trials.record import TrialRecord, best_record, default_record
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Progress:
         default = default_record(self.records)
         if default is None or default.status is None or record.status is None:
             return ""
-        found = convergence_by_trial([default, record])[record.trial_id]
+        found = convergence_against(record, default)
         if isinstance(found["speedup"], float):
             return f"{found['speedup']:.2f}x"
         bound = str(found["speedup_bound"])
@@ -128,51 +128,32 @@ def progress_of(
     return Progress(tuple(records), tuple(config.columns), budget, seconds, resources.concurrent, confirm_runs)
 
 
-class Display(Protocol):
-    """Shows progress somewhere."""
+class Display:
+    """Shows progress somewhere; this one nowhere."""
 
     def update(self, progress: Progress) -> None:
-        """Something may have changed."""
-        ...
+        """Called where something may have changed."""
 
     def log(self, line: str) -> None:
         """Show one line outside the table."""
-        ...
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        ...
 
 
-class QuietDisplay:
-    """Shows nothing."""
-
-    def update(self, progress: Progress) -> None:
-        """Nothing."""
-
-    def log(self, line: str) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class LineDisplay:
+class LineDisplay(Display):
     """One line for each trial that ends, for logs and pipes."""
 
     def __init__(self, log: Callable[[str], None] | None = None) -> None:
         """`log` is called with each line; None prints it."""
         self._log = log
-        self._told: set[str] = set()
-        self._all_told = 0  # so many from the first on; a sweep may have thousands
+        self._shown: set[str] = set()
 
     def update(self, progress: Progress) -> None:
         """Print the trials that have ended since the last call."""
-        while self._all_told < len(progress.records) and progress.records[self._all_told].trial_id in self._told:
-            self._all_told += 1
-        for record in progress.records[self._all_told :]:
-            if record.status is not None and record.trial_id not in self._told:
-                self._told.add(record.trial_id)
+        for record in progress.records:
+            if record.status is not None and record.trial_id not in self._shown:
+                self._shown.add(record.trial_id)
                 values = {**record.coordinates, **record.params}
                 shown = ", ".join(f"{name} {_cell(values[name])}" for name in progress.columns if name in values)
                 objective = "no objective" if record.objective is None else f"objective {record.objective:.4f}"
@@ -191,11 +172,8 @@ class LineDisplay:
         else:
             self._log(line)
 
-    def close(self) -> None:
-        """Nothing."""
 
-
-class LiveDisplay:
+class LiveDisplay(Display):
     """A table that is drawn over itself."""
 
     def __init__(self) -> None:

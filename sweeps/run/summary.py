@@ -15,7 +15,7 @@ from sweeps.common.program import command
 from sweeps.confirm.confirmation import RIVAL, confirms
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
-from sweeps.run.trials_csv import convergence_by_trial
+from sweeps.run.trials_csv import convergence_against
 from sweeps.search.asha import RungCorrelation
 from sweeps.trials.objective import Best
 from sweeps.trials.record import TrialRecord, default_record
@@ -234,8 +234,7 @@ def _against(best: TrialRecord, default: TrialRecord, lang: str) -> str:
 
 def _speed(best: TrialRecord, default: TrialRecord, lang: str) -> list[str]:
     """How fast the search's best and its default came to the target; nothing where a trainer gives none."""
-    found = convergence_by_trial([default, best])
-    ours, theirs = found[best.trial_id], found[default.trial_id]
+    ours, theirs = convergence_against(best, default), convergence_against(default, default)
     epochs, default_epochs = ours["epochs_to_target"], theirs["epochs_to_target"]
     if not isinstance(epochs, float) or not isinstance(default_epochs, float):
         return []

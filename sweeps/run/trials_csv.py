@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
@@ -69,8 +69,9 @@ def write_trials_csv(path: Path, records: Sequence[TrialRecord], columns: Sequen
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    for record, default in zip(records, _defaults(records), strict=True):
-        row = _row(record, columns) | _convergence(record, default)
+    default_of = compared_with(records)
+    for record in records:
+        row = _row(record, columns) | convergence_against(record, default_of(record))
         writer.writerow([_cell(row.get(name, "")) for name in header])
     write_atomically(path, text.getvalue())
 
@@ -103,21 +104,18 @@ def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, 
 
     That is the search's default, and for a judged run of a confirmation the default's run with its seed.
     """
-    return {
-        record.trial_id: _convergence(record, default)
-        for record, default in zip(records, _defaults(records), strict=True)
-    }
+    default_of = compared_with(records)
+    return {record.trial_id: convergence_against(record, default_of(record)) for record in records}
 
 
-def _defaults(records: Sequence[TrialRecord]) -> Iterator[TrialRecord | None]:
-    """What each trial is compared with."""
-    searched_default = reference_record(records)
-    _, _, confirmed_defaults = judged_runs(records)
-    for record in records:
-        yield confirmed_defaults.get(record.seed) if record.origin == CONFIRMATION else searched_default
+def compared_with(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialRecord | None]:
+    """The run of the default that a trial's speed is measured against, as a function of the trial."""
+    searched, (_, _, confirmed) = reference_record(records), judged_runs(records)
+    return lambda record: confirmed.get(record.seed) if record.origin == CONFIRMATION else searched
 
 
-def _convergence(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
+def convergence_against(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
+    """How fast a trial learned, compared with a run of the default."""
     reference = None if default is None else learning_curve(default)
     columns = convergence_columns(learning_curve(record), reference, _mean_frame_error(default))
     means = {name: columns[name] for name in ("mean_objective", "default_mean_objective")}

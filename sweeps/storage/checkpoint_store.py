@@ -68,7 +68,6 @@ class LocalCheckpointStore:
         return load_checkpoint(self._folder / trial_id / LAST)
 
     def load_best(self, trial_id: str) -> Checkpoint:
-        """The one of the trial's best epoch."""
         return load_checkpoint(self._folder / trial_id / BEST)
 
     def save(self, trial_id: str, checkpoint: Checkpoint, *, best: bool) -> None:
@@ -78,23 +77,18 @@ class LocalCheckpointStore:
             self.make_last_best(trial_id)
 
     def make_last_best(self, trial_id: str) -> None:
-        """Give the last one its second name."""
         _link(self._folder / trial_id / LAST, self._folder / trial_id / BEST)
 
     def has_best(self, trial_id: str) -> bool:
-        """Whether there is one."""
         return (self._folder / trial_id / BEST).is_file()
 
     def drop_last(self, trial_id: str) -> None:
-        """Remove it, if it is there."""
         (self._folder / trial_id / LAST).unlink(missing_ok=True)
 
     def drop(self, trial_id: str) -> None:
-        """Remove all of the trial's."""
         shutil.rmtree(self._folder / trial_id, ignore_errors=True)
 
     def trials(self) -> set[str]:
-        """The folders there are."""
         with contextlib.suppress(FileNotFoundError):
             return {path.name for path in self._folder.iterdir()}
         return set()
@@ -115,11 +109,9 @@ class RemoteCheckpointStore:
         """Nothing: an object is there whole or not at all."""
 
     def load_last(self, trial_id: str) -> Checkpoint:
-        """The newest one."""
         return self._load(trial_id, LAST)
 
     def load_best(self, trial_id: str) -> Checkpoint:
-        """The one of the trial's best epoch."""
         return self._load(trial_id, BEST)
 
     def save(self, trial_id: str, checkpoint: Checkpoint, *, best: bool) -> None:
@@ -136,20 +128,16 @@ class RemoteCheckpointStore:
         self._storage.copy(self._name(trial_id, LAST), self._name(trial_id, BEST))
 
     def has_best(self, trial_id: str) -> bool:
-        """Whether there is one."""
         return self._name(trial_id, BEST) in self._storage.names(f"{self._folder}/{trial_id}")
 
     def drop_last(self, trial_id: str) -> None:
-        """Remove it, if it is there."""
         self._storage.delete(self._name(trial_id, LAST))
 
     def drop(self, trial_id: str) -> None:
-        """Remove all of the trial's."""
         for name in self._storage.names(f"{self._folder}/{trial_id}"):
             self._storage.delete(name)
 
     def trials(self) -> set[str]:
-        """The trials whose objects there are."""
         start = len(self._folder) + 1
         return {name[start:].partition("/")[0] for name in self._storage.names(self._folder)}
 

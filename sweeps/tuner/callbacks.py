@@ -9,7 +9,7 @@ from typing import TypedDict
 from sweeps.report import Report, write_report
 from sweeps.run.diagnosis import Diagnosis, no_diagnosis
 from sweeps.run.logger import Logger
-from sweeps.run.progress import Display, QuietDisplay
+from sweeps.run.progress import Display
 from sweeps.run.run import SweepResult
 from sweeps.trials.heartbeat import Heartbeat
 
@@ -23,7 +23,7 @@ class Callbacks:
     when the trials have ended, `on_end` is called with the result, `heartbeat` says when a worker hangs. `patience` is
     how many seconds after a Ctrl-C the process ends in any case (None: it closes the run however long that takes)."""
 
-    display: Display = field(default_factory=QuietDisplay)
+    display: Display = field(default_factory=Display)
     report: Report = write_report
     loggers: Sequence[Logger] = ()
     diagnosis: Diagnosis = no_diagnosis

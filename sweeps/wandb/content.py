@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
-from sweeps.run.trials_csv import convergence_by_trial
-from sweeps.trials.record import Event, TrialRecord, reference_record
+from sweeps.run.trials_csv import compared_with, convergence_against
+from sweeps.trials.record import Event, TrialRecord
 
 Ratio = tuple[str, str, str]
 """A name, a numerator and a denominator: two of a trial's parameters."""
@@ -57,17 +56,10 @@ def run_summary(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str
         "status": record.status or "running",
         "stop_reason": record.stop_reason,
         "retries": record.retries,
-        **_convergence(record, records),
     }
+    convergence = convergence_against(record, compared_with(records)(record))
+    figures |= {name: convergence[name] for name in CONVERGENCE if convergence[name] != ""}
     return {name: value for name, value in figures.items() if value is not None}
-
-
-def reference(record: TrialRecord, records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The run of the default config that `record`'s speed is measured against, once it has started."""
-    if record.origin != CONFIRMATION:
-        return reference_record(records)
-    _, _, defaults = judged_runs(records)
-    return defaults.get(record.seed)
 
 
 def _ratios(params: Mapping[str, object], ratios: Sequence[Ratio]) -> dict[str, float]:
@@ -77,9 +69,3 @@ def _ratios(params: Mapping[str, object], ratios: Sequence[Ratio]) -> dict[str, 
         if isinstance(top, (int, float)) and isinstance(bottom, (int, float)) and bottom:
             found[name] = top / bottom
     return found
-
-
-def _convergence(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str, object]:
-    known = reference(record, records)
-    columns = convergence_by_trial([*([] if known is None or known is record else [known]), record])[record.trial_id]
-    return {name: columns[name] for name in CONVERGENCE if columns.get(name) not in (None, "")}

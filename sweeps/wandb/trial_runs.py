@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.run.trials_csv import compared_with
 from sweeps.trials.record import Event, TrialRecord, add_event
 from sweeps.wandb.content import (
     Ratio,
     history_row,
-    reference,
     run_config,
     run_name,
     run_summary,
@@ -120,7 +120,7 @@ class TrialRuns:
 
     def _is_awaited(self, record: TrialRecord) -> bool:
         """Whether the default's run, by which this one's speed is measured, is still to end."""
-        default = reference(record, self.records)
+        default = compared_with(self.records)(record)
         return record.origin == CONFIRMATION if default is None else default.status is None
 
     def _run(self, record: TrialRecord) -> Run:

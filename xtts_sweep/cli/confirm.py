@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from xtts_sweep.arguments import add_address, add_json, add_lang, add_run, add_wandb
+from xtts_sweep.arguments import add_run, add_session
 from xtts_sweep.closing import callbacks, close
 
 
@@ -14,10 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rivals", action="store_true", help="compare with the methods that need no sweep, too")
     parser.add_argument("--explain", action="store_true", help="find which of the changes carries the gain")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of this command")
-    add_wandb(parser)
-    add_address(parser)
-    add_lang(parser)
-    add_json(parser)
+    add_session(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from xtts_sweep.arguments import add_address, add_gain, add_json, add_lang, add_run, add_wandb
+from xtts_sweep.arguments import add_gain, add_run, add_session
 from xtts_sweep.closing import callbacks, close
 
 
@@ -13,10 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, help="how many configs in all")
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of the whole sweep")
     add_gain(parser)
-    add_wandb(parser)
-    add_address(parser)
-    add_lang(parser)
-    add_json(parser)
+    add_session(parser)
 
 
 def run(options: argparse.Namespace) -> int:

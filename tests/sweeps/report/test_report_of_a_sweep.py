@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.report import write_report
-from sweeps.run.progress import QuietDisplay
+from sweeps.run.progress import Display
 from sweeps.run.run import Run
 from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request
@@ -15,7 +15,7 @@ from tests.sweeps.builders import toy_request
 pytestmark = pytest.mark.slow
 
 
-class Heard(QuietDisplay):
+class Heard(Display):
     """Remembers what was said beside the table."""
 
     def __init__(self) -> None:

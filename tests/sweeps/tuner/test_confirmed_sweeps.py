@@ -15,7 +15,7 @@ import yaml
 
 from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError
-from sweeps.run.progress import Progress, QuietDisplay
+from sweeps.run.progress import Display, Progress
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.run.summary import closing_lines, exportable, result_as_dict
 from sweeps.trials.journal import read_events
@@ -50,7 +50,7 @@ def outcome(record: TrialRecord) -> tuple[Any, ...]:
     return record.trial_id, record.label, record.seed, dict(record.params), record.status, curve
 
 
-class Interrupter(QuietDisplay):
+class Interrupter(Display):
     """Presses Ctrl-C once, when so many runs of a role were begun and the newest has reported twice."""
 
     def __init__(self, runs: int, role: str = "confirm") -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
+from sweeps.run.trials_csv import compared_with
 from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.wandb import choose_mode, logged_in, project_and_entity
-from sweeps.wandb.content import history_row, reference, run_config, run_name, run_summary, run_tags
+from sweeps.wandb.content import history_row, run_config, run_name, run_summary, run_tags
 from sweeps.wandb.destination import Destination, destination_in, read_destination, write_destination
 from sweeps.wandb.environment import environment
 from sweeps.wandb.logger import end_of
@@ -164,12 +165,12 @@ def test_a_judged_run_is_measured_against_the_defaults_of_its_seed_and_others_ag
     events = confirmation_events({2001: 0.5, 2002: 0.5}, {2001: 0.6, 2002: 0.6})
     records = [trial(1, [1.0], origin="default"), *records_from_events(events)]
     by_id = {record.trial_id: record for record in records}
-    assert reference(by_id["c0005"], records) is by_id["c0004"]
-    assert reference(by_id["r0003"], records) is by_id["c0002"]
-    assert reference(by_id["r0001"], records) is records[0]
-    assert reference(by_id["c0003"], [by_id["c0003"]]) is None
+    assert compared_with(records)(by_id["c0005"]) is by_id["c0004"]
+    assert compared_with(records)(by_id["r0003"]) is by_id["c0002"]
+    assert compared_with(records)(by_id["r0001"]) is records[0]
+    assert compared_with([by_id["c0003"]])(by_id["c0003"]) is None
     control = trial(3, [1.0], role="control", origin="control")
-    assert reference(trial(4, [1.0], role="control", origin="control"), [control]) is control
+    assert compared_with([control])(trial(4, [1.0], role="control", origin="control")) is control
 
 
 def test_a_table_keeps_numbers_as_numbers_and_empty_cells_empty() -> None:
