@@ -14,8 +14,8 @@ from sweeps.report import ReportExtras, write_report
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import read_run
 from tests.sweeps.report.chromium import Browser, executable
+from tests.sweeps.report.pages import BETTER, DEFAULT, hostile
 from tests.sweeps.report.report_runs import confirmation_events, extras, judged, write_run
-from tests.sweeps.report.test_report import BETTER, DEFAULT, hostile
 
 pytestmark = [
     pytest.mark.skipif(executable() is None, reason="no chromium on this machine"),
