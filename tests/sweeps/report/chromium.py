@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -126,10 +127,12 @@ class Browser:
     def wait_for(self, condition: str) -> None:
         """Wait until an expression is true."""
         until = time.monotonic() + PATIENCE
-        while not self.run(condition):
-            if time.monotonic() > until:
-                raise TimeoutError(condition)
+        while time.monotonic() < until:
+            with suppress(RuntimeError):  # the page was navigated away from while it was asked
+                if self.run(condition):
+                    return
             time.sleep(0.02)
+        raise TimeoutError(condition)
 
     def press(self, key: str, *, code: int = 0, text: str | None = None) -> None:
         """Press and release a key."""
