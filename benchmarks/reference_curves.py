@@ -17,8 +17,14 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import wave
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import yaml
@@ -26,122 +32,250 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from xtts.diagnostics import curve_rules, setting_rules  # noqa: E402
+from xtts.diagnostics import reference as reference_module  # noqa: E402
 from xtts.diagnostics.curve_rules import trial_findings  # noqa: E402
 from xtts.diagnostics.finding import Finding  # noqa: E402
-from xtts.diagnostics.logged_curve import CurveBuilder  # noqa: E402
+from xtts.diagnostics.logged_curve import Curve, CurveBuilder  # noqa: E402
 from xtts.diagnostics.logged_run import LoggedRun  # noqa: E402
 from xtts.diagnostics.logged_tags import CLIP_KEYS, map_tags, number_under, weights_in  # noqa: E402
-from xtts.diagnostics.reference import REFERENCE_CODES, Reference  # noqa: E402
+from xtts.diagnostics.reference import Reference  # noqa: E402
 from xtts.diagnostics.run_rules import run_findings, run_state  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
 
-EPOCHS = 9
-HEALTHY_SEEDS = (1, 2, 3)
-VOICES = ("mina", "daniel")
+EPOCHS, FAULTY_EPOCHS = 9, 5
+LOOKS = (3, 5, 9)
+"""Epochs at which a run is judged; faulty runs end at the second look"""
+SPEAKERS, LANGUAGES = ("mina", "daniel"), ("en", "fa")
+SECONDS = 80.0
+"""Speech of a voice at most, so that a run takes half a minute"""
+HEALTHY: Mapping[str, Mapping[str, object]] = {
+    "healthy": {},
+    "healthy, seed 2": {},
+    "healthy, learning rate x2": {"learning_rate": 2e-3},
+    "healthy, learning rate /2": {"learning_rate": 5e-4},
+    "healthy, small batches": {"batch_frames": 300},
+    "healthy, weights 5 and 1": {"mel_loss_weight": 5.0},
+}
 FAULTS: Mapping[str, Mapping[str, object]] = {
     "mel weight x14": {"mel_loss_weight": 35.0},
     "un-normalised mel": {"mel_normalisation": "none"},
-    "seed's story": {"mel_loss_weight": 35.0, "mel_normalisation": "none", "loss_value_clip": 2.0},
+    "weight x14 on raw mel, loss clip": {"mel_loss_weight": 35.0, "mel_normalisation": "none", "loss_value_clip": 2.0},
     "clip 1e-3": {"gradient_clip_norm": 1e-3},
     "learning rate x10": {"learning_rate": 1e-2},
     "learning rate /30": {"learning_rate": 1e-3 / 30},
+    "text shuffled": {},
     "wrong transcripts": {},
     "one clip repeated": {},
     "NaN at a step": {},
 }
-LOOKS = (3, 5, 9)
-"""Epochs at which a run is judged"""
+FAULTS_OF_DATA = ("text shuffled", "wrong transcripts", "one clip repeated")
+"""Letters in random order within each text; texts permuted over the clips; one recording for all clips"""
+NAMED_BY: Mapping[str, frozenset[str]] = {
+    "mel weight x14": frozenset({"mel_weight_too_large"}),
+    "un-normalised mel": frozenset({"unnormalised_mel", "raw_mel", "three_digits_raw_mel"}),
+    "weight x14 on raw mel, loss clip": frozenset(
+        {"loss_clip_saturated", "three_digits_raw_mel", "raw_mel", "not_learning"}
+    ),
+    "clip 1e-3": frozenset({"clip_far_below"}),
+    "learning rate x10": frozenset({"rate_far_above"}),
+    "learning rate /30": frozenset({"behind_reference", "plateau_at_mean_frame"}),
+    "text shuffled": frozenset({"letters_in_no_order", "texts_do_not_fit"}),
+    "wrong transcripts": frozenset({"texts_do_not_fit"}),
+    "one clip repeated": frozenset({"texts_do_not_fit", "batches_alike"}),
+    "NaN at a step": frozenset({"diverged", "not_finite"}),
+}
+"""The findings that are about the fault itself, and not only a sign that something is wrong"""
+ANY_FAULT = frozenset().union(*NAMED_BY.values())
+STEP_COLUMNS = ("loss", "mel", "kl", "grad_norm")
 Epochs = Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as it was recorded: parameters, what is known of the texts, epochs, [steps, STEP_COLUMNS]."""
+
+    params: Mapping[str, object]
+    confidence: float
+    letter_order: float | None
+    epochs: Epochs
+    steps: Sequence[Sequence[float]]
+    """Of all epochs, with the number of each epoch's last step in its metrics (`updates`)"""
 
 
 def main() -> None:
     """Train what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the recorded runs")
-    parser.add_argument("--voices", nargs="*", default=list(VOICES), choices=VOICES)
-    parser.add_argument("--only", nargs="*", help="names of runs to train, such as 'healthy 1' or 'NaN at a step'")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="a further voice (LJSpeech)")
+    parser.add_argument("--no-training", action="store_true", help="only judge what is recorded")
     parser.add_argument("--table", type=Path, help="write the reference curves to this file")
     options = parser.parse_args()
-    for voice in options.voices:
-        train_voice(voice, options.out / voice, options.only)
-    runs = {voice: recorded(options.out / voice) for voice in VOICES if (options.out / voice).is_dir()}
+    if not options.no_training:
+        given = dict(one.partition("=")[::2] for one in options.data)
+        for voice in [*given, *(f"{speaker} {language}" for language in LANGUAGES for speaker in SPEAKERS)]:
+            train_voice(voice, clips_of(voice, given.get(voice)), options.out / voice)
+    runs = {folder.name: runs_in(folder) for folder in sorted(options.out.iterdir()) if folder.is_dir()}
     print_tables(runs)
     if options.table:
-        table = Reference.of_runs(healthy(runs.values())).as_dict()
+        table = Reference.of_runs(one.epochs for one in healthy(runs.values())).as_dict()
         options.table.write_text(yaml.safe_dump(table, sort_keys=False, default_flow_style=None), "utf-8")
 
 
-def train_voice(voice: str, folder: Path, only: Sequence[str] | None) -> None:
+def clips_of(voice: str, folder: str | None) -> list[tuple[Path, str]]:
+    """Recordings with their texts: of an LJSpeech folder, else of one speaker of the demo speech in one language."""
+    if folder:
+        lines = (Path(folder) / "metadata.csv").read_text("utf-8").splitlines()
+        rows = [line.split("|") for line in lines]
+        clips = [(Path(folder) / "wavs" / f"{row[0]}.wav", row[-1]) for row in rows]
+        np.random.default_rng(0).shuffle(clips)
+    else:
+        speaker, language = voice.split()
+        source = demo_speech()
+        rows = [line.split("|") for line in (source / "metadata.csv").read_text("utf-8").splitlines()[1:]]
+        clips = [(source / r[0], r[1]) for r in rows if r[2] == speaker and Path(r[0]).name.startswith(language)]
+    kept, seconds = [], 0.0
+    for file, text in clips:
+        with wave.open(str(file)) as recording:
+            length = recording.getnframes() / recording.getframerate()
+        if length > 1.0 and seconds < SECONDS:
+            kept.append((file, text))
+            seconds += length
+    return kept
+
+
+def train_voice(voice: str, clips: Sequence[tuple[Path, str]], folder: Path) -> None:
     """Record each run of a voice as FOLDER/RUN.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    plans = [(f"healthy {seed}", {}, seed) for seed in HEALTHY_SEEDS] + [
-        (name, dict(p), 1) for name, p in FAULTS.items()
-    ]
-    handles: dict[str, str] = {}
-    for name, changed, seed in plans:
+    prepared = {}
+    for name, changed in (HEALTHY | FAULTS).items():
         file = folder / f"{name.replace('/', 'by ')}.json"
-        if file.exists() or (only is not None and name not in only):
+        if file.exists():
             continue
-        kind = name if name in ("wrong transcripts", "one clip repeated") else "plain"
-        if kind not in handles:
-            speech = voice_folder(voice, kind, folder / f"speech {kind}")
-            prepared = XttsTrainer.prepare(str(speech), None, accept_unusable=True, progress=lambda *_: None)
-            handles[kind] = prepared.data
-        begun = time.perf_counter()
+        kind = name if name in FAULTS_OF_DATA else "plain"
+        if kind not in prepared:
+            speech = spoiled(clips, kind, folder / "speech" / kind)
+            prepared[kind] = XttsTrainer.prepare(str(speech), None, accept_unusable=True, progress=lambda *_: None)
+        begun = time.process_time()
         params = {**XttsTrainer.default_params(), **changed}
-        trainer = XttsTrainer(params, handles[kind], seed)
-        epochs = []
-        for epoch in range(1, EPOCHS + 1):
-            if name == "NaN at a step" and epoch == 2:
-                trainer.training.parameters.flat.data[0] = math.nan
-            metrics = dict(trainer.train_epoch())
-            metrics.pop("evaluations", None)
-            epochs.append(metrics)
-            if "diverged" in metrics:
-                break
-        file.write_text(json.dumps({"params": params, "epochs": epochs}), "utf-8")
-        print(
-            f"{voice} {name}: {epochs[-1].get('skill', math.nan):.3f} in {time.perf_counter() - begun:.0f} s",
-            flush=True,
-        )
+        trainer = XttsTrainer(params, prepared[kind].data, 2 if name.endswith("seed 2") else 1)
+        epochs, steps = trained(trainer, EPOCHS if name in HEALTHY else FAULTY_EPOCHS, spoil=name == "NaN at a step")
+        data = prepared[kind]
+        recorded = Recorded(params, data.aligned.mean_confidence, data.health.letter_order, epochs, steps)
+        file.write_text(json.dumps(asdict(recorded)), "utf-8")
+        skill = epochs[-1].get("skill", math.nan)
+        print(f"{voice}, {name}: skill {skill:.3f}, {time.process_time() - begun:.0f} s on a core", flush=True)
+    shutil.rmtree(folder / "speech", ignore_errors=True)
 
 
-def voice_folder(voice: str, kind: str, folder: Path) -> Path:
-    """One voice's clips in Coqui's layout; of `wrong transcripts` each clip has another's text."""
-    if (folder / "metadata.csv").exists():
-        return folder
-    source = demo_speech()
-    lines = (source / "metadata.csv").read_text("utf-8").splitlines()
-    rows = [line.split("|") for line in lines[1:]]
-    rows = [row for row in rows if row[2] == voice]
-    texts = [row[1] for row in rows]
+def trained(trainer: XttsTrainer, count: int, *, spoil: bool) -> tuple[list[dict[str, object]], list[list[float]]]:
+    """Metrics of the epochs and the rows of all steps; `spoil`: a parameter turns NaN before the second epoch."""
+    training, epochs, rows = trainer.training, [], []
+    step = training._step
+
+    def noted(*arguments: Any) -> Any:
+        row = step(*arguments)
+        rows.append([float(f"{value:.5g}") for value in row.tolist()])
+        return row
+
+    training._step = noted  # type: ignore[method-assign]
+    for epoch in range(1, count + 1):
+        if spoil and epoch == 2:
+            training.parameters.flat.data[0] = math.nan
+        metrics = dict(trainer.train_epoch())
+        metrics.pop("evaluations", None)
+        epochs.append(metrics)
+        if "diverged" in metrics:
+            break
+    return epochs, rows
+
+
+def spoiled(clips: Sequence[tuple[Path, str]], kind: str, folder: Path) -> Path:
+    """A voice in LJSpeech's layout, with the fault of that name in its data; plain: with none."""
+    rng = np.random.default_rng(0)
+    texts = [text for _, text in clips]
     if kind == "wrong transcripts":
-        texts = [texts[at] for at in np.random.default_rng(0).permutation(len(texts))]
-    (folder / "wavs").mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        shutil.copy(source / (rows[0][0] if kind == "one clip repeated" else row[0]), folder / row[0])
-    table = [lines[0], *("|".join((row[0], text, row[2])) for row, text in zip(rows, texts, strict=True))]
-    (folder / "metadata.csv").write_text("\n".join(table) + "\n", "utf-8")
+        texts = [texts[at] for at in rng.permutation(len(texts))]
+    elif kind == "text shuffled":
+        texts = ["".join(rng.permutation(list(text))) for text in texts]
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "wavs").mkdir(parents=True)
+    for file, _ in clips:
+        shutil.copy(clips[0][0] if kind == "one clip repeated" else file, folder / "wavs" / file.name)
+    rows = [f"{file.stem}|{text}|{text}" for (file, _), text in zip(clips, texts, strict=True)]
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", "utf-8")
     return folder
 
 
-def recorded(folder: Path) -> dict[str, tuple[Mapping[str, object], Epochs]]:
-    """Parameters and epochs of a voice's runs, by name."""
-    found = {}
-    for file in sorted(folder.glob("*.json")):
-        run = json.loads(file.read_text("utf-8"))
-        found[file.stem.replace("by ", "/")] = (run["params"], run["epochs"])
-    return found
+def runs_in(folder: Path) -> dict[str, Recorded]:
+    """A voice's runs, by name."""
+    return {
+        file.stem.replace("by ", "/"): Recorded(**json.loads(file.read_text("utf-8")))
+        for file in sorted(folder.glob("*.json"))
+    }
 
 
-def healthy(voices: object) -> list[Epochs]:
-    """The epochs of all healthy runs."""
-    return [run[1] for runs in voices for name, run in runs.items() if name.startswith("healthy")]  # type: ignore[attr-defined]
+def healthy(voices: Iterable[Mapping[str, Recorded]]) -> list[Recorded]:
+    """All healthy runs."""
+    return [run for runs in voices for name, run in runs.items() if name in HEALTHY]
 
 
-def judged(params: Mapping[str, object], epochs: Epochs, reference: Reference) -> tuple[str, list[Finding]]:
-    """State and findings, as `diagnose` gives them for a run of this program."""
+def fitted(voices: Sequence[Mapping[str, Recorded]]) -> tuple[Reference, dict[str, float]]:
+    """Reference curves and the rules' constants from some voices: between the worst healthy and the best faulty run."""
+    well = healthy(voices)
+    late = [epoch for run in well for epoch in run.epochs[LOOKS[0] - 1 :]]
+
+    def faulty(name: str) -> list[Mapping[str, Any]]:
+        return [runs[name].epochs[LOOKS[0] - 1] for runs in voices if name in runs]
+
+    def balance(run: Recorded, epoch: Mapping[str, Any]) -> float:
+        return float(run.params["mel_loss_weight"]) / float(run.params["kl_loss_weight"]) * epoch["train/mel"]  # type: ignore[arg-type]
+
+    def error(epoch: Mapping[str, Any]) -> float:
+        return float(epoch["val/mel"] / epoch["mean_frame_error"])
+
+    def between(low: float, high: float) -> float:
+        return math.sqrt(low * high)
+
+    heavy = [balance(runs["mel weight x14"], runs["mel weight x14"].epochs[LOOKS[0] - 1]) for runs in voices]
+    unheard = [
+        epoch["updates"]
+        for run in well
+        for epoch in run.epochs
+        if epoch["skill"] < curve_rules.LITTLE_SKILL or epoch["text_use_low"] <= 0
+    ]
+    reference = Reference.of_runs(run.epochs for run in well)
+    slowest = min(error(epoch) for epoch in faulty("learning rate /30"))
+    worst = max(error(epoch) for epoch in late)
+    wrong = [runs[name].confidence for runs in voices for name in ("wrong transcripts", "one clip repeated")]
+    clips = [float(epoch["train/grad_norm_p50"] / 0.5) for epoch in late]
+    return reference, {
+        "reference.MARGIN": between(worst, slowest) / worst,
+        "curve_rules.EARLY_UPDATES": 1.1 * max(unheard),
+        "curve_rules.NO_RECONSTRUCTION": between(worst, slowest),
+        "setting_rules.BALANCE": between(max(balance(run, e) for run in well for e in run.epochs[1:]), min(heavy)),
+        "setting_rules.LEAST_CONFIDENCE": (min(run.confidence for run in well) + max(wrong)) / 2,
+        "setting_rules.CLIP_FAR_BELOW": between(
+            max(clips), min(epoch["train/grad_norm_p50"] for epoch in faulty("clip 1e-3")) / 1e-3
+        ),
+    }
+
+
+@contextmanager
+def constants(values: Mapping[str, float]) -> Iterator[None]:
+    """The rules with these constants ("module.NAME") in place of their own."""
+    modules = {"reference": reference_module, "curve_rules": curve_rules, "setting_rules": setting_rules}
+    with ExitStack() as stack:
+        for name, value in values.items():
+            module, _, constant = name.partition(".")
+            stack.enter_context(patch.object(modules[module], constant, value))
+        yield
+
+
+def as_own_run(run: Recorded, look: int, reference: Reference) -> tuple[str, list[Finding]]:
+    """State and findings as `diagnose` gives them for a run of this program."""
+    epochs = run.epochs[:look]
     tags: dict[str, CurveBuilder] = {}
     for at, report in enumerate(epochs, 1):
         for tag, value in report.items():
@@ -149,41 +283,96 @@ def judged(params: Mapping[str, object], epochs: Epochs, reference: Reference) -
                 tags.setdefault(tag, CurveBuilder()).add(np.array([float(at)]), np.array([float(value)]))
     curves = {tag: builder.curve() for tag, builder in tags.items()}
     names = map_tags({tag: curve.count for tag, curve in curves.items()}).tags
-    run = LoggedRun(
+    logged = LoggedRun(
         {name: curves[tag] for name, tag in names.items()},
-        weights_in(params),
+        weights_in(run.params),
         weighted=False,
-        clip=number_under(params, CLIP_KEYS),
+        clip=number_under(run.params, CLIP_KEYS),
     )
-    own = [one for one in trial_findings(epochs, params) if one.code not in REFERENCE_CODES]
+    known = {setting_rules.ALIGNMENT_CONFIDENCE: run.confidence, setting_rules.LETTER_ORDER: run.letter_order}
     placed = reference.finding(epochs)
-    findings = [*own, *([placed] if placed is not None else []), *run_findings(run)]
-    return run_state(run, findings), findings
+    own = [*trial_findings(epochs, {**run.params, **known}), *([placed] if placed is not None else [])]
+    codes = {one.code for one in own}
+    findings = [*own, *(one for one in run_findings(logged) if one.code not in codes)]
+    return run_state(logged, findings), findings
 
 
-def print_tables(runs: Mapping[str, Mapping[str, tuple[Mapping[str, object], Epochs]]]) -> None:
-    """Called broken, by fault and by the epoch of the look; a voice is placed in the curves of the other voices."""
-    names = ["healthy", *FAULTS]
-    called: dict[str, dict[int, list[bool]]] = {name: {look: [] for look in LOOKS} for name in names}
-    reasons: dict[str, set[str]] = {name: set() for name in names}
-    for voice, own in runs.items():
-        others = healthy([one for name, one in runs.items() if name != voice])
-        reference = Reference.of_runs(others or healthy(runs.values()))
-        for name, (params, epochs) in own.items():
-            fault = "healthy" if name.startswith("healthy") else name
+def as_log(run: Recorded, look: int) -> tuple[str, list[Finding]]:
+    """State and findings where a log holds what most trainers write: losses and norm of each step, validation terms."""
+    epochs = run.epochs[:look]
+    ends = [int(epoch["updates"]) for epoch in epochs]  # type: ignore[call-overload]
+    steps = np.array(run.steps[: ends[-1]])
+    at = np.arange(1.0, len(steps) + 1)
+    rate = float(run.params["learning_rate"]) * np.minimum(1, at / 30)  # type: ignore[arg-type]
+    given = {f"train/{name}": steps[:, column] for column, name in enumerate(STEP_COLUMNS[:3])}
+    given |= {"grad_norm": steps[:, 3], "learning_rate": rate, "epoch": np.searchsorted(ends, at) + 1.0}
+    curves = {name: curve_of(at, values) for name, values in given.items()}
+    for name in ("val/mel", "val/kl"):
+        kept = [(end, epoch[name]) for end, epoch in zip(ends, epochs, strict=True) if name in epoch]
+        curves[name] = curve_of(*np.array(kept, float).T)
+    weights, clip = weights_in(run.params), number_under(run.params, CLIP_KEYS)
+    logged = LoggedRun(curves, weights, weighted=False, clip=clip)
+    findings = list(run_findings(logged))
+    return run_state(logged, findings), findings
+
+
+def curve_of(steps: Any, values: Any) -> Curve:
+    """A curve from its points."""
+    builder = CurveBuilder()
+    builder.add(np.asarray(steps, float), np.asarray(values, float))
+    return builder.curve()
+
+
+def print_tables(runs: Mapping[str, Mapping[str, Recorded]]) -> None:
+    """Named and called broken, by fault and look; each voice is judged by constants and curves of the others."""
+    whole = {voice: own for voice, own in runs.items() if (HEALTHY | FAULTS).keys() <= own.keys()}
+    print(f"{len(whole)} voices: {', '.join(whole)}")
+    print(
+        "constants from all of them:", {name: round(value, 2) for name, value in fitted([*whole.values()])[1].items()}
+    )
+    called: dict[tuple[str, str, int], list[str]] = {}
+    named: dict[tuple[str, str, int], list[bool]] = {}
+    for voice, own in whole.items():
+        reference, values = fitted([one for other, one in whole.items() if other != voice])
+        print(f"without {voice}:", {name: round(value, 2) for name, value in values.items()})
+        for name, run in own.items():
+            fault = "healthy" if name in HEALTHY else name
             for look in LOOKS:
-                state, findings = judged(params, epochs[:look], reference)
-                called[fault][look].append(state in ("watch", "stop"))
-                if look == LOOKS[0]:
-                    reasons[fault] |= {one.code for one in findings if one.severity != "note"}
-    print(f"\n{'run':<20}" + "".join(f"{f'epoch {look}':>10}" for look in LOOKS) + "   findings at epoch 3")
-    for name in names:
-        cells = [f"{sum(called[name][look])}/{len(called[name][look])}" for look in LOOKS]
-        print(f"{name:<20}" + "".join(f"{cell:>10}" for cell in cells) + f"   {', '.join(sorted(reasons[name]))}")
-    broken = [one for name in FAULTS for one in called[name][LOOKS[0]]]
-    alarms = [one for look in LOOKS for one in called["healthy"][look]]
-    print(f"broken runs called by epoch {LOOKS[0]}: {np.mean(broken):.0%} of {len(broken)}")
-    print(f"healthy looks called broken: {np.mean(alarms):.0%} of {len(alarms)}")
+                if look > len(run.epochs) and "diverged" not in run.epochs[-1]:
+                    continue
+                with constants(values):
+                    judged = {"own run": as_own_run(run, look, reference), "log": as_log(run, look)}
+                for view, (state, findings) in judged.items():
+                    codes = {one.code for one in findings}
+                    bad = sorted(one.code for one in findings if one.severity != "note")
+                    called.setdefault((view, fault, look), []).append(", ".join(bad))
+                    named.setdefault((view, fault, look), []).append(bool(codes & NAMED_BY.get(fault, ANY_FAULT)))
+                    assert (state in ("watch", "stop")) == bool(bad)
+    for view in ("own run", "log"):
+        print_view(view, called, named)
+
+
+def print_view(
+    view: str, called: Mapping[tuple[str, str, int], list[str]], named: Mapping[tuple[str, str, int], list[bool]]
+) -> None:
+    """One table: for each fault how often the state was watch or stop, and how often the fault itself was named."""
+    print(f"\n{view:<34}" + "".join(f"{f'called {look}':>10}{f'named {look}':>10}" for look in LOOKS))
+    for fault in ("healthy", *FAULTS):
+        cells = ""
+        for look in LOOKS:
+            bad, right = called.get((view, fault, look), []), named.get((view, fault, look), [])
+            cells += (
+                f"{f'{sum(map(bool, bad))}/{len(bad)}':>10}{f'{sum(right)}/{len(right)}':>10}" if bad else f"{'':>20}"
+            )
+        reasons = Counter(
+            code for one in called.get((view, fault, LOOKS[0]), []) for code in filter(None, one.split(", "))
+        )
+        print(f"{fault:<34}{cells}   {', '.join(f'{code} {count}' for code, count in reasons.most_common(4))}")
+    first = [right for fault in FAULTS for right in named[view, fault, LOOKS[0]]]
+    broken = [bool(bad) for fault in FAULTS for bad in called[view, fault, LOOKS[0]]]
+    alarms = [bool(bad) for look in LOOKS for bad in called[view, "healthy", look]]
+    print(f"faults named by epoch {LOOKS[0]}: {np.mean(first):.0%} of {len(first)}; called: {np.mean(broken):.0%}")
+    print(f"healthy looks called broken: {np.mean(alarms):.1%} of {len(alarms)}")
 
 
 if __name__ == "__main__":

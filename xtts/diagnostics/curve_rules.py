@@ -9,15 +9,13 @@ from typing import TypeVar
 
 from messages import text
 from xtts.diagnostics.finding import Epoch, Finding, Numbers, epoch_number, number, series, worst_first
+from xtts.diagnostics.setting_rules import SETTING_RULES
 
-THREE_DIGITS = 100.0
 SPIKE_TIMES = 3.0
 FIRST_EPOCH_SPIKE_TIMES = 1.5
 NO_SKILL = 0.05
 LITTLE_SKILL = 0.10
 LOW_LOSS = 3.0
-DEAD_SHARE = 0.001
-SATURATED_SHARE = 0.01
 VALUES_PER_PATCH = 320
 COLLAPSED_NATS_PER_PATCH = 1.0
 WORSENING = 0.02
@@ -25,13 +23,17 @@ STILL_FALLING = 0.01
 EARLY_EPOCHS = 5
 EARLY_SHARE = 1 / 3
 """Before these epochs, or this share of the planned length, a text that is not used yet is only a warning"""
+EARLY_UPDATES = 250
+"""Before these updates healthy runs too may be no better than the mean frame, or not use their text measurably"""
+NO_RECONSTRUCTION = 0.9
+"""A next-patch error above this share of the mean frame's is none even for a model that sees all that came before"""
 
 
 Rule = Callable[[Sequence[Epoch], Mapping[str, object]], Finding | None]
 """Looks at a trial's epochs and at all the trainer's parameters, searched or not."""
 
 RuleT = TypeVar("RuleT", bound=Rule)
-TRIAL_RULES: list[Rule] = []
+TRIAL_RULES: list[Rule] = [*SETTING_RULES]
 NO_PARAMS: Mapping[str, object] = {}
 PLANNED_EPOCHS = "planned_epochs"
 """Among a trial's parameters: the full length of the training"""
@@ -94,18 +96,6 @@ def memory_ran_out(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PA
 
 
 @trial_rule
-def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A loss-value clip stops learning on each step that reaches it, and does nothing on the others."""
-    clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")
-    if clip is None or clip <= 0 or not shares:
-        return None
-    share = math.fsum(one / len(shares) for one in shares)
-    if share >= SATURATED_SHARE:
-        return Finding("loss_clip_saturated", "problem", {"clip": clip, "share": share})
-    return Finding("loss_clip_never", "note", {"clip": clip}) if share == 0 else None
-
-
-@trial_rule
 def text_ignored(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
     """The last interval of `text_use` is not wholly above 0; in early epochs, where that is usual, a warning."""
     for epoch in reversed(epochs):
@@ -113,17 +103,25 @@ def text_ignored(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARA
         if use is not None and low is not None and high is not None:
             if low > 0:
                 return None
+            numbers = {"use": use, "low": low, "high": high}
+            if _is_early(epochs):
+                return Finding("text_not_used_yet", "note", numbers)
             reached = epoch_number(epochs, len(epochs) - 1)
             early = reached < max(EARLY_EPOCHS, EARLY_SHARE * (number(params, PLANNED_EPOCHS) or 0))
-            return Finding("text_ignored", "warning" if early else "problem", {"use": use, "low": low, "high": high})
+            return Finding("text_ignored", "warning" if early else "problem", numbers)
     return None
 
 
 @trial_rule
 def plateau_at_mean_frame(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
-    """After two epochs or more the best objective is still within 5 % of the mean-frame error."""
-    numbers = _skill(epochs)
+    """After two epochs or more the best objective is still within 5 % of the mean-frame error.
+
+    In early updates that is usual; then the error with all of the past given must be near the mean frame's as well.
+    """
+    numbers, near = _skill(epochs), series(epochs, "val/mel")
     if numbers is None or numbers["skill"] >= NO_SKILL or len(epochs) < 2:
+        return None
+    if _is_early(epochs) and not (near and near[-1] >= NO_RECONSTRUCTION * numbers["frame"]):
         return None
     return Finding("plateau_at_mean_frame", "problem", {**numbers, "epochs": len(epochs)})
 
@@ -132,7 +130,7 @@ def plateau_at_mean_frame(epochs: Sequence[Epoch], params: Mapping[str, object] 
 def low_loss_not_learning(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
     """A printed loss in the "converged" range (3 or less) while the objective beats the mean frame by under 10 %."""
     numbers, weight = _skill(epochs), number(params, "mel_loss_weight")
-    if numbers is None or weight is None or len(epochs) < 2 or numbers["skill"] >= LITTLE_SKILL:
+    if numbers is None or weight is None or len(epochs) < 2 or numbers["skill"] >= LITTLE_SKILL or _is_early(epochs):
         return None
     losses = series(epochs, "loss")
     if not losses or losses[-1] > LOW_LOSS:
@@ -183,18 +181,6 @@ def prior_lags(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding
 
 
 @trial_rule
-def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A first printed loss of three digits or more is mel weight times mel scale."""
-    first = number(epochs[0], "loss_first") if epochs else None
-    weight = number(params, "mel_loss_weight")
-    if first is None or weight is None or weight <= 0 or first < THREE_DIGITS:
-        return None
-    raw = params.get("mel_normalisation") == "none"
-    code = "three_digit_loss_raw_mel" if raw else "three_digit_loss_weight"
-    return Finding(code, "note", {"loss": first, "weight": weight, "mel": first / weight})
-
-
-@trial_rule
 def loss_spikes(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
     """A single step's loss far above the usual: thrice the epoch's mean, in the first epoch 1.5 times its start."""
     spikes: list[Numbers] = []
@@ -211,20 +197,6 @@ def loss_spikes(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAM
         return None
     worst = max(spikes, key=lambda one: float(one["times"]))
     return Finding("loss_spikes", "warning", {**worst, "count": len(spikes), "epochs": len(epochs)})
-
-
-@trial_rule
-def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:
-    """A gradient clip that acts on none or on all of the steps is a dead hyperparameter."""
-    clip, shares = number(params, "gradient_clip_norm"), series(epochs, "train/clip_fraction")
-    p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
-    if clip is None or clip <= 0 or not shares or not p50 or not p95:
-        return None
-    share = math.fsum(one / len(shares) for one in shares)
-    if DEAD_SHARE < share < 1 - DEAD_SHARE:
-        return None
-    code = "clip_never" if share <= DEAD_SHARE else "clip_always"
-    return Finding(code, "note", {"clip": clip, "p50": p50[-1], "p95": p95[-1], "share": share})
 
 
 @trial_rule
@@ -262,6 +234,11 @@ def falling_rate(epochs: Sequence[Epoch]) -> float | None:
     if start is None or end is None or start <= 0 or end <= 0:
         return None
     return float(1 - (end / start) ** 0.5)
+
+
+def _is_early(epochs: Sequence[Epoch]) -> bool:
+    updates = series(epochs, "updates")
+    return bool(updates) and updates[-1] < EARLY_UPDATES
 
 
 def _skill(epochs: Sequence[Epoch]) -> dict[str, float] | None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from xtts.diagnostics.curve_rules import THREE_DIGITS, diverged, loss_spikes
+from xtts.diagnostics.curve_rules import diverged, loss_spikes
 from xtts.diagnostics.finding import Epoch, epoch_number, number, series
+from xtts.diagnostics.setting_rules import THREE_DIGITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Healthy runs of the built-in trainer, to place a run among: skill by epoch (benchmarks/reference_curves.py)."""
+"""Healthy runs of the built-in trainer, to place a run among: by updates (benchmarks/reference_curves.py)."""
 
 from __future__ import annotations
 
@@ -7,59 +7,78 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+import numpy as np
 import yaml
 
 from xtts.diagnostics.finding import Epoch, Finding, number
 
-BEHIND, PLACED = REFERENCE_CODES = ("behind_reference", "placed_in_reference")
-MARGIN = 0.5
-"""Below this share of the lowest healthy skill a run is called behind. Voices differ by a third (0.24 and 0.36 after 3
-epochs); with 0.75 one healthy voice was behind the other."""
+BEHIND, PLACED = "behind_reference", "placed_in_reference"
+UPDATES = (40, 60, 80, 100, 150, 200)
+MARGIN = 1.4
+"""Above this many times the highest healthy error a run is called behind: halfway to the slowest broken runs"""
+MEASURES = ("error", "skill")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Sorted skills of healthy runs, by epoch."""
+    """By updates: sorted values of healthy runs of `skill` (free-running) and `error`, the mel error one patch ahead
+    over that of always predicting the mean frame."""
 
-    skills: Mapping[int, Sequence[float]]
+    values: Mapping[int, Mapping[str, Sequence[float]]]
 
     @classmethod
     def of_runs(cls, runs: Iterable[Sequence[Epoch]]) -> Reference:
-        """From the epochs of healthy runs."""
-        found: dict[int, list[float]] = {}
-        for epochs in runs:
-            for epoch in epochs:
-                at, skill = number(epoch, "epoch"), number(epoch, "skill")
-                if at is not None and skill is not None:
-                    found.setdefault(int(at), []).append(skill)
-        return cls({at: tuple(sorted(skills)) for at, skills in sorted(found.items())})
+        """From the epochs of healthy runs, interpolated between them."""
+        curves = [_curve(epochs) for epochs in runs]
+        found = {}
+        for at in UPDATES:
+            reached = [curve for curve in curves if len(curve) and curve[0, 0] <= at <= curve[-1, 0]]
+            if reached:
+                found[at] = {
+                    name: tuple(sorted(float(np.interp(at, curve[:, 0], curve[:, column])) for curve in reached))
+                    for column, name in enumerate(MEASURES, 1)
+                }
+        return cls(found)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[int, dict[str, list[float]]]:
         """As the file holds it."""
-        return {"skill": {at: [round(one, 4) for one in skills] for at, skills in self.skills.items()}}
+        return {at: {name: [round(x, 3) for x in row] for name, row in one.items()} for at, one in self.values.items()}
 
     def finding(self, epochs: Sequence[Epoch]) -> Finding | None:
-        """The last epoch's place among the healthy runs; a warning where it is clearly behind all of them."""
-        last = epochs[-1] if epochs else {}
-        at, skill = number(last, "epoch"), number(last, "skill")
-        skills = self.skills.get(int(at), ()) if at is not None else ()
-        if at is None or skill is None or at < 3 or not skills:
+        """The last epoch's place among the healthy runs; a warning where its error is clearly above all of theirs."""
+        curve = _curve(epochs)
+        known = [at for at in self.values if len(curve) and at <= curve[-1, 0]]
+        if not known:
             return None
-        share = sum(one <= skill for one in skills) / len(skills)
+        healthy = self.values[max(known)]
+        updates, error, skill = curve[-1]
         numbers: dict[str, float | int | str] = {
-            "epoch": int(at),
-            "skill": skill,
-            "low": skills[0],
-            "high": skills[-1],
-            "share": share,
-            "runs": len(skills),
+            "updates": int(updates),
+            "error": float(error),
+            "skill": float(skill),
+            "low": healthy["skill"][0],
+            "high": healthy["skill"][-1],
+            "highest_error": healthy["error"][-1],
+            "share": float(np.mean([one <= skill for one in healthy["skill"]])),
+            "runs": len(healthy["skill"]),
         }
-        behind = skill < MARGIN * skills[0]
+        behind = error > MARGIN * healthy["error"][-1]
         return Finding(BEHIND, "warning", numbers) if behind else Finding(PLACED, "note", numbers)
+
+
+def _curve(epochs: Sequence[Epoch]) -> np.ndarray:
+    """[epochs, 3]: updates, error, skill, where all are known."""
+    rows = []
+    for epoch in epochs:
+        names = ("updates", "val/mel", "mean_frame_error", "skill")
+        updates, mel, frame, skill = (number(epoch, name) for name in names)
+        if updates is not None and mel is not None and frame and skill is not None:
+            rows.append((updates, mel / frame, skill))
+    return np.array(rows)
 
 
 @cache
 def reference() -> Reference:
-    """The shipped curves: model tiny, single voices of the demo speech."""
+    """The shipped curves: model tiny, single voices."""
     text = resources.files("xtts.diagnostics").joinpath("reference_curves.yaml").read_text(encoding="utf-8")
-    return Reference({int(at): tuple(skills) for at, skills in yaml.safe_load(text)["skill"].items()})
+    return Reference(yaml.safe_load(text))

@@ -8,20 +8,17 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from xtts.diagnostics.curve_rules import THREE_DIGITS
 from xtts.diagnostics.finding import Finding, Numbers, worst_first
 from xtts.diagnostics.logged_curve import Curve
 from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
+from xtts.diagnostics.logged_setting_rules import LOGGED_SETTING_RULES
+from xtts.diagnostics.setting_rules import USUAL_MEL_SD
 
 State = Literal["healthy", "watch", "stop", "unknown"]
 Rule = Callable[[LoggedRun], Finding | None]
 RuleT = TypeVar("RuleT", bound=Rule)
-RUN_RULES: list[Rule] = []
+RUN_RULES: list[Rule] = [*LOGGED_SETTING_RULES]
 
-RAW_MEL_ERROR = 2.0
-"""A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
-USUAL_MEL_SD = 2.2
-"""Of un-normalised ln-mel of speech (measured 2.1 to 2.3)"""
 SPIKE_TIMES = 3.0
 RISING = 1.3
 FALLEN = 0.97
@@ -183,64 +180,6 @@ def step_spikes(run: LoggedRun) -> Finding | None:
 
 
 @run_rule
-def three_digits(run: LoggedRun) -> Finding | None:
-    """A first printed loss of three digits or more: explained by weight times mel error where these are known."""
-    total, mel = run.curves.get("train/loss"), run.raw("train/mel")
-    logged = total if total is not None and len(total) else run.curves.get("train/mel")
-    if logged is None or not len(logged) or logged.values[0] < THREE_DIGITS:
-        return None
-    first, weight = float(logged.values[0]), run.weights.get("mel")
-    if weight is None:
-        return Finding("three_digits_unknown", "note", {"loss": first})
-    error = float(mel.values[0]) if mel is not None and total is not None else first / weight
-    numbers: Numbers = {"loss": first, "weight": weight, "mel": error, "part": weight * error / first}
-    if error < RAW_MEL_ERROR:
-        return Finding("three_digits_weight", "note", numbers)
-    sd = run.mel_sd or USUAL_MEL_SD
-    return Finding("three_digits_raw_mel", "note", {**numbers, "sd": sd, "standard": error / sd})
-
-
-@run_rule
-def term_shares(run: LoggedRun) -> Finding | None:
-    """What share each weighted term has of the last tenth of training."""
-    parts: dict[str, float] = {}
-    for name, curve in run.curves.items():
-        split, _, term = name.partition("/")
-        if split != "train" or term in ("loss", "discriminator", "objective") or not len(curve):
-            continue
-        if not run.is_weighted and run.weights and term not in run.weights:
-            continue
-        weight = 1.0 if run.is_weighted else run.weights.get(term, 1.0)
-        parts[term] = weight * float(curve.blocks(10)[-1])
-    total = sum(abs(value) for value in parts.values())
-    if len(parts) < 2 or total <= 0:
-        return None
-    shares = sorted(((abs(value) / total, term) for term, value in parts.items()), reverse=True)
-    numbers: Numbers = {
-        "shares": ", ".join(f"{term} {share:.0%}" for share, term in shares),
-        "first": shares[0][1],
-        "share": shares[0][0],
-    }
-    return Finding("term_shares" if run.is_weighted or run.weights else "term_shares_unweighted", "note", numbers)
-
-
-@run_rule
-def clip_share(run: LoggedRun) -> Finding | None:
-    """On how many steps the gradient clip acted; a clip that acts on none or on all of them is a dead setting."""
-    norms = run.curves.get("grad_norm")
-    if norms is None or len(norms) < TOO_SHORT or not norms.values.any():
-        return None
-    p50, p95 = (float(np.quantile(norms.values, share)) for share in (0.5, 0.95))
-    if run.clip is None:
-        return Finding("clip_unknown", "note", {"p50": p50, "p95": p95})
-    if run.clip <= 0:
-        return None
-    share = float((norms.values > run.clip).mean())
-    code = "clip_acts_never" if share <= 0.001 else "clip_acts_always" if share >= 0.999 else "clip_acts"
-    return Finding(code, "note", {"clip": run.clip, "share": share, "p50": p50, "p95": p95})
-
-
-@run_rule
 def trend(run: LoggedRun) -> Finding | None:
     """Whether the judged curve still improves: slope of its last third with an interval, or the start of a plateau."""
     judged = run.validation if run.validation and len(run.validation[1]) >= 6 else run.training
@@ -305,30 +244,6 @@ def best_evaluation(run: LoggedRun) -> Finding | None:
     if best.file:
         return Finding("best_checkpoint", "note", {**numbers, "file": best.file})
     return Finding("best_without_file", "note", numbers)
-
-
-@run_rule
-def schedule_ended(run: LoggedRun) -> Finding | None:
-    """The learning rate is down to 2 % of its peak."""
-    rates = run.curves.get("learning_rate")
-    if rates is None or len(rates) < 5:
-        return None
-    top, end = float(rates.high.max()), float(rates.values[-1])
-    if top <= 0 or end > 0.02 * top or int(np.argmax(rates.values)) == len(rates) - 1:
-        return None
-    return Finding("schedule_ended", "note", {"peak": top, "end": end})
-
-
-@run_rule
-def term_starts_late(run: LoggedRun) -> Finding | None:
-    """A training term that is exactly zero at first and not later: the total jumps there."""
-    for name, curve in run.curves.items():
-        if not name.startswith("train/") or len(curve) < 10:
-            continue
-        on = np.flatnonzero(curve.values != 0)
-        if len(on) and on[0] >= 3 and (curve.values[on[0] :] != 0).mean() > 0.9:
-            return Finding("term_starts_late", "note", {"term": name, "step": int(curve.steps[on[0]])})
-    return None
 
 
 @run_rule

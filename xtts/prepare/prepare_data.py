@@ -102,6 +102,7 @@ def prepare_data(
         "mel_mean": speech.mel_mean,
         "mel_sd": speech.mel_sd,
         "alignment": aligned.summary(),
+        "letter_order": health.letter_order,
         "columns": list(speech.columns),
         "notes": [Finding(what, named).line() for what, named in speech.notes],
     }

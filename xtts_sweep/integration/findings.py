@@ -12,6 +12,7 @@ from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
 from xtts.diagnostics.curve_rules import PLANNED_EPOCHS, summary, trial_findings
 from xtts.diagnostics.finding import Finding
+from xtts.diagnostics.setting_rules import ALIGNMENT_CONFIDENCE, LETTER_ORDER
 from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
 
 
@@ -79,5 +80,9 @@ def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: s
 
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:
-    """Everything that a trial's trainer was given, and how many epochs were planned."""
-    return {PLANNED_EPOCHS: run.config.budget.epochs, **run.config.shared_params, **record.params}
+    """Everything that a trial's trainer was given, the planned epochs, and what is known of the texts."""
+    alignment = run.config.data_summary.get("alignment")
+    confidence = alignment.get("mean_confidence") if isinstance(alignment, Mapping) else None
+    order = run.config.data_summary.get("letter_order")
+    known = {PLANNED_EPOCHS: run.config.budget.epochs, ALIGNMENT_CONFIDENCE: confidence, LETTER_ORDER: order}
+    return {**known, **run.config.shared_params, **record.params}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from xtts.diagnostics import curve_rules as findings
 from xtts.diagnostics import loss_story as stories
+from xtts.diagnostics import setting_rules as settings
 from xtts.diagnostics.curve_rules import counted, summary, trial_findings
 from xtts.diagnostics.finding import SEVERITIES, Epoch, Finding
 from xtts.diagnostics.trials_rules import (
@@ -100,19 +101,19 @@ def log(code: str, epochs: Sequence[Epoch], given: dict[str, object] | None = No
 
 def test_a_three_digit_loss_is_explained_as_weight_times_raw_mel() -> None:
     old = params(mel_loss_weight=45.0, mel_normalisation="none", gradient_clip_norm=None)
-    found = log("three_digit_loss_raw_mel", curve(loss_first=239.0), old)
+    found = log("three_digits_raw_mel", curve(loss_first=239.0), old)
     assert "239" in found.text
     assert "mel weight 45" in found.text
     assert "5.3" in found.text
 
 
 def test_a_three_digit_loss_on_standardised_mel_is_explained_by_its_weight() -> None:
-    found = log("three_digit_loss_weight", curve(loss_first=120.0), params(mel_loss_weight=150.0))
-    assert "150 times an error of about 0.80" in found.text
+    found = log("three_digits_weight", curve(loss_first=120.0), params(mel_loss_weight=150.0))
+    assert "150 times an error of 0.80" in found.text
 
 
 def test_a_two_digit_loss_needs_no_explanation() -> None:
-    assert findings.three_digit_loss(curve(loss_first=99.0), params(mel_loss_weight=35.0)) is None
+    assert settings.three_digit_loss(curve(loss_first=99.0), params(mel_loss_weight=35.0)) is None
 
 
 def test_a_step_far_above_its_epochs_mean_is_a_spike() -> None:
@@ -157,11 +158,47 @@ def test_divergence_is_told_with_epoch_step_and_term() -> None:
 
 def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_knob() -> None:
     never = log("clip_never", curve(train__clip_fraction=0.0, train__grad_norm_p50=0.1, train__grad_norm_p95=0.2))
-    assert "on no step" in never.text
+    assert "on no logged step" in never.text
     always = log("clip_always", curve(train__clip_fraction=1.0, train__grad_norm_p50=9.0, train__grad_norm_p95=30.0))
     assert "on every step" in always.text
-    assert findings.gradient_clip(curve(train__clip_fraction=0.05), PARAMS) is None
-    assert findings.gradient_clip(curve(train__clip_fraction=0.0), params(gradient_clip_norm=None)) is None
+    far = curve(train__clip_fraction=1.0, train__grad_norm_p50=0.7, train__grad_norm_p95=1.1)
+    assert log("clip_far_below", far, params(gradient_clip_norm=1e-3)).severity == "warning"
+    assert "clip_far_below" not in codes(trial_findings(far, params(gradient_clip_norm=0.5)))
+    assert settings.gradient_clip(curve(train__clip_fraction=0.05), PARAMS) is None
+    assert settings.gradient_clip(curve(train__clip_fraction=0.0), params(gradient_clip_norm=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong", "right"),
+    [
+        ("mel_weight_too_large", {"mel_loss_weight": 35.0}, {"mel_loss_weight": 5.0}),
+        ("mel_weight_too_large", {"mel_loss_weight": 35.0}, {"mel_loss_weight": 35.0, "weighting": "sigma_vae"}),
+        ("unnormalised_mel", {"mel_normalisation": "none"}, {"mel_normalisation": "standard"}),
+        ("rate_far_above", {"learning_rate": 1e-2}, {"learning_rate": 3e-3}),
+        ("texts_do_not_fit", {settings.ALIGNMENT_CONFIDENCE: 0.25}, {settings.ALIGNMENT_CONFIDENCE: 0.7}),
+        ("letters_in_no_order", {settings.LETTER_ORDER: 1.0}, {settings.LETTER_ORDER: 0.87}),
+        ("letters_in_no_order", {settings.LETTER_ORDER: 1.0}, {settings.LETTER_ORDER: None}),
+    ],
+)
+def test_a_setting_or_text_that_is_off_is_named(code: str, wrong: dict[str, object], right: dict[str, object]) -> None:
+    epochs = curve(train__mel=0.3)
+    found = log(code, epochs, params(**wrong))
+    assert found.severity != "note"
+    assert found.sentence("fa")
+    assert code not in codes(trial_findings(epochs, params(**right)))
+
+
+def test_in_early_updates_healthy_runs_are_not_called_broken() -> None:
+    """As of a real voice with 60 seconds of speech: nothing beyond the mean frame, but the next patch is learned."""
+    low = {"loss": 1.0, "loss_first": 1.1, "loss_max": 1.2}
+    early = curve((0.82, 0.81, 0.80), updates=[18, 36, 54], val__mel=[0.5, 0.4, 0.35], text_use_low=-0.01, **low)
+    found = trial_findings(early, PARAMS)
+    assert codes(found) == {"text_not_used_yet"}
+    assert found[0].severity == "note"
+    slow = curve((0.95, 0.9, 0.85), updates=[18, 36, 54], val__mel=[0.9, 0.85, 0.8], **low)
+    assert "plateau_at_mean_frame" in codes(trial_findings(slow, PARAMS)), "not even the next patch"
+    late = curve((0.82, 0.81, 0.80), updates=[200, 400, 600], val__mel=[0.5, 0.4, 0.35], text_use_low=-0.01, **low)
+    assert codes(trial_findings(late, PARAMS)) == {"text_ignored", "plateau_at_mean_frame", "low_loss_not_learning"}
 
 
 def test_a_loss_clip_is_named_where_it_zeroes_gradients_and_where_it_is_never_reached() -> None:
@@ -171,8 +208,8 @@ def test_a_loss_clip_is_named_where_it_zeroes_gradients_and_where_it_is_never_re
     assert saturated.severity == "problem"
     never = log("loss_clip_never", curve(), clipped)
     assert "never reached" in never.text
-    assert findings.loss_clip(curve(), PARAMS) is None
-    assert findings.loss_clip(curve(train__loss_clip_fraction=0.005), clipped) is None
+    assert settings.loss_clip(curve(), PARAMS) is None
+    assert settings.loss_clip(curve(train__loss_clip_fraction=0.005), clipped) is None
 
 
 def test_collapsed_latents_are_named_and_working_ones_are_not() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from messages import LANGUAGES
 from tests.xtts.diagnostics.logged_runs import AT, EVALUATED, STEPS, changed, curve, healthy, noisy, with_curves
-from xtts.diagnostics import run_rules
+from xtts.diagnostics import logged_setting_rules, run_rules
 from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.logged_run import Checkpoint, LoggedRun
 from xtts.diagnostics.run_rules import run_findings, run_state
@@ -62,8 +62,14 @@ BROKEN: Mapping[str, LoggedRun] = {
     "term_shares": healthy(),
     "term_shares_unweighted": replace(healthy(), weights={}),
     "clip_unknown": replace(healthy(), clip=None),
-    "clip_acts_never": replace(healthy(), clip=100.0),
-    "clip_acts_always": replace(healthy(), clip=0.001),
+    "clip_never": replace(healthy(), clip=100.0),
+    "clip_always": replace(healthy(), clip=0.01),
+    "clip_far_below": replace(healthy(), clip=0.001),
+    "rate_far_above": with_curves(healthy(), learning_rate=curve(AT, np.full(STEPS, 1e-2))),
+    "raw_mel": with_curves(
+        healthy(scale=5.26 / 0.8), train_loss=curve(AT, 2.5 * healthy(scale=5.26 / 0.8).curves["train/mel"].values)
+    ),
+    "batches_alike": changed(healthy(), "train/mel", lambda v: noisy(0.44 + 0.36 * np.exp(-AT / 120), 0.008)),
     "clip_acts": healthy(),
     "still_improving": with_curves(healthy(), val_mel=curve(EVALUATED, 1.0 - EVALUATED / 1000)),
     "plateau": with_curves(healthy(), val_mel=curve(EVALUATED, noisy(0.4 + 0.5 * np.exp(-EVALUATED / 30), 0.0005))),
@@ -114,7 +120,11 @@ def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: s
 
 
 def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
-    source = Path(run_rules.__file__).read_text(encoding="utf-8")
+    files = [Path(module.__file__) for module in (run_rules, logged_setting_rules)]
+    source = (
+        "".join(file.read_text(encoding="utf-8") for file in files) + '"three_digits_raw_mel" "three_digits_weight"'
+    )
+    source += '"clip_never" "clip_always" "clip_far_below"'  # the last five from rules that trials share
     assert set(re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed)"', source)) - NAMES == set(BROKEN)
 
 

@@ -1,0 +1,131 @@
+"""Findings about a logged run's settings: units, weights, clip, learning rate, batches; from what the log shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xtts.diagnostics.finding import Finding, Numbers
+from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
+from xtts.diagnostics.setting_rules import (
+    RATE_FAR_ABOVE,
+    THREE_DIGITS,
+    USUAL_MEL_SD,
+    dead_clip,
+    three_digit_story,
+)
+
+RAW_MEL_ERROR = 2.0
+"""A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
+LEAST_STEPS = 40
+ALIKE = 0.0145
+"""Step-to-step variation of a training loss: one clip repeated 0.7 to 0.9 %, healthy runs 2.3 to 4.4 %"""
+
+
+def three_digits(run: LoggedRun) -> Finding | None:
+    """A first printed loss of three digits or more, explained by weight times mel error where these are known."""
+    total, mel = run.curves.get("train/loss"), run.raw("train/mel")
+    logged = total if total is not None and len(total) else run.curves.get("train/mel")
+    if logged is None or not len(logged):
+        return None
+    first, weight = float(logged.values[0]), run.weights.get("mel")
+    sd = run.mel_sd or USUAL_MEL_SD
+    if first < THREE_DIGITS:
+        raw = float(mel.values[0]) if mel is not None else 0.0
+        return Finding("raw_mel", "note", {"mel": raw, "sd": sd, "standard": raw / sd}) if raw > RAW_MEL_ERROR else None
+    if weight is None:
+        return Finding("three_digits_unknown", "note", {"loss": first})
+    error = float(mel.values[0]) if mel is not None and total is not None else first / weight
+    return three_digit_story(first, weight, error, sd, raw=error >= RAW_MEL_ERROR)
+
+
+def term_shares(run: LoggedRun) -> Finding | None:
+    """What share each weighted term has of the last tenth of training."""
+    parts: dict[str, float] = {}
+    for name, curve in run.curves.items():
+        split, _, term = name.partition("/")
+        if split != "train" or term in ("loss", "discriminator", "objective") or not len(curve):
+            continue
+        if not run.is_weighted and run.weights and term not in run.weights:
+            continue
+        weight = 1.0 if run.is_weighted else run.weights.get(term, 1.0)
+        parts[term] = weight * float(curve.blocks(10)[-1])
+    total = sum(abs(value) for value in parts.values())
+    if len(parts) < 2 or total <= 0:
+        return None
+    shares = sorted(((abs(value) / total, term) for term, value in parts.items()), reverse=True)
+    numbers: Numbers = {
+        "shares": ", ".join(f"{term} {share:.0%}" for share, term in shares),
+        "first": shares[0][1],
+        "share": shares[0][0],
+    }
+    return Finding("term_shares" if run.is_weighted or run.weights else "term_shares_unweighted", "note", numbers)
+
+
+def clip_share(run: LoggedRun) -> Finding | None:
+    """On how many steps the gradient clip acted; a clip that acts on none or on all of them is a dead setting."""
+    norms = run.curves.get("grad_norm")
+    if norms is None or len(norms) < TOO_SHORT or not norms.values.any():
+        return None
+    p50, p95 = (float(np.quantile(norms.values, share)) for share in (0.5, 0.95))
+    if run.clip is None:
+        return Finding("clip_unknown", "note", {"p50": p50, "p95": p95})
+    if run.clip <= 0:
+        return None
+    share = float((norms.values > run.clip).mean())
+    return dead_clip(run.clip, share, p50, p95) or Finding(
+        "clip_acts", "note", {"clip": run.clip, "share": share, "p50": p50, "p95": p95}
+    )
+
+
+def rate_far_above(run: LoggedRun) -> Finding | None:
+    """A learning rate above what Adam and its relatives are used with."""
+    rates = run.curves.get("learning_rate")
+    if rates is None or not len(rates) or not RATE_FAR_ABOVE < float(rates.high.max()) < 1:  # 1: a factor, no rate
+        return None
+    return Finding("rate_far_above", "warning", {"rate": float(rates.high.max()), "usual": RATE_FAR_ABOVE})
+
+
+def schedule_ended(run: LoggedRun) -> Finding | None:
+    """The learning rate is down to 2 % of its peak."""
+    rates = run.curves.get("learning_rate")
+    if rates is None or len(rates) < 5:
+        return None
+    top, end = float(rates.high.max()), float(rates.values[-1])
+    if top <= 0 or end > 0.02 * top or int(np.argmax(rates.values)) == len(rates) - 1:
+        return None
+    return Finding("schedule_ended", "note", {"peak": top, "end": end})
+
+
+def term_starts_late(run: LoggedRun) -> Finding | None:
+    """A training term that is exactly zero at first and not later: the total jumps there."""
+    for name, curve in run.curves.items():
+        if not name.startswith("train/") or len(curve) < 10:
+            continue
+        on = np.flatnonzero(curve.values != 0)
+        if len(on) and on[0] >= 3 and (curve.values[on[0] :] != 0).mean() > 0.9:
+            return Finding("term_starts_late", "note", {"term": name, "step": int(curve.steps[on[0]])})
+    return None
+
+
+def batches_alike(run: LoggedRun) -> Finding | None:
+    """The training loss hardly varies from one step to the next: batches of nearly the same speech."""
+    if run.training is None:
+        return None
+    name, curve = run.training
+    if len(curve) < LEAST_STEPS or curve.count != len(curve) or float(np.median(np.diff(curve.steps))) != 1:
+        return None  # epoch means, or buckets of many steps
+    level, noise = float(np.median(curve.values[-len(curve) // 2 :])), curve.noise()
+    if level <= 0 or noise >= ALIKE * level:
+        return None
+    return Finding("batches_alike", "note", {"term": name, "noise": noise / level})
+
+
+LOGGED_SETTING_RULES = (
+    three_digits,
+    term_shares,
+    clip_share,
+    rate_far_above,
+    schedule_ended,
+    term_starts_late,
+    batches_alike,
+)
