@@ -73,7 +73,8 @@ def check(config: SweepConfig) -> type[Trainer]:
         where = dict.fromkeys(config.space.hyperparameters, f"space {config.space.name}")
         where |= dict.fromkeys(config.space.fixed, f"space {config.space.name}, set")
         where |= dict.fromkeys(config.set_params, "--set")
-        problems = [*beyond, *(unknown_params(where, known) or impossible_values(trainer, config, known))]
+        values = {**known, **config.fixed}  # a resumed run's hold what --set fixed when it was started
+        problems = [*beyond, *(unknown_params(where, known) or impossible_values(trainer, config, values))]
     else:
         problems = beyond
     if problems:
