@@ -59,8 +59,9 @@ class CoquiTrainer(Trainer, ABC):
         """Coqui's trainer, with its model."""
 
     def start(self, context: TrialContext) -> None:
-        """The model is made with the first epoch."""
+        """The model is made here, not in the first epoch: loading it may take longer than many epochs."""
         self._folder = context.folder
+        self._begin()
 
     def train_epoch(self) -> Mapping[str, object]:
         """One epoch as Coqui trains it, then validation."""

@@ -8,6 +8,7 @@ from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
 from sweeps.run.config import SweepConfig
 from sweeps.space.space import space_from_mapping
+from sweeps.trainer import Trainer
 from sweeps.tuner.api import check
 
 WHOLE = {"min": 10, "max": 60, "default": 30}
@@ -59,6 +60,50 @@ def test_what_the_trainer_refuses_is_refused_at_once(parameters, fixed, wanted):
 )
 def test_whole_numbers_are_no_error(warmup):
     check(request({"warmup_updates": warmup, "mel_loss_weight": MEL}, {}, {"weight_decay": 0.0}))
+
+
+class NeedsConfig(Trainer):
+    """A trainer that trains nothing without the path of a config."""
+
+    def train_epoch(self):
+        return {"objective": 1.0}
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+    @classmethod
+    def default_params(cls):
+        return {"config": "", "clip": 1.0}
+
+    @classmethod
+    def check_params(cls, params):
+        if not params["config"]:
+            raise RequestError("needs a config")
+
+
+@pytest.mark.parametrize("where", ["--set", "resumed", "nowhere"])
+def test_what_a_trainer_needs_at_all_may_be_fixed_for_all_trials(where):
+    space = space_from_mapping({"parameters": {"clip": {"min": 0.1, "max": 2.0, "default": 1.0}}}, "mine.yaml")
+    given = {"config": "mine.json"}
+    config = SweepConfig(
+        "n",
+        Path("runs"),
+        space,
+        f"{__name__}:NeedsConfig",
+        "",
+        Budget(4, 2),
+        fixed=given if where == "resumed" else {},
+        set_params=given if where == "--set" else {},
+    )
+    if where != "nowhere":
+        assert issubclass(check(config), NeedsConfig)
+        return
+    with pytest.raises(RequestError, match="needs a config") as caught:
+        check(config)
+    assert str(caught.value).count("needs a config") == 1
 
 
 def test_a_sweep_file_of_wandb_is_taken_as_far_as_it_fits():
