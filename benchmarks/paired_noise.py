@@ -53,6 +53,7 @@ def record(given: argparse.Namespace) -> None:
     for name, params in configs.items():
         for init, order in runs:
             training = Training({"weight_average": 0, **shared, **params}, data, order)
+            training.plan(given.epochs)
             if init != order:
                 model = build_model(training.settings, len(training.batches.speech.vocabulary), init)
                 training.model.load_state_dict(model.state_dict())
@@ -86,7 +87,9 @@ def record(given: argparse.Namespace) -> None:
             curve = np.array(
                 [[[_objective(one) for one in kind] for kind in epoch] for epoch in epochs]
             )  # [epochs, kinds, splits]
-            rows.append((name, init, order, curve, [[kind[1] for kind in epoch] for epoch in epochs][-3:], spent[-1]))
+            last = [[np.concatenate(kind[::-1], axis=1) for kind in epoch] for epoch in epochs[-3:]]
+            rows.append((name, init, order, curve, last, spent[-1]))
+            test_clips = epochs[-1][0][1].shape[1]
             curves.append(curve)
             print(
                 f"{name} {init}/{order}: {updates} updates, "
@@ -100,7 +103,8 @@ def record(given: argparse.Namespace) -> None:
         init=[row[1] for row in rows],
         order=[row[2] for row in rows],
         curves=np.stack(curves),
-        last=np.array([row[4] for row in rows]),
+        last=np.array([row[4] for row in rows]),  # of the test clips, then the validation clips
+        test_clips=test_clips,
         seconds=np.array([row[5] for row in rows]),
     )
 
@@ -118,7 +122,7 @@ def report(paths: list[Path]) -> None:
     files = [np.load(path) for path in paths]
     abouts = [json.loads(str(one["about"])) for one in files]
     about, names = abouts[0], [name for one in abouts for name in one["names"]]
-    stored = {
+    stored = {"test_clips": files[0]["test_clips"]} | {
         key: np.concatenate([one[key] for one in files]) for key in ("init", "order", "curves", "last", "seconds")
     }
     curves = np.log(stored["curves"])  # [runs, epochs, kinds, splits]
@@ -153,21 +157,21 @@ def report(paths: list[Path]) -> None:
 
 
 def _clips(stored: dict[str, np.ndarray], names: list[str], by: dict[str, list[int]]) -> None:
-    """The paired sd with half of the test clips, drawn at random."""
+    """The paired sd with some of the test clips, drawn at random, and with the validation clips too."""
     configs = list(by)
     if len(configs) < 2 or len(by[configs[0]]) < 3:
         return
     last = stored["last"][:, -1]  # [runs, kinds, 2, clips, 8]
-    clips, rng = last.shape[3], np.random.default_rng(0)
-    for share in (0.25, 0.5, 1.0):
-        for kind in (0, 2):
+    clips, rng = int(stored["test_clips"]), np.random.default_rng(0)
+    for count in (clips // 4, clips // 2, clips, last.shape[3]):
+        for kind in (0, 1):
             found = []
-            for _ in range(50 if share < 1 else 1):
-                some = rng.permutation(clips)[: max(2, round(share * clips))]
+            for _ in range(50 if count < clips else 1):
+                some = np.arange(count) if count >= clips else rng.permutation(clips)[: max(2, count)]
                 ends = np.array([np.log(_objective(run[kind][:, some])) for run in last])
                 found += [np.var(ends[by[a]] - ends[by[b]], ddof=1) for a, b in combinations(configs, 2)]
             sd = 100 * np.sqrt(np.mean(found))
-            print(f"  {KINDS[kind]}, {max(2, round(share * clips))} test clips: paired sd {sd:.2f} %")
+            print(f"  {KINDS[kind]}, {max(2, count)} clips: paired sd {sd:.2f} %")
 
 
 def _nested(stored: dict[str, np.ndarray], curves: np.ndarray, by: dict[str, list[int]]) -> None:

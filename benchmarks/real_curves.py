@@ -2,10 +2,12 @@
 
     python benchmarks/real_curves.py --data DIR --output runs/curves                 # all of it
     python benchmarks/real_curves.py --data DIR --output runs/curves --only seeds    # 3 configs over 12 seeds
+    python benchmarks/real_curves.py --output runs/demo --only curves --configs 12 --curve-seeds 4
 
 Writes run folders with run_sweep.py: `seeds-s1` to `seeds-s12` hold three configs of the safe region with one seed
-each (so a seed's runs are paired, as the verdict pairs them); `curves-s1` holds Sobol configs of `safe_weights` with
-seed 1. All are controls, so that nothing stops them. What is there already is not run again.
+each (so a seed's runs are paired, as the verdict pairs them); `curves-s1` and on hold Sobol configs of `safe_weights`
+with one seed each. All are controls, so that nothing stops them. What is there already is not run again. The demo
+speech is trained on with the settings of a sweep on it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from recorded_runs import finished_run
 from sweeps.search.sampler import Sampler
 from sweeps.space.limits import load_limits
 from sweeps.space.space import load_space
+from xtts.training.settings import DEMO_SETTINGS
 
 SEEDED: dict[str, dict[str, float]] = {
     "default": {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5},
@@ -57,12 +60,16 @@ def main() -> int:
     parser.add_argument("--only", choices=("seeds", "curves"))
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--configs", type=int, default=20)
+    parser.add_argument("--curve-seeds", type=int, default=1, help="so many seeds of the Sobol configs (default 1)")
     parser.add_argument("--epochs", type=int, default=9)
     given = parser.parse_args()
-    common = {"data": given.data, "output": given.output, "epochs": given.epochs}
+    # Spaces of controls leave the demo's settings out; the test split is what a verdict is about.
+    settings = {"evaluate_on": "test", **({} if given.data else DEMO_SETTINGS)}
+    common = {"data": given.data, "output": given.output, "epochs": given.epochs, "settings": settings}
     if given.only != "seeds":
         space = write_space(given.output / "curves.yaml", sobol_configs(given.configs))
-        finished_run("curves-s1", space, seed=1, **common)
+        for seed in range(1, given.curve_seeds + 1):
+            finished_run(f"curves-s{seed}", space, seed=seed, **common)
     if given.only != "curves":
         space = write_space(given.output / "seeds.yaml", SEEDED)
         for seed in range(1, given.seeds + 1):

@@ -28,11 +28,13 @@ SWEEPS = 400
 
 @dataclass(frozen=True)
 class Replay:
-    """A resampled sweep: the end of the config that came back, epochs trained, trials stopped."""
+    """A resampled sweep: the end of the config that came back, epochs trained, trials stopped, and the trials' numbers
+    by their best objective, as the sweep ranks them."""
 
     end: float
     epochs: int
     stopped: int
+    ranking: tuple[int, ...]
 
 
 def replay(curves: Sequence[Sequence[float]], *, stops: bool, slots: int = SLOTS) -> Replay:
@@ -56,10 +58,10 @@ def replay(curves: Sequence[Sequence[float]], *, stops: bool, slots: int = SLOTS
                 {"event": "report", "trial_id": trial_id, "epoch": epoch, "objective": curves[number][epoch - 1]},
             )
             epochs += 1
-            best = records[trial_id].objective
+            lowest = records[trial_id].objective
             decision = (
-                rungs.reach(trial_id, epoch, best, list(records.values()), protected=number == 0)
-                if stops and best is not None
+                rungs.reach(trial_id, epoch, lowest, list(records.values()), protected=number == 0)
+                if stops and lowest is not None
                 else None
             )
             stop = decision is not None and decision.stop
@@ -70,7 +72,9 @@ def replay(curves: Sequence[Sequence[float]], *, stops: bool, slots: int = SLOTS
                 running[slot] = next(waiting, None)
     returned = best_record(records.values())
     assert returned is not None
-    return Replay(min(curves[int(str(returned.params["n"]))]), epochs, stopped)
+    best = [(record.objective, int(str(record.params["n"]))) for record in records.values()]
+    ranking = tuple(number for objective, number in sorted(one for one in best if one[0] is not None))
+    return Replay(min(curves[int(str(returned.params["n"]))]), epochs, stopped, ranking)
 
 
 def report_on_curves(folders: Sequence[Path]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,7 +18,16 @@ def ended(run: Run) -> bool:
     return any(event["event"] == "sweep_ended" and event.get("reason") == "finished" for event in run.events)
 
 
-def finished_run(name: str, space: str | Path, *, data: str | None, output: Path, seed: int, epochs: int) -> Run:
+def finished_run(
+    name: str,
+    space: str | Path,
+    *,
+    data: str | None,
+    output: Path,
+    seed: int,
+    epochs: int,
+    settings: Mapping[str, object] | None = None,
+) -> Run:
     """The run `name` in `output`: as it stands if it has ended, else after run_sweep.py has ended it.
 
     SystemExit with its exit code where that fails. Nothing is stopped early or confirmed: the spaces are of controls.
@@ -30,6 +40,7 @@ def finished_run(name: str, space: str | Path, *, data: str | None, output: Path
     else:
         arguments = ["--space", str(space), "--seed", str(seed), "--epochs", str(epochs), "--name", name]
         arguments += ["--data", data] if data else []
+        arguments += [text for name, value in (settings or {}).items() for text in ("--set", f"{name}={value}")]
     command = [sys.executable, str(ROOT / "run_sweep.py"), *arguments, "--output", str(output), "--wandb", "off"]
     print(f"{name} ...", file=sys.stderr, flush=True)
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)

@@ -4,6 +4,9 @@
     python benchmarks/verdict_errors.py --runs runs/curves/seeds-s*   # from real seeds: see benchmarks/real_curves.py
     python benchmarks/verdict_errors.py --curves curves.json    # from real seeds of your own
 
+With runs of several configs over common seeds (real_curves.py --only curves --curve-seeds 4) it also says in how many
+sweeps of those very configs the verdict is an answer, and after how many pairs.
+
 curves.json holds {"config name": {"seed": [objective after epoch 1, after epoch 2, ...], ...}, ...}.
 Exit code 1 where clearly more than 5 % of the calls are false, or clearly less than 80 % of true 3 % gains are found.
 """
@@ -22,6 +25,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from recorded_curves import replay  # noqa: E402
+
 from sweeps.confirm.convergence import Curve, Evaluation  # noqa: E402
 from sweeps.confirm.decision import decide  # noqa: E402
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS, SEQUENTIAL_LOOKS  # noqa: E402
@@ -35,6 +40,7 @@ UPDATES_PER_EPOCH = 58
 BLOCK = 5_000
 NULL_TIMES = 3
 SPEED_UP_SWEEPS = 1_000
+RECORDED_SWEEPS = 2_000
 SPEED_UP_PAIRS = (10, 5, 3)
 NEEDED_SEEDS, NEEDED_CONFIGS = 12, 3
 
@@ -165,21 +171,31 @@ class Outcome:
     finalist_curves: Array
 
 
-def simulate(noise: Noise, effects: Array, rng: np.random.Generator) -> Outcome:
-    """Sweeps whose trials have the true log effects [sweeps, trials] against the default: search, selection, looks."""
+def simulate(
+    noise: Noise, effects: Array, rng: np.random.Generator, shape_of: Array | None = None, stops: bool = False
+) -> Outcome:
+    """Sweeps whose trials have the true log effects [sweeps, trials] against the default: search, selection, looks.
+
+    Trial 0 is the default where the trials' shapes are given. `stops`: trials end early by the sweep's own rule.
+    """
     sweeps, trials = effects.shape
-    shape_of = rng.integers(len(noise.shapes), size=(sweeps, trials))
+    own_default = shape_of is not None
+    shape_of = rng.integers(len(noise.shapes), size=(sweeps, trials)) if shape_of is None else shape_of
     base = noise.shapes[shape_of] + effects[..., None]
     search = base + drawn(noise.shared, (sweeps, 1), rng) + drawn(noise.own, (sweeps, trials), rng)
-    top = np.argsort(search.min(axis=2), axis=1)[:, :CANDIDATES]
+    if stops:
+        ranked = [replay(np.exp(one).tolist(), stops=True).ranking for one in search]
+        top = np.array([[number for number in one if number][:CANDIDATES] for one in ranked])
+    else:
+        top = np.argsort(search.min(axis=2), axis=1)[:, :CANDIDATES]
     rows = np.arange(sweeps)[:, None]
     chosen = base[rows, top][:, :, None] + drawn(noise.own, (sweeps, CANDIDATES, SELECTION_SEEDS), rng)
     selection = np.log(np.exp(chosen[..., -END_EVALUATIONS:]).mean(axis=3)).mean(axis=2)
     finalist = top[rows[:, 0], selection.argmin(axis=1)]
     seeds = SEQUENTIAL_LOOKS[-1].seeds
     shared = drawn(noise.shared, (sweeps, seeds), rng)
-    # The default learns in the finalist's shape, so that where nothing differs the true speed-up is 1.
-    default_shape = noise.shapes[shape_of[rows[:, 0], finalist]][:, None]
+    # Else the default learns in the finalist's shape, so that where nothing differs the true speed-up is 1.
+    default_shape = noise.shapes[shape_of[:, 0] if own_default else shape_of[rows[:, 0], finalist]][:, None]
     ours = base[rows[:, 0], finalist][:, None] + shared + drawn(noise.own, (sweeps, seeds), rng)
     theirs = default_shape + shared + drawn(noise.own, (sweeps, seeds), rng)
     our_ends = np.exp(ours[..., -END_EVALUATIONS:]).mean(axis=2).tolist()
@@ -313,6 +329,42 @@ def rate(hits: Array) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
+def report_recorded(stored: Stored, noise: Noise, sweeps: int, rng: np.random.Generator) -> None:
+    """Print how sweeps of the recorded configs themselves end: the default first, others in random order, stopped by
+    the sweep's own rule, with the noise of the recorded seeds.
+
+    The configs' effects are shrunk to their mean by the share of their spread that is noise (James and Stein 1961).
+    """
+    names = list(stored)
+    seeds = sorted(set.intersection(*(set(stored[name]) for name in names)))
+    logs = np.log([[stored[name][seed] for seed in seeds] for name in names])
+    ends = logs[..., -END_EVALUATIONS:].mean(axis=2)
+    effects = (ends - ends[0]).mean(axis=1)
+    noise_share = noise.paired_sd**2 / len(seeds) / max(float(np.var(effects[1:], ddof=1)), 1e-12)
+    middle = float(effects[1:].mean())
+    effects[1:] = middle + max(0.0, 1 - noise_share) * (effects[1:] - middle)
+    trials = min(TRIALS, len(names))
+    chosen = np.array([[0, *(1 + rng.permutation(len(names) - 1)[: trials - 1])] for _ in range(sweeps)])
+    outcome = simulate(noise, effects[chosen], rng, shape_of=chosen, stops=True)
+    gains = -100 * np.expm1(outcome.effects)
+    print(f"\nsweeps of {trials} of the {len(names)} recorded configs ({sweeps}), {len(seeds)} seeds each")
+    for label, text in (
+        ("the verdict is an answer", str(rate(outcome.words != "undecided"))),
+        ("  'better'", str(rate(outcome.words == "better"))),
+        ("  'worse'", str(rate(outcome.words == "worse"))),
+        ("  'no difference'", str(rate(outcome.words == "no difference"))),
+        ("mean pairs", f"{outcome.pairs.mean():5.2f}"),
+        ("9 answers or more in ten sweeps", str(rate(_tens(outcome.words != "undecided") >= 9))),
+        ("true gain of the finalist", f"{gains.mean():.1f} % ({np.quantile(gains, 0.1):.1f} to {gains.max():.1f})"),
+    ):
+        print(f"  {label:<42}{text}")
+
+
+def _tens(hits: Array) -> Array:
+    """How many of each ten are True."""
+    return np.asarray(hits[: len(hits) // 10 * 10].reshape(-1, 10).sum(axis=1))
+
+
 def met(possible: bool, measured: bool) -> str:
     """A demand in words: met as measured, met within the simulation's own error, or not."""
     return "yes" if measured else "yes, within simulation error" if possible else "NO"
@@ -347,6 +399,8 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         sources = [modelled_noise(rng, "normal"), modelled_noise(rng, "heavy (t, 4 degrees of freedom)")]
     passed = [report(noise, given.sweeps, rng) for noise in sources]
+    if given.runs and len(stored) > CANDIDATES + 1:
+        report_recorded(stored, measured, min(given.sweeps, RECORDED_SWEEPS), rng)
     return 0 if all(passed) else 1
 
 

@@ -36,7 +36,8 @@ class XttsTrainer:
         self.training = Training(params, data, seed)
 
     def start(self, context: Any) -> None:
-        """Called before the first epoch; of the context only the share of the GPU matters here."""
+        """Called before the first epoch; the trial's length and its share of the GPU matter here."""
+        self.training.plan(context.epochs)
         self.training.share_gpu(context.gpu_share)
 
     def train_epoch(self) -> Mapping[str, object]:

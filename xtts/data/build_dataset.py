@@ -55,7 +55,7 @@ USUAL_CHARACTERS_PER_SECOND = (4.0, 40.0)
 SECONDS_WITH_A_RATE = 0.25
 """A shorter clip is no word, and says nothing about the rate of the transcripts of a set."""
 
-_MAKING = "prepared 2"
+_MAKING = "prepared 3"
 """Part of what says whether prepared speech is still good: raise the number when its making changes."""
 _STAMPS = "stamps.json"
 _STAMPS_KEPT = 16

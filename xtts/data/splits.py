@@ -10,18 +10,27 @@ LEAST_TEXTS = 10
 """Fewest different texts that can be split: two each for validation and test, so that texts can be swapped."""
 LEAST_EVAL_TEXTS = 4
 
+_ENOUGH_TEST_TEXTS = 30
+"""Up to so many texts the test split takes a second tenth: with 15 clips a verdict has half as much noise again
+(docs/results-confirmation.md)."""
+_SMALL = 40
+"""Fewer texts than these are too few to learn from as it is."""
+
 
 def split_texts(texts: Iterable[str], seed: int) -> dict[str, int]:
-    """Split of each different text: about 80 % train, 10 % validation, 10 % test; ValueError below LEAST_TEXTS.
+    """Split of each different text: about a tenth validation, a tenth test, the rest train.
 
-    Texts are ranked by a hash of seed and text, so adding some moves only the few at the two cuts.
+    From 40 texts on two tenths, but at most 30 texts, are for test. Texts are ranked by a hash of seed and text, so
+    adding some moves only the few at the two cuts. ValueError below LEAST_TEXTS.
     """
     ranked = _ranked(texts, seed)
     if len(ranked) < LEAST_TEXTS:
         raise ValueError(f"{len(ranked)} different texts")
-    held_out = max(2, round(len(ranked) / 10))
+    validation = max(2, round(len(ranked) / 10))
+    test = min(len(ranked) // 5, _ENOUGH_TEST_TEXTS) if len(ranked) >= _SMALL else 0
+    held_out = validation + max(validation, test)
     return {
-        text: VALIDATION if rank < held_out else TEST if rank < 2 * held_out else TRAIN
+        text: VALIDATION if rank < validation else TEST if rank < held_out else TRAIN
         for rank, text in enumerate(ranked)
     }
 

@@ -141,7 +141,7 @@ def reopen_data(handle: str, summary: Mapping[str, Any], progress: Progress) -> 
         if summary.get("fingerprint") not in (None, again.summary["fingerprint"]):
             raise SpeechError(
                 f"the features of this run in {folder} are gone, and {source} has changed since it began: "
-                f"{_difference(summary, again.aligned.speech)}; put back what it was, or start a new run"
+                f"{_difference(summary, again.summary)}; put back what it was, or start a new run"
             ) from None
         return again.data, ""
     if data is None:
@@ -209,9 +209,11 @@ def _is_other(recording: str, digest: str, since: float) -> bool:
         return True
 
 
-def _difference(summary: Mapping[str, Any], speech: Dataset) -> str:
-    if summary.get("clips") != len(speech):
-        return f"{summary.get('clips')} clips then, {len(speech)} now"
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if then.get("clips") != now["clips"]:
+        return f"{then.get('clips')} clips then, {now['clips']} now"
+    if then.get("splits") != now["splits"]:
+        return f"split {then.get('splits')} then, {now['splits']} now: versions before 0.2.0 tested on fewer texts"
     return "other texts or recordings"
 
 

@@ -35,7 +35,7 @@ Positive = Annotated[FiniteFloat, Gt(0)]
 NotNegative = Annotated[FiniteFloat, Ge(0)]
 Count = Annotated[int, Ge(0), Lt(2**31)]
 
-DEMO_SETTINGS: Mapping[str, object] = {"learning_rate": 2e-3, "batch_frames": 500}
+DEMO_SETTINGS: Mapping[str, object] = {"learning_rate": 2e-3, "batch_frames": 500, "cooldown": 0.5}
 """Defaults where the demo speech is trained on: with those for data of one's own its 9 epochs are too few updates for
 weights to matter (docs/results-confirmation.md)."""
 
@@ -65,6 +65,8 @@ class Settings(BaseModel):
     warmup_updates: Count = 30
     history_dropout: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.3
     weight_decay: NotNegative = 0.01
+    cooldown: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.0
+    """Share of a trial's length, at its end, over which the learning rate falls linearly to 0; 0: constant"""
     weight_average: Annotated[FiniteFloat, Ge(0), Le(1)] = 0.05
     """The objective is of weights averaged over about this share of the updates so far; 0: of the last weights"""
     adam_epsilon: Positive = 1e-8

@@ -99,6 +99,7 @@ class Training:
             data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
         )
         self._train = self._batches.speech.indices(TRAIN)
+        self._frames_an_epoch = int(self._batches.speech.frames[self._train].sum())
         self._budget = settings.batch_frames or self._fitting_budget()
         self._halved = False
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
@@ -114,6 +115,8 @@ class Training:
             settings.weighting, settings.mel_loss_weight, settings.kl_loss_weight, self._device, self._dtype
         )
         self._epoch = 0
+        self._epochs = 0
+        """The full length of the trial, which the learning rate's cooldown goes by; 0: not known, no cooldown"""
         self._updates = 0
         self._frames = 0
         self._seconds = 0.0
@@ -140,6 +143,10 @@ class Training:
             for parameter, part in zip(model.parameters(), self.parameters.parts(self._average.vector), strict=True):
                 parameter.copy_(part)
         return model
+
+    def plan(self, epochs: int) -> None:
+        """Set the full length of the trial, at whose end the learning rate cools down."""
+        self._epochs = epochs
 
     def share_gpu(self, share: float) -> None:
         """Keep to this share of the GPU's memory, where other trials use the rest; for a trial that has not begun."""
@@ -171,16 +178,11 @@ class Training:
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
         begun = time.perf_counter()
-        with self._average.in_place():
-            evaluation = self._evaluator.evaluate(self.model)
-        raw = (
-            self._evaluator.read(self._evaluator.objective(self.model)).mean().item()
-            if self._average.averages
-            else None
-        )
+        validation = self._validation()
+        objective = float(str(validation["objective"]))
         metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
-        if not math.isfinite(evaluation.objective):
-            fault = {"step": self._updates, "term": "objective", "value": str(evaluation.objective)}
+        if not math.isfinite(objective):
+            fault = {"step": self._updates, "term": "objective", "value": str(objective)}
             return metrics | {"objective": math.nan, "diverged": fault}
         evaluations = [
             self._evaluation(
@@ -188,10 +190,28 @@ class Training:
             )
             for one in run.early
         ]
-        evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, evaluation.objective))
-        validation = validation_metrics(evaluation, self._evaluator.mean_frame_error)
-        validation["objective_raw"] = evaluation.objective if raw is None else raw
+        evaluations.append(self._evaluation(self._updates, self._frames, self._seconds, objective))
         return metrics | validation | {"evaluations": evaluations}
+
+    def _validation(self) -> dict[str, object]:
+        """Metrics of the evaluated split, of the averaged weights.
+
+        The raw weights are evaluated at the end of the planned length alone, and so is all but the objective on the
+        test split: half of the cost, for figures that nobody reads before the end.
+        """
+        ends = self._epoch >= self._epochs
+        with self._average.in_place():
+            if self.settings.evaluate_on == "validation" or ends:
+                metrics = validation_metrics(self._evaluator.evaluate(self.model), self._evaluator.mean_frame_error)
+            else:
+                objective, error = self._objective(), self._evaluator.mean_frame_error
+                metrics = {"objective": objective, "skill": 1.0 - objective / error, "mean_frame_error": error}
+        if ends:
+            metrics["objective_raw"] = self._objective() if self._average.averages else metrics["objective"]
+        return metrics
+
+    def _objective(self) -> float:
+        return float(self._evaluator.read(self._evaluator.objective(self.model)).mean().item())
 
     def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
         """One update a batch, with the first epoch's early evaluations between them."""
@@ -292,7 +312,7 @@ class Training:
         batch = self._batches.collate(items).to(self._device, self._dtype)
         self._seconds_data += time.perf_counter() - begun
         noise = self._noise(batch, generator)
-        rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates))
+        rate = settings.learning_rate * min(1.0, (self._updates + 1) / max(1, settings.warmup_updates), self._cooled())
         with torch.autocast("cuda", torch.bfloat16, enabled=self._bfloat16), self._weighting.watching(self.model):
             losses = self.model.losses(batch, noise)
         mel = losses["mel"].clamp(max=settings.loss_value_clip) if settings.loss_value_clip else losses["mel"]
@@ -304,6 +324,13 @@ class Training:
         self._updates += 1
         self._average.update(self._updates)
         return torch.stack([total.detach(), losses["mel"].detach(), losses["kl"].detach(), norm]).float()
+
+    def _cooled(self) -> float:
+        """Share of the learning rate that the cooldown leaves, from 1 to 0 in the last part of the trial's frames."""
+        if not (self._epochs and self.settings.cooldown):
+            return 1.0
+        left = 1.0 - self._frames / (self._epochs * self._frames_an_epoch)
+        return max(0.0, left / self.settings.cooldown)
 
     def _noise(self, batch: Batch, generator: torch.Generator) -> Noise:
         size = (batch.mel.shape[0], batch.mel.shape[1] // PATCH_FRAMES)
@@ -318,10 +345,9 @@ class Training:
         return {round(share * steps) for share in _FIRST_EPOCH_EVALUATIONS} - {0, steps}
 
     def _evaluation(self, updates: int, frames: int, seconds: float, objective: float) -> dict[str, object]:
-        an_epoch = int(self._batches.speech.frames[self._train].sum())
         return {
             "updates": updates,
-            "epoch": frames / an_epoch,
+            "epoch": frames / self._frames_an_epoch,
             "audio_seconds": _seconds_of(frames),
             "seconds": seconds,
             "objective": objective,

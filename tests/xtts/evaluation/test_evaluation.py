@@ -167,7 +167,7 @@ def test_a_model_whose_text_is_destroyed_uses_none(speech, model, evaluation):
 
 def test_a_model_trained_on_other_clips_texts_uses_none(mini_preset, tmp_path):
     """Texts and clips that have nothing to do with each other, spread evenly over one another."""
-    speech = prepare_learnable(tmp_path / "speech", 50, seed=5, wrong_texts=True)
+    speech = prepare_learnable(tmp_path / "speech", 58, seed=5, wrong_texts=True)
     trainer = speech.trainer(learning_rate=1e-2, gradient_clip_norm=None, warmup_updates=10)
     for _ in range(4):
         metrics = trainer.train_epoch()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from xtts.prepare.batches import SpeechBatches
 from xtts.prepare.prepare_data import prepare_data
 from xtts.trainer import XttsTrainer
 from xtts.training.settings import WEIGHTINGS, Settings
+from xtts.training.training import Training
 
 OTHERS = {
     "mel_loss_weight": 35.0,
@@ -210,6 +212,54 @@ def test_a_trial_that_goes_on_from_a_file_equals_one_that_never_stopped(learnabl
         assert comparable(second.train_epoch()) == comparable(whole.train_epoch())
     assert torch.equal(parameters(second), parameters(whole))
     assert states_equal(without_time(second.state_dict()), without_time(whole.state_dict()))
+
+
+def rates_of(training: Training, epochs: int) -> list[float]:
+    """The learning rate of each update of so many epochs."""
+    rates: list[float] = []
+    step = training._optimiser.step
+    training._optimiser.step = lambda rate: (rates.append(rate), step(rate))  # type: ignore[method-assign, assignment]
+    for _ in range(epochs):
+        training.train_epoch()
+    return rates
+
+
+def test_the_learning_rate_cools_down_to_0_over_the_last_part_of_the_planned_length(learnable):
+    training = learnable.training(cooldown=0.5, warmup_updates=0, batch_frames=150)
+    training.plan(4)
+    rates = rates_of(training, 4)
+    half, top = len(rates) // 2, training.settings.learning_rate
+    assert rates[: half - 1] == [top] * (half - 1)
+    assert all(before > after > 0 for before, after in pairwise(rates[half:]))
+    assert rates[-1] < 3 * top / half
+
+
+@pytest.mark.parametrize(("cooldown", "planned"), [(0.0, 2), (0.5, 0)])
+def test_without_a_cooldown_or_a_known_length_the_learning_rate_is_constant(learnable, cooldown, planned):
+    training = learnable.training(cooldown=cooldown, warmup_updates=0)
+    training.plan(planned)
+    assert set(rates_of(training, 2)) == {training.settings.learning_rate}
+
+
+def test_a_trial_resumed_within_its_cooldown_equals_one_that_never_stopped(learnable):
+    whole, first, second = (learnable.training(cooldown=1.0) for _ in range(3))
+    for one in (whole, first, second):
+        one.plan(3)
+    for _ in range(2):
+        whole.train_epoch()
+        first.train_epoch()
+    second.load_state_dict(first.state_dict())
+    assert comparable(second.train_epoch()) == comparable(whole.train_epoch())
+    assert torch.equal(parameters(second), parameters(whole))
+
+
+def test_on_the_test_split_all_but_the_objective_waits_for_the_end_of_the_trial(learnable):
+    training = learnable.training(evaluate_on="test")
+    training.plan(2)
+    first, last = training.train_epoch(), training.train_epoch()
+    assert math.isfinite(first["objective"])
+    assert first["mean_frame_error"] == last["mean_frame_error"]
+    assert {"text_use", "val/free", "val/nll", "objective_raw"} <= set(last) - set(first)
 
 
 def test_a_state_can_be_gone_on_from_twice(learnable):
