@@ -136,6 +136,22 @@ def test_checkpoints_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert "best_differs" in {one["code"] for one in found["findings"]}  # type: ignore[attr-defined]
 
 
+def test_epoch_means_of_coqui_count_the_epochs(tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    for step in (*range(4), 4):
+        writer.add_scalar("TrainIterStats/loss_mel", 90 - step, step)
+        writer.add_scalar("TrainIterStats/loss_kl", 9 - step, step)
+    for epoch in range(1, 9):
+        writer.add_scalar("TrainEpochStats/avg_loss_mel", 90 - epoch, 2 * epoch)
+        writer.add_scalar("EvalStats/avg_loss_mel", 80 + abs(epoch - 5), 2 * epoch)
+    writer.close()
+    found = diagnose(tmp_path)
+    assert (found.trainer, found.epochs) == ("coqui", 8)
+    assert found.best is not None
+    assert (found.best.step, found.best.epoch) == (10, 5)
+    assert found.run.epoch_at(9) == 5, "within the fifth epoch"
+
+
 def test_lightning_and_transformers_logs_are_read(tmp_path: Path) -> None:
     table = tmp_path / "lightning" / "metrics.csv"
     table.parent.mkdir()

@@ -43,7 +43,8 @@ class LoggedRun:
 
     `weighted`: whether the logged terms contain their weights; None if unknown. `mel_sd` and `mean_frame_error` (ln-mel
     units) describe the data set, where it was given. `mode`: whether a lower or a higher `val/objective` is better.
-    `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one.
+    `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one. `raw_mel`: whether the
+    trainer's mel is un-normalised, where that is known.
     """
 
     curves: Mapping[str, Curve]
@@ -56,6 +57,7 @@ class LoggedRun:
     truncated: bool = False
     mode: str = "min"
     counts_from_zero: bool = False
+    raw_mel: bool | None = None
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""

@@ -16,6 +16,8 @@ from xtts.diagnostics.setting_rules import (
 
 RAW_MEL_ERROR = 2.0
 """A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
+SUM_TOLERANCE = 0.03
+"""Where the terms add up to the total that closely, those whose weight no config names have weight 1"""
 LEAST_STEPS = 40
 ALIKE = 0.0145
 """Step-to-step variation of a training loss: one clip repeated 0.7 to 0.9 %, healthy runs 2.3 to 4.4 %"""
@@ -31,28 +33,32 @@ def three_digits(run: LoggedRun) -> Finding | None:
     sd = run.mel_sd or USUAL_MEL_SD
     if first < THREE_DIGITS:
         raw = float(mel.values[0]) if mel is not None else 0.0
-        return Finding("raw_mel", "note", {"mel": raw, "sd": sd, "standard": raw / sd}) if raw > RAW_MEL_ERROR else None
+        found = Finding("raw_mel", "note", {"mel": raw, "sd": sd, "standard": raw / sd})
+        return found if raw > RAW_MEL_ERROR and run.raw_mel is None else None
     if weight is None:
         return Finding("three_digits_unknown", "note", {"loss": first})
     error = float(mel.values[0]) if mel is not None and total is not None else first / weight
-    return three_digit_story(first, weight, error, sd, raw=error >= RAW_MEL_ERROR)
+    return three_digit_story(
+        first, weight, error, sd, raw=run.raw_mel or error >= RAW_MEL_ERROR, usual=bool(run.raw_mel)
+    )
 
 
 def term_shares(run: LoggedRun) -> Finding | None:
     """What share each weighted term has of the last tenth of training."""
-    parts: dict[str, float] = {}
+    ends: dict[str, float] = {}
     for name, curve in run.curves.items():
         split, _, term = name.partition("/")
-        if split != "train" or term in ("loss", "discriminator", "objective") or not len(curve):
-            continue
-        if not run.is_weighted and run.weights and term not in run.weights:
-            continue
-        weight = 1.0 if run.is_weighted else run.weights.get(term, 1.0)
-        parts[term] = weight * float(curve.blocks(10)[-1])
-    total = sum(abs(value) for value in parts.values())
-    if len(parts) < 2 or total <= 0:
+        if split == "train" and term not in ("loss", "discriminator", "objective") and len(curve):
+            weight = 1.0 if run.is_weighted else run.weights.get(term, 1.0)
+            ends[term] = weight * float(curve.blocks(10)[-1])
+    total = run.curves.get("train/loss")
+    whole = float(total.blocks(10)[-1]) if total is not None and len(total) else 0.0
+    known = run.is_weighted or not run.weights or abs(sum(ends.values()) - whole) < SUM_TOLERANCE * abs(whole)
+    parts = {term: end for term, end in ends.items() if known or term in run.weights}
+    size = sum(abs(value) for value in parts.values())
+    if len(parts) < 2 or size <= 0:
         return None
-    shares = sorted(((abs(value) / total, term) for term, value in parts.items()), reverse=True)
+    shares = sorted(((abs(value) / size, term) for term, value in parts.items()), reverse=True)
     numbers: Numbers = {
         "shares": ", ".join(f"{term} {share:.0%}" for share, term in shares),
         "first": shares[0][1],

@@ -58,16 +58,21 @@ class Trainer:
     signature: tuple[str, ...]
     """Tags that its logs have"""
     weighted: bool
+    raw_mel: bool | None = None
+    """Whether its mel is un-normalised; None where that depends or there is no mel term"""
 
 
 TRAINERS = (
-    Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True),
-    Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True),
-    Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce", "EvalStats/avg_loss_mel_ce"), weighted=True),
-    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False),
-    Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False),
+    Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True),
+    Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True, raw_mel=True),
+    Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True, raw_mel=True),
+    Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce",), weighted=True),
+    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True),
+    Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False, raw_mel=True),
     Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
 )
+EPOCH_MEANS = "TrainEpochStats/"
+"""Coqui's trainer logs these once an epoch, at its last step, and no epoch number"""
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ def name_of(tag: str) -> str | None:
     words = [word for word in _WORDS.split(tag.lower()) if word]
     parts = {part for word in words for part in word.split("_")} | set(words)
     last = words[-1] if words else ""
-    if "grad" in tag.lower() and "norm" in tag.lower():
-        return None if "grad_norm_0" in tag.lower() else "grad_norm"
+    if "grad" in tag.lower() and "norm" in tag.lower():  # of two optimisers the generator's; no epoch's quantile
+        return None if re.search(r"grad_norm_(0|p\d+)$", tag.lower()) else "grad_norm"
     if parts & {"lr", "learning_rate"} or "learning_rate" in tag.lower():
         return "learning_rate"
     if last in ("epoch", "epochs"):

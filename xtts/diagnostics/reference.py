@@ -16,6 +16,9 @@ BEHIND, PLACED = "behind_reference", "placed_in_reference"
 UPDATES = (40, 60, 80, 100, 150, 200)
 MARGIN = 1.4
 """Above this many times the highest healthy error a run is called behind: halfway to the slowest broken runs"""
+FEWEST = 4
+BEYOND = 1.5
+"""A run of more updates than this many times the curves' last is not placed: it is ahead of all of them"""
 MEASURES = ("error", "skill")
 
 
@@ -47,7 +50,9 @@ class Reference:
     def finding(self, epochs: Sequence[Epoch]) -> Finding | None:
         """The last epoch's place among the healthy runs; a warning where its error is clearly above all of theirs."""
         curve = _curve(epochs)
-        known = [at for at in self.values if len(curve) and at <= curve[-1, 0]]
+        known = [
+            at for at, one in self.values.items() if len(curve) and at <= curve[-1, 0] and len(one["skill"]) >= FEWEST
+        ]
         if not known:
             return None
         healthy = self.values[max(known)]
@@ -62,8 +67,9 @@ class Reference:
             "share": float(np.mean([one <= skill for one in healthy["skill"]])),
             "runs": len(healthy["skill"]),
         }
-        behind = error > MARGIN * healthy["error"][-1]
-        return Finding(BEHIND, "warning", numbers) if behind else Finding(PLACED, "note", numbers)
+        if error > MARGIN * healthy["error"][-1]:
+            return Finding(BEHIND, "warning", numbers)
+        return Finding(PLACED, "note", numbers) if updates <= BEYOND * max(known) else None
 
 
 def _curve(epochs: Sequence[Epoch]) -> np.ndarray:

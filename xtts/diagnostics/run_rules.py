@@ -21,6 +21,7 @@ RUN_RULES: list[Rule] = [*LOGGED_SETTING_RULES]
 
 SPIKE_TIMES = 3.0
 RISING = 1.3
+LEAST_TO_RISE = 13
 FALLEN = 0.97
 OVERFITTING = 0.03
 SEVERE = 0.10
@@ -78,13 +79,20 @@ def not_finite(run: LoggedRun) -> Finding | None:
 
 @run_rule
 def loss_rises(run: LoggedRun) -> Finding | None:
-    """The training loss ends 30 % or more above its lowest stretch, and is not coming down."""
+    """The training loss ends 30 % or more above its lowest stretch and does not fall; validation is past its best.
+
+    The first steps of an adversarial training rise so too: a dozen points or fewer say nothing.
+    """
     if run.training is None:
         return None
     name, curve = run.training
     means = curve.blocks()
-    if len(means) < 5 or not np.isfinite(means).all():
+    if len(curve) < LEAST_TO_RISE or not np.isfinite(means).all():
         return None
+    if run.validation is not None and len(run.validation[1]) >= TOO_SHORT and not run.maximises:
+        values = run.validation[1].values
+        if int(np.argmin(values)) >= 2 / 3 * len(values):
+            return None
     lowest = int(np.argmin(means))
     low = means[lowest]
     if low <= 0 or lowest > len(means) - 3 or means[-2:].min() < RISING * low or means[-1] < 0.9 * means[-2]:
@@ -192,6 +200,8 @@ def trend(run: LoggedRun) -> Finding | None:
     if slope is None:
         return None
     numbers: Numbers = {"term": name, "change": slope.change, "low": slope.low, "high": slope.high}
+    if slope.low > FLAT:
+        return Finding("rising_at_the_end", "warning" if len(curve) >= LEAST_TO_RISE else "note", numbers)
     if slope.high < 0 and slope.change < -0.005:
         return Finding("still_improving", "note", numbers)
     if start is not None and max(-slope.low, slope.high) < FLAT:
@@ -264,5 +274,7 @@ def log_cut_off(run: LoggedRun) -> Finding | None:
 
 
 def _is_raw_mel(run: LoggedRun) -> bool:
+    if run.raw_mel is not None:
+        return run.raw_mel
     mel = run.raw("train/mel") or run.raw("val/mel")
     return mel is not None and bool(len(mel)) and float(mel.values[0]) > 1.3

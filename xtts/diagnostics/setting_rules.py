@@ -68,12 +68,15 @@ def three_digit_loss(epochs: Sequence[Epoch], params: Mapping[str, object]) -> F
     return three_digit_story(first, weight, first / weight, USUAL_MEL_SD, raw=raw)
 
 
-def three_digit_story(first: float, weight: float, error: float, sd: float, *, raw: bool) -> Finding:
-    """What makes a first loss of three digits: the weight, or the units of an un-normalised mel."""
+def three_digit_story(
+    first: float, weight: float, error: float, sd: float, *, raw: bool, usual: bool = False
+) -> Finding:
+    """What makes a first loss of three digits: weight, or un-normalised mel; `usual`: the trainer is made for that."""
     numbers: Numbers = {"loss": first, "weight": weight, "mel": error, "part": weight * error / first}
     if not raw:
         return Finding("three_digits_weight", "note", numbers)
-    return Finding("three_digits_raw_mel", "note", {**numbers, "sd": sd, "standard": error / sd})
+    code = "three_digits_by_design" if usual else "three_digits_raw_mel"
+    return Finding(code, "note", {**numbers, "sd": sd, "standard": error / sd})
 
 
 def unnormalised_mel(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding | None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweeps.common.errors import RequestError
+from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import LoggedRun
-from xtts.diagnostics.logged_tags import CLIP_KEYS, WEIGHT_KEYS, map_tags, number_under, weights_in
+from xtts.diagnostics.logged_tags import CLIP_KEYS, EPOCH_MEANS, WEIGHT_KEYS, map_tags, number_under, weights_in
 from xtts.diagnostics.run_rules import run_findings, run_state
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
 from xtts_sweep.diagnosis.own_run import own_run
@@ -60,7 +62,7 @@ def diagnose(
     found = own_run(path)
     if found is None:
         found = [_diagnosed(logs, spec, names, settings, data, followed) for logs in find_runs(path)]
-        found = [one for one in found if one.mapped or one.unmapped] or found[:1]
+        found = [one for one in found if one.mapped] or [one for one in found if one.unmapped] or found[:1]
     elif names or settings or data or trainer != "auto":
         raise RequestError(f"{path}: is a run of this program; --map, --set, --trainer and --data are for other logs")
     first, *others = found
@@ -115,8 +117,12 @@ def _diagnosed(
     weights = weights_in(config)
     found = {term: number_under(config, [key]) for term, key in spec.weight_keys.items()}
     weights |= {term: value for term, value in found.items() if value is not None}
+    curves = {name: tags[tag] for name, tag in mapped.tags.items() if tag in tags}
+    means = next((curve for tag, curve in tags.items() if tag.startswith(EPOCH_MEANS)), None)
+    if "epoch" not in curves and means is not None:
+        curves["epoch"] = _epochs_that_end_at(means.steps)
     run = LoggedRun(
-        {name: tags[tag] for name, tag in mapped.tags.items() if tag in tags},
+        curves,
         weights,
         weighted=spec.weighted if spec.weighted is not None else mapped.trainer.weighted if mapped.trainer else None,
         clip=number_under(config, CLIP_KEYS),
@@ -125,6 +131,7 @@ def _diagnosed(
         mean_frame_error=data.mean_frame_error if data else None,
         truncated=truncated,
         mode=spec.mode,
+        raw_mel=mapped.trainer.raw_mel if mapped.trainer else None,
         counts_from_zero=logs.is_lightning and mapped.tags.get("epoch") == "epoch",
     )
     findings = run_findings(run)
@@ -140,3 +147,10 @@ def _diagnosed(
         run,
         logs.folder,
     )
+
+
+def _epochs_that_end_at(steps: NDArray[np.float64]) -> Curve:
+    """The number of each epoch, from the step behind the end of the one before."""
+    builder = CurveBuilder()
+    builder.add(np.append(0.0, steps[:-1] + 0.5), np.arange(1.0, len(steps) + 1))
+    return builder.curve()

@@ -60,7 +60,7 @@ def own_run(path: Path) -> list[Diagnosis] | None:
         reports = record.reports if record.mode == "min" else [_without_objective(one) for one in record.reports]
         own = trial_findings(reports, params)
         codes = {one.code for one in own}
-        general = [one for one in run_findings(logged) if one.code not in codes]
+        general = [one for one in run_findings(logged) if one.code not in codes and one.code != "best_without_file"]
         placed = reference().finding(reports) if is_speech and params.get("model", "tiny") == "tiny" else None
         findings = worst_first([*own, *general, *([placed] if placed is not None else [])])
         found.append(

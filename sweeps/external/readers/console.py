@@ -60,7 +60,9 @@ class ConsoleParser:
                     yield Point(self.step, "epoch", float(epoch.group(1)))
                 for name, value in PAIR.findall(part):
                     tag = name.strip().rsplit(" ", 1)[-1]
-                    if tag.lower() in NO_METRIC or "time" in tag.lower():
+                    if tag.lower() in NO_METRIC or "time" in tag.lower() or not tag[0].isalpha():
+                        continue
+                    if tag.endswith((".py", ".cc")):  # where a warning comes from
                         continue
                     named = VALIDATION.search(tag.replace("_", " ")) or TRAINING.search(tag.replace("_", " "))
                     split = "" if named else "val/" if self.validating else "train/"

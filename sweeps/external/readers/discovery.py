@@ -57,20 +57,23 @@ def kind_of(path: Path) -> str | None:
         return "wandb"
     if name.endswith((".csv", ".tsv")):
         return "csv"
-    if name.endswith((".jsonl", ".ndjson", ".json", ".log", ".txt")) and _begins_with_an_object(path):
+    # A .json file with one line is a config.
+    if name.endswith((".jsonl", ".ndjson", ".json", ".log", ".txt")) and _begins_with_objects(
+        path, 2 if name.endswith(".json") else 1
+    ):
         return "jsonl"
     return None
 
 
-def _begins_with_an_object(path: Path) -> bool:
+def _begins_with_objects(path: Path, count: int) -> bool:
     try:
         if path.stat().st_size > LARGEST_TEXT_BYTES:
             return False
         with path.open("rb") as file:
-            line = file.readline(1 << 20)
+            lines = [file.readline(1 << 20) for _ in range(count)]
     except OSError:
         return False
-    return json_object(line.decode("utf-8", errors="replace")) is not None
+    return all(json_object(line.decode("utf-8", errors="replace")) is not None for line in lines)
 
 
 def _files(folder: Path) -> Iterator[Path]:

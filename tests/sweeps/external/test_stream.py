@@ -16,6 +16,7 @@ from tensorboardX import SummaryWriter
 
 from sweeps.external.readers import stream
 from sweeps.external.readers.console import ConsoleParser
+from sweeps.external.readers.discovery import kind_of
 from sweeps.external.readers.stream import LogStream
 from sweeps.external.readers.wandb_offline import BLOCK_BYTES, FULL, HEADER_BYTES, LAST
 
@@ -129,6 +130,16 @@ def test_a_trainer_state_of_transformers_is_read(tmp_path: Path) -> None:
     ]
     path.write_text(json.dumps({"global_step": 20, "log_history": history}, indent=2))
     assert read("trainer_state", path)["eval_loss"] == ([20.0], [2.9])
+
+
+def test_warnings_and_one_line_configs_are_no_metrics(tmp_path: Path) -> None:
+    lines = ["/x/torch/utils/data/dataloader.py:665: UserWarning", "I0000 port.cc:153] oneDNN"]
+    assert not list(ConsoleParser().points(lines))
+    config = tmp_path / "coqui.json"
+    config.write_text('{"epochs": 8, "loss": 1}')
+    assert kind_of(config) is None
+    config.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": 1}\n')
+    assert kind_of(config) == "jsonl"
 
 
 def test_the_console_output_of_coqui_is_read_by_split_and_step(tmp_path: Path) -> None:

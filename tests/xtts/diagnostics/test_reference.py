@@ -46,6 +46,15 @@ def test_a_run_that_is_clearly_behind_is_named(lang: str) -> None:
     assert just.code == "placed_in_reference"
 
 
+def test_a_run_far_beyond_the_curves_is_called_behind_but_not_placed() -> None:
+    far = [{**epoch, "updates": 10 * epoch["updates"]} for epoch in run(0.1, 0.2, 0.5)]  # type: ignore[operator]
+    assert OURS.finding(far) is None
+    slow = [{**epoch, "val/mel": FRAME} for epoch in far]
+    found = OURS.finding(slow)
+    assert found is not None
+    assert found.code == "behind_reference"
+
+
 NOTHING = ([], run(0.0), [{"updates": 90}], [{**run(0.1, 0.1, 0.1)[-1], "skill": float("nan")}])
 
 
