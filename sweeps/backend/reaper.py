@@ -27,7 +27,7 @@ def guarded(folder: Path) -> Iterator[None]:
     if not Path("/proc/self/fd").is_dir():  # elsewhere Ray's own reaper has to do
         yield
         return
-    guardian = subprocess.Popen(
+    reaper = subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(__file__).resolve()), str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -35,13 +35,13 @@ def guarded(folder: Path) -> Iterator[None]:
         start_new_session=True,  # a Ctrl-C in the terminal is not for it
         cwd="/",
     )
-    assert guardian.stdin is not None
+    assert reaper.stdin is not None
     try:
         yield
     finally:
-        guardian.kill()
-        guardian.wait()
-        guardian.stdin.close()
+        reaper.kill()
+        reaper.wait()
+        reaper.stdin.close()
 
 
 def processes_in(folder: Path) -> set[int]:

@@ -169,19 +169,11 @@ def resume(
     spent = config.budget.exhausted(trials=0, seconds=found.seconds)
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
-    trainer = check(config)
-    callbacks = Callbacks(**options)
-    with environment_of(config, callbacks.display.log) as environment, folder.locked():
-        config = _with_its_data(found, config, trainer, callbacks.display.log)
-        config = _moved_in(environment, found, config, trainer)
-        changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
-        if gain_percent is not None:
-            search = cast(Mapping[str, object], found.content["search"])
-            changed["search"] = {**search, "stop_when_gain_below": config.search.gain_percent}
-        resources = _resumed_resources(folder, found, config, environment, changed)
-        return Tuner(folder, config, resources, trainer, callbacks, found.seconds, environment=environment).run(
-            "sweep_resumed"
-        )
+    changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}
+    if gain_percent is not None:
+        search = cast(Mapping[str, object], found.content["search"])
+        changed["search"] = {**search, "stop_when_gain_below": config.search.gain_percent}
+    return _continued(found, config, changed, Callbacks(**options))
 
 
 def confirm(
@@ -220,18 +212,22 @@ def confirm(
         explain=config.explain or explain,
         address=address,
         storage=storage_of(config, storage),
+        budget=replace(config.budget, seconds=None if budget_seconds is None else found.seconds + budget_seconds),
     )
-    trainer = check(config)
-    callbacks = Callbacks(**options)
-    with environment_of(config, callbacks.display.log) as environment, folder.locked():
-        config = _with_its_data(found, config, trainer, callbacks.display.log)
-        config = _moved_in(environment, found, config, trainer)
-        changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals, "explain": config.explain}
+    changed = {"confirm_seeds": config.confirm_seeds, "rivals": config.rivals, "explain": config.explain}
+    return _continued(found, config, changed, Callbacks(**options), searching=False)
+
+
+def _continued(
+    found: Run, config: SweepConfig, changed: Mapping[str, object], callbacks: Callbacks, *, searching: bool = True
+) -> SweepResult:
+    """One more session of a run; `changed` goes into sweep.yaml."""
+    trainer, folder, log = check(config), found.folder, callbacks.display.log
+    with environment_of(config, log) as environment, folder.locked():
+        config = _moved_in(environment, found, _with_its_data(found, config, trainer, log), trainer)
         resources = _resumed_resources(folder, found, config, environment, changed)
-        limit = None if budget_seconds is None else found.seconds + budget_seconds
-        timed = replace(config, budget=replace(config.budget, seconds=limit))
         tuner = Tuner(
-            folder, timed, resources, trainer, callbacks, found.seconds, searching=False, environment=environment
+            folder, config, resources, trainer, callbacks, found.seconds, searching=searching, environment=environment
         )
         return tuner.run("sweep_resumed")
 

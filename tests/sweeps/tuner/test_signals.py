@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kills import alive, family_of
+from benchmarks.processes import alive, family_of
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import SweepResult
 from sweeps.search.asha import rung_correlation
