@@ -69,13 +69,12 @@ class LossBand:
 
 @dataclass(frozen=True, slots=True)
 class ExtraTable:
-    """A further table under the loss chart; the first cell of a row heads it. `folded`: shown on demand."""
+    """A further table under the loss chart; the first cell of a row heads it."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    folded: bool = False
 
 
 @dataclass(frozen=True)

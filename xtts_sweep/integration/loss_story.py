@@ -1,16 +1,15 @@
-"""The three-digit-loss story in a run's report: bands behind the loss chart, and tables under it."""
+"""The three-digit-loss story in the report of a run of controls: bands behind the loss chart, and tables under it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from messages import Texts
 from sweeps.report import ExtraTable, LossBand
 from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
-from sweeps.trials.record import TrialRecord, default_record
+from sweeps.trials.record import TrialRecord
 from xtts.diagnostics.loss_story import BANDS, BandRow, beside_the_bands, story_row, success_signs
 
 
@@ -31,16 +30,12 @@ def loss_bands(lang: str) -> tuple[LossBand, ...]:
 
 
 def story_tables(run: Run, lang: str) -> tuple[ExtraTable, ...]:
-    """Bands next to printed losses, signs of success by trial and, for controls, the story config by config."""
+    """The story config by config, bands next to printed losses, and signs of success by trial."""
     words = Texts("story", lang)
-    ended = [r for r in run.records if r.reports and r.status is not None and r.role != "confirm"]
+    ended = [record for record in run.records if record.reports and record.status is not None]
     if not ended:
         return ()
-    log = run.config.space.controls  # a run of the story itself shows all of it
-    tables = [replace(table, folded=not log) for table in (_bands_table(run, ended, words), _signs_table(ended, words))]
-    if log:
-        tables.insert(0, _story_table(run, ended, words))
-    return tuple(tables)
+    return _story_table(run, ended, words), _bands_table(ended, words), _signs_table(ended, words)
 
 
 def _story_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
@@ -63,16 +58,8 @@ def _story_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraT
     return ExtraTable(words("story"), head, tuple(rows), words("story_note"))
 
 
-def _bands_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
-    shown = {record.trial_id: _name(record) for record in ended}
-    if not run.config.space.controls:
-        named = {"default": default_record(run.records), "best": run.best}
-        shown = {record.trial_id: f"{record.trial_id} {words(key)}" for key, record in named.items() if record}
-    rows = [
-        (shown[record.trial_id], *(_band(row, words) for row in beside_the_bands(record.reports)))
-        for record in ended
-        if record.trial_id in shown
-    ]
+def _bands_table(ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
+    rows = [(_name(record), *(_band(row, words) for row in beside_the_bands(record.reports))) for record in ended]
     head = (words("trial"), *(band.name for band in loss_bands(words.lang)))
     return ExtraTable(words("bands"), head, tuple(rows), words("bands_note"))
 

@@ -26,6 +26,7 @@ def report_extras(run: Run, lang: str = "en") -> ReportExtras:
     coordinates = tuple(Coordinate(*ratio) for ratio in RATIOS)
     if "mel_sd" not in data:
         return ReportExtras(coordinates=coordinates)
+    controls = run.config.space.controls
     return ReportExtras(
         objective=text("speech.objective", lang),
         coordinates=coordinates,
@@ -33,6 +34,6 @@ def report_extras(run: Run, lang: str = "en") -> ReportExtras:
         health=health_figures(data, lang),
         health_notes=health_notes(data, lang),
         samples=sample_texts(run),
-        loss_bands=loss_bands(lang),
-        tables=story_tables(run, lang),
+        loss_bands=loss_bands(lang) if controls else (),
+        tables=story_tables(run, lang) if controls else (),
     )

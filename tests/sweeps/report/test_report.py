@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.report import ExtraTable, LossBand, ReportExtras, Sample, SampleText, write_report
+from sweeps.report import ReportExtras, Sample, SampleText, write_report
 from sweeps.report.charts.svg import shape
 from sweeps.report.data import RunData
 from sweeps.report.text import Words, cell, marked, own, sentence
@@ -215,10 +215,3 @@ def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Pat
     assert re.search(r"AutoClip r0002 0\.5200 [+-]\d+\.\d % finished", page.text("rivals"))
     assert re.search(r"default t0001 0\.\d+ \+0\.0 % finished 0\.5350 2001, 2002, 2003", page.text("rivals"))
     assert "best of the search" in page.text("rivals")
-
-
-def test_a_table_that_is_folded_is_one_that_a_click_opens(tmp_path: Path) -> None:
-    table = ExtraTable("Signs", ("trial", "sign"), (("t0001", "yes"),), "What they mean.", folded=True)
-    page = read(write_run(tmp_path), ReportExtras(tables=(table,), loss_bands=(LossBand("early", 15, 30, 0, 0.25),)))
-    assert "Signs Signs trial sign t0001 yes What they mean." in page.text("learning")
-    assert "range the story promises" in page.text("loss-by-epoch")
