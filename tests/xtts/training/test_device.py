@@ -23,6 +23,7 @@ from xtts.training.training import Training
 
 BATCH_TENSORS = 8
 SLOW = pytest.mark.slow
+MODELS = ["mini", *(pytest.param(name, marks=SLOW) for name in ("tiny", "small"))]
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_a_training_step_copies_nothing_to_the_host(learnable, double, model, we
     assert training.parameters.flat.device.type == "cuda"
 
 
-@pytest.mark.parametrize("model", ["mini", pytest.param("tiny", marks=SLOW)])
+@pytest.mark.parametrize("model", MODELS)
 def test_an_epoch_waits_for_the_device_equally_often_however_many_batches(learnable, double, model):
     waits = []
     for frames in (500, 250):
@@ -125,7 +126,7 @@ def test_a_card_without_bfloat16_trains_in_float32(learnable, double):
     assert double.autocasts == 0
 
 
-@pytest.mark.parametrize("model", ["mini", *(pytest.param(name, marks=SLOW) for name in ("tiny", "small"))])
+@pytest.mark.parametrize("model", MODELS)
 def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnable, double, model):
     training = learnable.training(model=model)
     with double.watched():
@@ -134,7 +135,7 @@ def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnab
     assert double.reads == []
 
 
-@pytest.mark.parametrize("model", ["mini", pytest.param("tiny", marks=SLOW)])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, model, tmp_path: Path):
     whole = learnable.training(model=model)
     whole.train_epoch()
@@ -146,15 +147,16 @@ def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, mo
     assert torch.equal(parameters(resumed), parameters(whole))
 
 
-def test_a_checkpoint_of_the_device_is_read_without_one(learnable, tmp_path: Path):
+@pytest.mark.parametrize("model", MODELS)
+def test_a_checkpoint_of_the_device_is_read_without_one(learnable, model, tmp_path: Path):
     training_module._evaluator.cache_clear()
     with DeviceDouble():
-        training = learnable.training(precision="float32")
+        training = learnable.training(model=model, precision="float32")
         training.train_epoch()
         save_checkpoint(tmp_path / "last.safetensors", Checkpoint(training.state_dict(), {}))
         expected = parameters(training).cpu()
     training_module._evaluator.cache_clear()
-    here = learnable.training(precision="float32")
+    here = learnable.training(model=model, precision="float32")
     here.load_state_dict(load_checkpoint(tmp_path / "last.safetensors").state)
     assert torch.equal(parameters(here), expected)
 
@@ -169,8 +171,9 @@ def test_alignment_and_durations_leave_the_device_alone(learnable, double, monke
 
 
 @pytest.mark.slow
-def test_a_model_on_the_device_speaks_and_is_judged(learnable: Learnable, double, tmp_path: Path):
-    trainer = learnable.trainer()
+@pytest.mark.parametrize("model", ["mini", "tiny", "small"])
+def test_a_model_on_the_device_speaks_and_is_judged(learnable: Learnable, double, model, tmp_path: Path):
+    trainer = learnable.trainer(model=model)
     trainer.train_epoch()
     figures = speech_figures(trainer.speaker(), learnable.aligned)
     assert figures["clips"] > 0
