@@ -84,14 +84,16 @@ def diverged(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) 
 
 @trial_rule
 def memory_ran_out(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
-    """The GPU's memory ran out in some epoch, and the rest was trained with half the batch."""
+    """The GPU's memory ran out in some epoch, and the rest was trained, or evaluated, with half the batch."""
     del params
     for place, epoch in enumerate(epochs):
         noted = epoch.get("out_of_memory")
-        if isinstance(noted, Mapping):
+        if isinstance(noted, Mapping) and "step" in noted:
             frames, step = number(noted, "batch_frames"), number(noted, "step")
             numbers = {"frames": frames or 0.0, "step": step or 0.0, "epoch": epoch_number(epochs, place)}
             return Finding("memory_ran_out", "warning", numbers)
+        if isinstance(noted, Mapping):
+            return Finding("memory_ran_out_in_evaluation", "note", {"epoch": epoch_number(epochs, place)})
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import torch
@@ -64,13 +65,22 @@ class Evaluator:
         fixed = batches.fixed(clips, clips, _FRAME_BUDGETS.get(device.type, 8000))
         # One batch: each of its many steps costs the same however few clips take it.
         whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch][::-1]
-        self._whole = batches.collate(whole).to(device, dtype)
+        self._whole = [batches.collate(whole).to(device, dtype)]
         self._whole_patches = batches.patches[[item.clip for item in whole]].tolist()
         self._own = [batches.collate(items).to(device, dtype) for items in fixed]
         self._swapped = [
             batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
         ]
         self.mean_frame_error = _mean_frame_error(batches, clips, sd)
+        self.halved = False
+
+    def halve(self) -> None:
+        """Measure the same clips in batches of half the size, because the device's memory did not suffice."""
+        self._own, self._swapped, self._whole = (
+            [half for batch in batches for half in batch.halves()]
+            for batches in (self._own, self._swapped, self._whole)
+        )
+        self.halved = True
 
     @torch.no_grad()
     def objective(self, model: Xtts) -> Tensor:
@@ -95,7 +105,7 @@ class Evaluator:
             sums.append(_sums(model, history, batch))
         own = self.read(torch.cat(horizons, dim=1))
         text_use, low, high = difference_interval(self.read(torch.cat(swapped, dim=1)), own)
-        free, free_values = _free_sums(model, self._whole, self._whole_patches).double().cpu().tolist()
+        free, free_values = self._free_sums(model).double().cpu().tolist()
         ahead, mel, kl, values = torch.stack(sums).double().sum(0).cpu().tolist()
         return Evaluation(
             objective=float(own.mean()),
@@ -107,6 +117,15 @@ class Evaluator:
             text_use_low=low,
             text_use_high=high,
         )
+
+    def _free_sums(self, model: Xtts) -> Tensor:
+        """Sums of the errors of whole clips, longest first, run freely, and of values [2]."""
+        patches, sums = iter(self._whole_patches), []
+        for batch in self._whole:
+            count = list(islice(patches, len(batch.tokens)))
+            error, values = _patch_errors(run_whole(model, batch, count), to_patches(batch.mel, PATCH_FRAMES), batch)
+            sums.append(torch.stack([error.sum(), values.sum()]))
+        return torch.stack(sums).sum(0)
 
 
 def _horizon_errors(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
@@ -131,12 +150,6 @@ def _sums(model: Xtts, history: TrueHistory, batch: Batch) -> Tensor:
     _, patch_real = valid_masks(batch, PATCH_FRAMES)
     kl = (kl_divergence(history.posterior, prior) * patch_real).sum()
     return torch.stack([ahead.sum(), rebuilt.sum(), kl, values.sum()])
-
-
-def _free_sums(model: Xtts, batch: Batch, patches: Sequence[int]) -> Tensor:
-    """Sums of the errors of whole clips of so many patches, longest first, run freely, and of values [2]."""
-    error, values = _patch_errors(run_whole(model, batch, patches), to_patches(batch.mel, PATCH_FRAMES), batch)
-    return torch.stack([error.sum(), values.sum()])
 
 
 def difference_interval(errors: Errors, base: Errors) -> tuple[float, float, float]:

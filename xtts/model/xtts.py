@@ -46,6 +46,12 @@ class Batch:
             }
         )
 
+    def halves(self) -> list[Batch]:
+        """The batch as two of half its clips, padded as before; one clip stays one batch."""
+        middle = (len(self.tokens) + 1) // 2
+        parts = [slice(0, middle), slice(middle, None)] if len(self.tokens) > 1 else [slice(None)]
+        return [Batch(**{name: value[part] for name, value in vars(self).items()}) for part in parts]
+
 
 @dataclass(frozen=True)
 class Noise:

@@ -6,10 +6,11 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ _SPLITS = {"validation": VALIDATION, "test": TEST}
 _FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
 _FEWEST_FRAMES, _UPDATES_AN_EPOCH = 400, 30
 _FIRST_EPOCH_EVALUATIONS = (0.25, 0.5)
+_Measured = TypeVar("_Measured")
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +78,6 @@ class _EpochRun:
     steps: NDArray[np.float64]
     marks: list[float]
     early: list[_EarlyEvaluation]
-    out_of_memory: dict[str, object] | None
 
 
 class Training:
@@ -102,6 +103,8 @@ class Training:
         self._frames_an_epoch = int(self._batches.speech.frames[self._train].sum())
         self._budget = settings.batch_frames or self._fitting_budget()
         self._halved = False
+        self._out_of_memory: dict[str, object] = {}
+        """Of this epoch: where memory ran out, and what was halved"""
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
         self.parameters = FlatParameters(self.model)
         self._optimiser = AdamW(
@@ -158,6 +161,7 @@ class Training:
         self._epoch += 1
         batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
         self._seconds_data = self._seconds_validation = 0.0
+        self._out_of_memory = {}
         frames, seconds = self._frames, self._seconds
         run = self._train_batches(batches)
         self._seconds = seconds + run.marks[-1]
@@ -172,8 +176,8 @@ class Training:
             "padding_fraction": self._batches.padding(batches),
             **step_metrics(run.steps, self.settings, *self._weighting.epoch_means()),
         }
-        if run.out_of_memory is not None:
-            metrics["out_of_memory"] = run.out_of_memory
+        if self._out_of_memory:
+            metrics["out_of_memory"] = self._out_of_memory
         fault = first_bad_step(run.steps, self._updates) or self._bad_parameter()
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
@@ -181,6 +185,8 @@ class Training:
         validation = self._validation()
         objective = float(str(validation["objective"]))
         metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
+        if self._out_of_memory:
+            metrics["out_of_memory"] = self._out_of_memory
         if not math.isfinite(objective):
             fault = {"step": self._updates, "term": "objective", "value": str(objective)}
             return metrics | {"objective": math.nan, "diverged": fault}
@@ -202,7 +208,9 @@ class Training:
         ends = self._epoch >= self._epochs
         with self._average.in_place():
             if self.settings.evaluate_on == "validation" or ends:
-                metrics = validation_metrics(self._evaluator.evaluate(self.model), self._evaluator.mean_frame_error)
+                metrics = validation_metrics(
+                    self._evaluated(lambda: self._evaluator.evaluate(self.model)), self._evaluator.mean_frame_error
+                )
             else:
                 objective, error = self._objective(), self._evaluator.mean_frame_error
                 metrics = {"objective": objective, "skill": 1.0 - objective / error, "mean_frame_error": error}
@@ -211,7 +219,8 @@ class Training:
         return metrics
 
     def _objective(self) -> float:
-        return float(self._evaluator.read(self._evaluator.objective(self.model)).mean().item())
+        errors = self._evaluated(lambda: self._evaluator.objective(self.model))
+        return float(self._evaluator.read(errors).mean().item())
 
     def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
         """One update a batch, with the first epoch's early evaluations between them."""
@@ -219,14 +228,13 @@ class Training:
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
         evaluate_after, early = self._early_evaluations(len(batches)), []
         rows: list[Tensor] = []
-        out_of_memory: dict[str, object] | None = None
         pending = deque(batches)
         while pending:
             items = pending.popleft()
             row = self._step_or_halve(items, noise)
             if row is None:
                 pending = deque(half for whole in [items, *pending] for half in _halves(whole))
-                out_of_memory = {"step": self._updates + 1, "batch_frames": self._budget}
+                self._out_of_memory |= {"step": self._updates + 1, "batch_frames": self._budget}
                 continue
             rows.append(row)
             self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
@@ -234,12 +242,12 @@ class Training:
                 clock.pause()
                 begun = time.perf_counter()
                 with self._average.in_place():
-                    errors = self._evaluator.objective(self.model)
+                    errors = self._evaluated(lambda: self._evaluator.objective(self.model))
                 early.append(_EarlyEvaluation(self._updates, self._frames, clock.mark(), errors))
                 self._seconds_validation += time.perf_counter() - begun
                 clock.resume()
         clock.pause()
-        return _EpochRun(torch.stack(rows).double().cpu().numpy(), clock.seconds(), early, out_of_memory)
+        return _EpochRun(torch.stack(rows).double().cpu().numpy(), clock.seconds(), early)
 
     def updates_per_second(self, seconds: float) -> float:
         """Train for at least so long and return the updates per second; the weights are no trial's afterwards."""
@@ -297,13 +305,23 @@ class Training:
         self.parameters.drop_gradients()
         torch.cuda.empty_cache()
         if self._halved or len(items) == 1:
-            raise SpeechError(
-                f"out of GPU memory at step {self._updates + 1} with {self._budget} frames a batch ({reason}); choose"
-                " --set batch_frames=N, a smaller --model or a larger --gpus-per-trial"
-            )
+            raise _memory_error(f"at step {self._updates + 1} with {self._budget} frames a batch", reason)
         self._halved = True
         self._budget //= 2
         return None
+
+    def _evaluated(self, measure: Callable[[], _Measured]) -> _Measured:
+        """What the evaluator measures; in batches of half the size, once, where the GPU's memory does not suffice."""
+        try:
+            return measure()
+        except torch.OutOfMemoryError as error:
+            reason = str(error).partition(".")[0]
+        torch.cuda.empty_cache()
+        if self._evaluator.halved:
+            raise _memory_error(f"in the evaluation of epoch {self._epoch}", reason)
+        self._evaluator.halve()
+        self._out_of_memory["evaluation"] = True
+        return self._evaluated(measure)
 
     def _step(self, items: list[Item], generator: torch.Generator) -> Tensor:
         """One optimiser step; its row of STEP_COLUMNS, left on the device."""
@@ -361,6 +379,16 @@ class Training:
             if not bool(parameter.isfinite().all()):
                 return {"step": self._updates, "term": f"parameter {name}", "value": "nan or inf"}
         return None
+
+
+def _memory_error(where: str, reason: str) -> SpeechError:
+    """What a trial fails with; its cause has no traceback, which would hold the memory."""
+    error = SpeechError(
+        f"out of GPU memory {where} ({reason}); choose --set batch_frames=N, a smaller --model or a larger"
+        " --gpus-per-trial"
+    )
+    error.__cause__ = torch.OutOfMemoryError(reason)
+    return error
 
 
 def build_model(settings: Settings, symbols: int, seed: int) -> Xtts:

@@ -497,6 +497,11 @@ def test_memory_that_ran_out_is_named_with_the_batches_that_were_left():
     assert found.severity == "warning"
     assert "at step 35 in epoch 2" in found.text
     assert "batches of 2000 frames" in found.text
+    epochs[1]["out_of_memory"] = {"evaluation": True}
+    found = findings.memory_ran_out(epochs)
+    assert found is not None
+    assert (found.code, found.severity) == ("memory_ran_out_in_evaluation", "note")
+    assert "evaluation of epoch 2" in found.text
 
 
 def test_trials_with_different_batches_are_named():

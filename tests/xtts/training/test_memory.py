@@ -11,6 +11,7 @@ from tests.xtts.device_double import GIB, DeviceDouble
 from tests.xtts.trials import comparable, parameters
 from xtts.audio.mel import MELS, PATCH_FRAMES
 from xtts.errors import SpeechError
+from xtts.evaluation import evaluation as evaluation_module
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.training import training as training_module
@@ -161,3 +162,52 @@ def test_a_trial_with_halved_batches_continues_with_them(learnable):
     resumed.load_state_dict(whole.state_dict())
     assert comparable(dict(resumed.train_epoch())) == comparable(dict(whole.train_epoch()))
     assert torch.equal(parameters(resumed), parameters(whole))
+
+
+@pytest.fixture
+def fresh_evaluator() -> Iterator[None]:
+    """Trials of one process share it; one with halved batches is of this test alone."""
+    training_module._evaluator.cache_clear()
+    yield
+    training_module._evaluator.cache_clear()
+
+
+def memory_runs_out_in_evaluations(monkeypatch: pytest.MonkeyPatch, *at: int) -> None:
+    """These batches of evaluations find a full GPU."""
+    real, calls = evaluation_module.run_freely, iter(range(10_000))
+
+    def failing(*given: object) -> torch.Tensor:
+        if next(calls) in at:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluation_module, "run_freely", failing)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_out_of_memory_in_an_evaluation_halves_its_batches_once_and_changes_no_result(
+    learnable, fresh_evaluator, monkeypatch, at
+):
+    expected = learnable.training().train_epoch()
+    training_module._evaluator.cache_clear()
+    training = learnable.training()
+    with monkeypatch.context() as patch:
+        memory_runs_out_in_evaluations(patch, at)
+        metrics = training.train_epoch()
+    assert training._evaluator.halved
+    assert metrics["out_of_memory"] == {"evaluation": True}
+    names = ("objective", "val/next", "val/mel", "val/kl", "val/free", "text_use", "text_use_low")
+    assert {name: metrics[name] for name in names} == pytest.approx({name: expected[name] for name in names}, rel=1e-4)
+    assert [one["objective"] for one in metrics["evaluations"]] == pytest.approx(
+        [one["objective"] for one in expected["evaluations"]], rel=1e-4
+    )
+    assert "out_of_memory" not in training.train_epoch()
+
+
+def test_out_of_memory_in_an_evaluation_again_ends_the_trial(learnable, fresh_evaluator, monkeypatch):
+    memory_runs_out_in_evaluations(monkeypatch, 0, 1)
+    with pytest.raises(
+        SpeechError, match=r"out of GPU memory in the evaluation of epoch 1 \(CUDA out of memory\)"
+    ) as ran:
+        learnable.training().train_epoch()
+    assert isinstance(ran.value.__cause__, torch.OutOfMemoryError)
