@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xtts_sweep.terminal import display, printer
@@ -29,6 +29,12 @@ def page(lang: str = "en") -> Any:
     from xtts_sweep.integration import write_page
 
     return partial(write_page, lang=lang)
+
+
+def continue_run(command: Callable[..., SweepResult], options: argparse.Namespace, *names: str) -> int:
+    """Resume or confirm the run that the options name, with its options of those names; the exit code."""
+    given = {name: getattr(options, name) for name in ("output", "address", "storage", *names)}
+    return close(command(options.name, callbacks=callbacks(options), **given), options.json, options.lang)
 
 
 def close(result: SweepResult, as_json: bool, lang: str) -> int:

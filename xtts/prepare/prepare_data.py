@@ -40,9 +40,10 @@ class PreparedData:
     def lines(self) -> list[str]:
         """For the terminal, before a sweep starts."""
         health = self.health
-        left_out = sum(health.excluded.values())
+        left_out, voices = sum(health.excluded.values()), len(health.speakers)
         lines = [
-            f"speech       {health.clips:,} clips, {60.0 * health.hours:.1f} minutes, {len(health.speakers)} voices"
+            f"speech       {health.clips:,} clips, {60.0 * health.hours:.1f} minutes, "
+            f"{voices} voice{'' if voices == 1 else 's'}"
             f" ({self.summary['source']}); {_counted(health.splits)}",
             *(f"columns      {line}" for line in self.aligned.speech.columns if line != PLAIN_COLUMNS),
             f"alignment    mean confidence {self.aligned.mean_confidence:.2f}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from xtts_sweep.arguments import add_run, add_session
-from xtts_sweep.closing import callbacks, close
+from xtts_sweep.closing import continue_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +21,4 @@ def run(options: argparse.Namespace) -> int:
     """Train pairs until there is an answer, and close with the verdict."""
     from xtts_sweep.api import confirm
 
-    result = confirm(
-        options.name,
-        output=options.output,
-        seeds=options.seeds,
-        rivals=options.rivals,
-        explain=options.explain,
-        budget=options.budget,
-        address=options.address,
-        storage=options.storage,
-        callbacks=callbacks(options),
-    )
-    return close(result, options.json, options.lang)
+    return continue_run(confirm, options, "seeds", "rivals", "explain", "budget")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from xtts_sweep.arguments import add_gain, add_run, add_session
-from xtts_sweep.closing import callbacks, close
+from xtts_sweep.closing import continue_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +20,4 @@ def run(options: argparse.Namespace) -> int:
     """Resume from the journal and the checkpoints."""
     from xtts_sweep.api import resume
 
-    result = resume(
-        options.name,
-        output=options.output,
-        trials=options.trials,
-        budget=options.budget,
-        stop_when_gain_below=options.stop_when_gain_below,
-        address=options.address,
-        storage=options.storage,
-        callbacks=callbacks(options),
-    )
-    return close(result, options.json, options.lang)
+    return continue_run(resume, options, "trials", "budget", "stop_when_gain_below")
