@@ -67,6 +67,7 @@ _LANGUAGES = _words(
     " english persian farsi german french spanish italian chinese japanese arabic turkish russian portuguese hindi"
     " korean"
 )
+_SPLITS = _words("train training trn dev devel validation valid val eval evaluation test testing tst")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,10})([-_][A-Za-z]{2,4})?")
 _WORD = re.compile(r"[^\W\d][\w .-]{0,30}")
 
@@ -209,7 +210,7 @@ def _id_column(values: Sequence[Sequence[str]], is_recording: Callable[[str], bo
 
 
 def _kind(column: Sequence[str]) -> str:
-    """empty, number, language, name (few different short values) or text."""
+    """empty, number, language, split, code (another in most rows), name (few different short values) or text."""
     given = [value for value in column if value]
     if not given:
         return "empty"
@@ -218,6 +219,8 @@ def _kind(column: Sequence[str]) -> str:
     different = len(set(given))
     if different <= 40 and all(_is_language(value) for value in set(given)):
         return "language"
+    if all(value.lower() in _SPLITS for value in set(given)):
+        return "split"
     words = median(len(value.split()) for value in given)
     letters = median(sum(map(str.isalpha, value)) for value in given)
     if letters == 0:
@@ -226,7 +229,7 @@ def _kind(column: Sequence[str]) -> str:
         return "name"
     spoken = any(not value.isascii() for value in given[:50]) and letters >= 5
     if words < 2 and not spoken and _looks_like_code(given):
-        return "name"
+        return "code"
     return "text"
 
 
@@ -286,7 +289,7 @@ def _speaker_column(
 ) -> int | None:
     candidates = []
     for at, kind in kinds.items():
-        if at in (text, raw) or kind in ("empty", "language", "text"):
+        if at in (text, raw) or kind in ("empty", "language", "split", "code", "text"):
             continue
         if kind == "number" and not _numbers_name_speakers(values[at], values[text]):
             continue
@@ -316,13 +319,22 @@ def _grows_with(column: Sequence[str], lengths: Sequence[int]) -> bool:
     return float(np.corrcoef(numbers, sizes)[0, 1]) > _LENGTH_CORRELATION
 
 
+_NO_ROLE = {
+    "empty": "empty",
+    "language": "a language",
+    "split": "train and test",
+    "code": "codes, another in most rows",
+}
+"""Kinds of columns that are never read, in words"""
+
+
 def _described(role: str, column: Sequence[str], kind: str, texts: Sequence[str]) -> str:
     if role == SPEAKER:
         different = sorted(set(column))
         return f"speaker ({len(different)}: {', '.join(different[:3])}{', ...' if len(different) > 3 else ''})"
     if role != IGNORED:
         return _IN_WORDS[role]
-    what = {"empty": "empty", "language": "a language"}.get(kind, "names")
+    what = _NO_ROLE.get(kind, "names")
     if kind == "number":
         lengths = [len(text) for text in texts]
         if list(column) == [str(length) for length in lengths]:

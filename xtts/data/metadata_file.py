@@ -39,7 +39,9 @@ def parse_lines(file: Path, content: bytes) -> list[Line]:
         number = content.count(b"\n", 0, error.start) + 1
         raise SpeechError(f"{file}:{number}: not UTF-8: save the file as UTF-8") from error
     # Only a newline ends a line here: str.splitlines would also cut at rarer characters inside a text.
-    numbered = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1)]
+    # Files that were joined have a BOM inside; DOS ends one with Ctrl-Z.
+    lines = text.removesuffix("\n").removesuffix("\x1a").split("\n")
+    numbered = [(number, line.strip("\ufeff").rstrip("\r")) for number, line in enumerate(lines, 1)]
     numbered = [(number, line) for number, line in numbered if line and not line.isspace()]
     if not numbered:
         raise SpeechError(f"{file}: empty: it wants a line of id|text for each clip")

@@ -11,7 +11,7 @@ BOUNDARY = " "
 """Stands between words and at both ends of every text: the place where silence goes."""
 
 _PUNCTUATION = frozenset(".,!?;:'-\"،؛؟")
-_SPOKEN_SYMBOLS = frozenset("%&@#+=*/°×÷±√‰§<>")
+_SPOKEN_SYMBOLS = frozenset("%&@#+=*/°×÷±√‰§<>№℃℉")
 """Symbols that people say as words; currency signs are kept too."""
 _SPELLINGS = str.maketrans(
     {

@@ -234,3 +234,18 @@ def test_the_names_of_version_0_1_still_read_a_data_set(data):
     rows = old(data).rows
     assert [row.id for row in rows][:2] == ["clip000", "clip001"]
     assert old_normalise(rows[0].text) == normalise(rows[0].text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff\ufeff1|one here\n2|two here\n",
+        "1|one here\r\n\ufeff2|two here\r\n",  # two exports, joined
+        "1|one here\n2|two here\n\x1a",
+        "1|one here\n2|two here\x1a\n",
+    ],
+)
+def test_marks_of_other_programs_in_a_file_are_no_part_of_its_lines(tmp_path, content):
+    folder = folder_with(tmp_path, [])
+    (folder / "metadata.csv").write_bytes(content.encode())
+    assert {id: row.text for id, row in rows_of(folder).items()} == {"1": "one here", "2": "two here"}
