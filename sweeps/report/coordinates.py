@@ -70,6 +70,8 @@ def safe_region(limits: Limits, x: Axis, y: Axis) -> list[tuple[float, float]]:
 
     In logarithms the limits are a box and the coordinates linear, so the region is the convex hull of its corners.
     """
+    from scipy.spatial import ConvexHull, QhullError
+
     names = sorted({name for name in (x.top, x.bottom, y.top, y.bottom) if name is not None})
     if not (x.log and y.log) or any(name not in limits.by_name or limits.by_name[name].min <= 0 for name in names):
         return []
@@ -79,7 +81,12 @@ def safe_region(limits: Limits, x: Axis, y: Axis) -> list[tuple[float, float]]:
         here = x.value(params), y.value(params)
         if here[0] is not None and here[1] is not None:
             corners.add((math.log(here[0]), math.log(here[1])))
-    return [(math.exp(across), math.exp(up)) for across, up in _hull(sorted(corners))]
+    points = sorted(corners)
+    try:
+        around = ConvexHull(points).vertices
+    except (QhullError, ValueError):  # fewer than three corners, or all on a line
+        return []
+    return [(math.exp(points[at][0]), math.exp(points[at][1])) for at in around]
 
 
 def number(value: object) -> float | None:
@@ -106,23 +113,3 @@ def _is_log(parameter: Parameter | None, limits: Limits, name: str) -> bool:
         return parameter.logarithmic
     limit = limits.by_name.get(name)  # a knob that ratios or a list of controls set
     return limit is not None and limit.min > 0
-
-
-def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Andrew's monotone chain over sorted points."""
-    if len(points) < 3:
-        return list(points)
-    return _half(points)[:-1] + _half(points[::-1])[:-1]
-
-
-def _half(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    chain: list[tuple[float, float]] = []
-    for point in points:
-        while len(chain) >= 2 and _turn(chain[-2], chain[-1], point) <= 1e-12:
-            chain.pop()
-        chain.append(point)
-    return chain
-
-
-def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

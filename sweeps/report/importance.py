@@ -136,7 +136,7 @@ def _basis(values: Sequence[object]) -> Matrix | None:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    order = np.sort(values)
-    first, after = np.searchsorted(order, values, "left"), np.searchsorted(order, values, "right")
-    ranks: NDArray[np.float64] = (first + after - 1) / 2
+    from scipy.stats import rankdata
+
+    ranks: NDArray[np.float64] = rankdata(values) - 1.0
     return ranks
