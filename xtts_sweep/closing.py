@@ -22,15 +22,6 @@ def callbacks(options: argparse.Namespace) -> dict[str, Any]:
     return {**callbacks_of(options.wandb, options.lang, display=display(options.json)), "patience": PATIENCE_SECONDS}
 
 
-def page(lang: str = "en") -> Any:
-    """What writes report.html with all that xtts can say."""
-    from functools import partial
-
-    from xtts_sweep.integration import write_page
-
-    return partial(write_page, lang=lang)
-
-
 def continue_run(command: Callable[..., SweepResult], options: argparse.Namespace, *names: str) -> int:
     """Resume or confirm the run that the options name, with its options of those names; the exit code."""
     given = {name: getattr(options, name) for name in ("output", "address", "storage", *names)}
