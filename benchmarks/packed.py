@@ -33,6 +33,7 @@ from xtts.trainer import XttsTrainer  # noqa: E402
 from xtts.training.training import Training  # noqa: E402
 
 PROFILED_STEPS = 20
+ACTIVITIES = [torch.profiler.ProfilerActivity.CUDA]
 ROW = "{:<8}{:<10}{:>7}{:>13}{:>12}{:>13}{:>8}{:>10}{:>12}{:>10}{:>12}"
 
 
@@ -147,10 +148,9 @@ def kernel_share(trainer: Training) -> float:
     """The time in which kernels of this process ran, over that of some training steps."""
     batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
     noise = torch.Generator("cuda").manual_seed(0)
-    activities = [torch.profiler.ProfilerActivity.CUDA]
     torch.cuda.synchronize()
     begun = time.perf_counter()
-    with torch.profiler.profile(activities=activities) as profiled:
+    with torch.profiler.profile(activities=ACTIVITIES) as profiled:
         for items in islice(cycle(batches), PROFILED_STEPS):
             trainer._step(items, noise)
         torch.cuda.synchronize()

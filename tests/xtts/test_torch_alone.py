@@ -89,6 +89,8 @@ def test_every_line_of_the_benchmark_that_only_a_gpu_reaches_runs_on_a_stand_in(
     monkeypatch.setattr(f"{SECTION_MODULES}.speed._FRAME_BUDGETS", {model: 400})
     learned = {"objective": 1.0, "text_use": 0.0}
     monkeypatch.setattr(f"{SECTION_MODULES}.correctness._learned_on_cpu", lambda *given: [learned] * 2)
+    monkeypatch.setattr("benchmarks.packed.ACTIVITIES", [torch.profiler.ProfilerActivity.CPU])  # sees no kernels
+    monkeypatch.setattr("benchmarks.packed.PROFILED_STEPS", 2)
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
     training_module._evaluator.cache_clear()
     bench = Bench(learnable.prepared.data, small=True, seconds=600.0)
