@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +15,14 @@ def meant(given: str, known: Iterable[str]) -> str:
     words = list(known)
     close = get_close_matches(given, words, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(words)}"
+
+
+def is_number_text(value: object) -> bool:
+    """Whether a value is a text that reads as a finite number."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def unknown_keys(given: Mapping[str, object], model: type[BaseModel], hidden: Iterable[str] = ()) -> list[str]:

@@ -11,6 +11,7 @@ from sweeps.report.extras import Coordinate
 from sweeps.run.config import SweepConfig
 from sweeps.space.limits import Limits
 from sweeps.space.parameter import Parameter
+from sweeps.trials.objective import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,6 @@ def safe_region(limits: Limits, x: Axis, y: Axis) -> list[tuple[float, float]]:
     except (QhullError, ValueError):  # fewer than three corners, or all on a line
         return []
     return [(math.exp(points[at][0]), math.exp(points[at][1])) for at in around]
-
-
-def number(value: object) -> float | None:
-    """A finite number, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _safe(limits: Limits, name: str) -> tuple[float, float] | None:

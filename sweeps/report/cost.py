@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.run.resources import Resources
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 SECONDS_PER_HOUR = 3600.0
@@ -64,9 +65,9 @@ def cost(records: Sequence[TrialRecord], plan: Resources, epochs: int, wall_seco
 
 def trained_seconds(record: TrialRecord) -> float:
     """A trial's own wall time of training: as it reported, else from its start to its last event."""
-    log = record.last_report.get("seconds")
-    if isinstance(log, (int, float)) and not isinstance(log, bool) and 0 <= log < float("inf"):
-        return float(log)
+    reported = number(record.last_report.get("seconds"))
+    if reported is not None and reported >= 0:
+        return reported
     moments = [record.ended, record.last_report.get("time")]
-    ended = next((moment for moment in moments if isinstance(moment, (int, float))), None)
+    ended = next((moment for moment in map(number, moments) if moment is not None), None)
     return max(ended - record.started, 0.0) if ended is not None and record.started is not None else 0.0

@@ -10,14 +10,14 @@ from functools import cached_property
 from sweeps.confirm.convergence import ENDINGS, Curve, Targets
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
-from sweeps.report.coordinates import Axis, acting_axes, number, searched_axes
+from sweeps.report.coordinates import Axis, acting_axes, searched_axes
 from sweeps.report.cost import Cost, cost
 from sweeps.report.extras import Coordinate
 from sweeps.report.importance import Comparison, Importance, comparison, importances
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import Run
 from sweeps.run.search_summary import SearchSummary, search_summary
-from sweeps.trials.objective import sign_of
+from sweeps.trials.objective import number, sign_of
 from sweeps.trials.record import Event, TrialRecord, best_record, default_record
 
 

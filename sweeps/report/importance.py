@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.report.coordinates import Axis, number
+from sweeps.report.coordinates import Axis
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 FEWEST_TRIALS = 10

@@ -17,13 +17,14 @@ from sweeps.report.charts.curves import loss_chart, objective_chart
 from sweeps.report.charts.importance import importance_chart
 from sweeps.report.charts.parallel import parallel_chart
 from sweeps.report.charts.slices import plane_chart, slice_chart
-from sweeps.report.coordinates import Axis, number
+from sweeps.report.coordinates import Axis
 from sweeps.report.data import RunData, pairs_at_comparison
 from sweeps.report.extras import ReportExtras, SampleText
 from sweeps.report.importance import FEWEST_TRIALS, rank_correlation
 from sweeps.report.table import Cell, Row, Table, simple_table
 from sweeps.report.text import Words, own, quiet
 from sweeps.report.trial_marks import STATUSES, figure, kind, shown_speed, status, value_text
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 ROLES = ("trial", "control", "confirm", "rival")

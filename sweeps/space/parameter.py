@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
 
 from sweeps.common.errors import RequestError
-from sweeps.common.validation import meant, problems_of, unknown_keys
+from sweeps.common.validation import is_number_text, meant, problems_of, unknown_keys
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Number = StrictInt | Finite
@@ -202,7 +202,7 @@ def parameter_from_mapping(name: str, given: object) -> Parameter:
     if not isinstance(values, list) or any(isinstance(value, (list, dict)) for value in values):
         problems.append(f"{name}: values is {values!r}; expected a list of numbers or words")
         values = []
-    quoted = [key for key in ("min", "max", "q", "default") if _is_quoted_number(given.get(key)) and not values]
+    quoted = [key for key in ("min", "max", "q", "default") if is_number_text(given.get(key)) and not values]
     if quoted:
         problems += [f"{name}: {key} {given[key]!r} is a word: write the number without quotes" for key in quoted]
         raise RequestError("; ".join(problems))
@@ -236,13 +236,6 @@ def parameter_from_mapping(name: str, given: object) -> Parameter:
 def significant(value: float) -> float:
     """`value` to the digits that a config shows."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-
-
-def _is_quoted_number(value: object) -> bool:
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
 
 
 def _implied(given: Mapping[str, object]) -> str | None:

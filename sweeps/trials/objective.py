@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,13 @@ class Best:
 
     value: float
     epoch: int
+
+
+def number(value: object) -> float | None:
+    """A finite number as a float, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def sign_of(mode: str) -> float:

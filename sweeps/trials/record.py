@@ -11,7 +11,7 @@ from sys import intern
 from sweeps.space.configuration import identity
 from sweeps.space.space import Space
 from sweeps.trials.failure import ENVIRONMENT_WORDS
-from sweeps.trials.objective import Best, objective_of, sign_of
+from sweeps.trials.objective import Best, number, objective_of, sign_of
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
@@ -185,7 +185,7 @@ class TrialRecord:
                 stop_reason=str(event.get("stop_reason", "")),
                 environment=None if event.get("environment") is None else event["environment"] is True,
                 rung=_whole(event.get("rung")),
-                ended=_number(event.get("time")),
+                ended=number(event.get("time")),
             )
         return self
 
@@ -201,7 +201,7 @@ def record_from_start(event: Event) -> TrialRecord:
         slot=_whole(event.get("slot")),
         label=None if event.get("label") is None else str(event["label"]),
         coordinates=_mapping(event.get("coordinates")),
-        started=_number(event.get("time")),
+        started=number(event.get("time")),
         design=_mapping(event.get("design")) or None,
         mode=str(event.get("mode", "min")),
     )
@@ -293,10 +293,6 @@ def _epoch(event: Event) -> int:
 
 def _whole(value: object) -> int | None:
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sweeps.common.validation import is_number_text
 from sweeps.run.config import SweepConfig
 from sweeps.space.parameter import Parameter
 from sweeps.trainer import Trainer
@@ -70,18 +71,9 @@ def _problem(trainer: type[Trainer], known: Mapping[str, object], name: str, val
 def _hint(value: object, default: object) -> str:
     if isinstance(value, bool) and not isinstance(default, bool):
         return f"; YAML reads off, no, on and yes as {str(value).lower()}: quote the word, or write null for none"
-    if isinstance(value, str) and looks_like_number(value):
+    if is_number_text(value):
         return "; write the number without quotes"
     return ""
-
-
-def looks_like_number(text: str) -> bool:
-    """Whether a text is a number in quotes."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _drawn(parameter: Parameter) -> object:

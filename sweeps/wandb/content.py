@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sweeps.run.trials_csv import compared_with, convergence_against
+from sweeps.trials.objective import number
 from sweeps.trials.record import Event, TrialRecord
 
 Ratio = tuple[str, str, str]
@@ -33,13 +34,9 @@ def run_tags(record: TrialRecord, space: str) -> list[str]:
     return [tag[:LONGEST_TAG] for tag in (space, record.origin) if tag]
 
 
-def history_row(report: Event) -> dict[str, float]:
+def history_row(report: Event) -> dict[str, Any]:
     """The finite numbers of an epoch's report, under their own names."""
-    return {
-        name: value
-        for name, value in report.items()
-        if name != "time" and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    return {name: value for name, value in report.items() if name != "time" and number(value) is not None}
 
 
 def run_summary(record: TrialRecord, records: Sequence[TrialRecord]) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from sweeps.common.validation import is_number_text
 from sweeps.run.config import ETA, SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.space.parameter import Parameter
@@ -23,7 +24,6 @@ from sweeps.wandb.run_opener import RunOpener
 if TYPE_CHECKING:
     from wandb import Run
 
-VERDICT = "verdict.json"
 CONFIG_KEYS = (
     "trainer",
     "trials",
@@ -53,8 +53,8 @@ def log_sweep_run(
         _log_table(run, folder.trials_csv)
         _log_artifact(run, f"{folder.name}-space", "search-space", {"space.yaml": _as_yaml(space)})
         _log_file(run, f"{folder.name}-best-config", "config", folder.best_config)
-        _log_file(run, f"{folder.name}-verdict", "verdict", folder.path / VERDICT)
-        run.summary.update(sweep_summary(records, folder.path / VERDICT))
+        _log_file(run, f"{folder.name}-verdict", "verdict", folder.verdict)
+        run.summary.update(sweep_summary(records, folder.verdict))
     finally:
         opener.finish(run)
 
@@ -78,7 +78,7 @@ def table_of(text: str) -> tuple[list[str | int], list[list[object]]]:
         return [], []
     columns: list[str | int] = [*rows[0]]
     cells = rows[1:]
-    numeric = [all(_is_number(row[index]) for row in cells if row[index]) for index in range(len(columns))]
+    numeric = [all(is_number_text(row[index]) for row in cells if row[index]) for index in range(len(columns))]
     return columns, [
         [(float(cell) if numeric[index] else cell) if cell else None for index, cell in enumerate(row)] for row in cells
     ]
@@ -123,14 +123,6 @@ def _verdict_summary(path: Path) -> dict[str, object]:
         return {"verdict": "unconfirmed"}
     kept = {key: given.get(key) for key in ("verdict", "difference_percent", "sentence")}
     return {key: value for key, value in kept.items() if value is not None}
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def sweep_config(request: SweepConfig) -> dict[str, object]:

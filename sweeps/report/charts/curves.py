@@ -9,12 +9,12 @@ from markupsafe import Markup
 
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, points, scale, shape, tick_label, together
-from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
 from sweeps.report.extras import LossBand
 from sweeps.report.table import Table, simple_table
 from sweeps.report.text import Words
 from sweeps.report.trial_marks import STATUSES, front_last, group, kind
+from sweeps.trials.objective import number
 from sweeps.trials.record import Event, TrialRecord
 
 PLOT = Plot(width=460, height=320)

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from sweeps.report.charts.slices import SHADES, objective_range, shades
 from sweeps.report.charts.svg import Chart, Plot, Scale, label, path, points, scale, shape, tick_label, together
-from sweeps.report.coordinates import number
 from sweeps.report.data import RunData
 from sweeps.report.text import Words
 from sweeps.report.trial_marks import front_last, group, kind, value_text
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=900, height=380, left=70, right=70, top=44, bottom=16)

@@ -109,8 +109,10 @@ def test_what_a_trainer_needs_at_all_may_be_fixed_for_all_trials(where):
 def test_a_sweep_file_of_wandb_is_taken_as_far_as_it_fits():
     given = {"program": "train.py", "method": "bayes", "metric": {"name": "x"}, "parameters": {"mel_loss_weight": MEL}}
     assert space_from_mapping(given, "w.yaml").ignored == ("program", "method", "metric")
+    without_default = {"method": "bayes", "parameters": {"mel_loss_weight": {"min": 1.0, "max": 5.0}}}
+    assert space_from_mapping(without_default, "w.yaml").assumed == ("mel_loss_weight 3.0 (the middle)",)
     with pytest.raises(RequestError, match="W&B's own: method") as caught:
-        space_from_mapping({"method": "bayes", "parameters": {"mel_loss_weight": {"min": 1.0, "max": 5.0}}}, "w.yaml")
+        space_from_mapping({"method": "bayes", "parameters": {"mel_loss_weight": {"min": 1.0}}}, "w.yaml")
     assert "unknown key" not in str(caught.value)
 
 
