@@ -27,7 +27,7 @@ from sweeps.trials.record import TrialRecord, best_record, default_record
 
 
 @dataclass(frozen=True)
-class RivalJudgement:
+class RivalComparison:
     """A method that needs no sweep, judged as a finalist is, against the config to take home (`against`)."""
 
     name: str
@@ -71,7 +71,7 @@ class Comparison:
     default: TrialRecord
     runs: tuple[TrialRecord, ...]
     figures: tuple[SecondaryMetric, ...] = ()
-    rivals: tuple[RivalJudgement, ...] = ()
+    rivals: tuple[RivalComparison, ...] = ()
     break_even: BreakEven | None = None
     explained: Mapping[str, Verdict] = field(default_factory=dict)
     """The finalist without one of its changes, against the finalist, by the parameter's name"""
@@ -106,8 +106,8 @@ class Comparison:
         }
 
 
-def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
-    """The judgement at the last planned look that is reached; None before the first pair of runs has ended."""
+def comparison_of(records: Sequence[TrialRecord]) -> Comparison | None:
+    """The comparison at the last planned look that is reached; None before the first pair of runs has ended."""
     name, ours, theirs = judged_runs(records)
     default = default_record(records)
     finalist = next((record for record in records if record.trial_id == name), None)
@@ -121,7 +121,7 @@ def judgement(records: Sequence[TrialRecord]) -> Comparison | None:
     design = replace(verdict.design, stops_early=False)
     baselines = judged_rivals(records)
     rivals = tuple(
-        RivalJudgement(method, judged_pairs(runs, kept, design), against)
+        RivalComparison(method, judged_pairs(runs, kept, design), against)
         for method, runs in baselines.items()
         if not method.startswith(WITHOUT)
     )
@@ -170,7 +170,7 @@ def _notes_of(verdict: Verdict, figures: Sequence[SecondaryMetric]) -> tuple[Not
     return disagreement_notes(verdict, [found for figure in figures if (found := figure.difference) is not None])
 
 
-def _notes_on(rivals: Sequence[RivalJudgement]) -> list[Note]:
+def _notes_on(rivals: Sequence[RivalComparison]) -> list[Note]:
     notes = (rival_note(rival.name, rival.verdict, rival.against) for rival in rivals)
     return [note for note in notes if note is not None]
 

@@ -1,14 +1,12 @@
-"""A verdict as verdict.json holds it, and back."""
+"""A verdict as verdict.json holds it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.confirm.plan import Design, Look
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
-from sweeps.confirm.verdict import Note, SeedPair, Verdict
+from sweeps.confirm.verdict import Verdict
 from sweeps.confirm.verdict_text import sentence
 
 
@@ -63,50 +61,8 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def verdict_from_json(stored: Mapping[str, Any]) -> Verdict:
-    """The verdict that `verdict_to_json` wrote, by this program or by one that planned two looks."""
-    looks = tuple(Look(look["seeds"], look["alpha"]) for look in stored["looks"])
-    planned = "stops_early" in stored
-    design = Design(looks, stored.get("stops_early", False), stored["margin_percent"], stops_hopeless=planned)
-    return Verdict(
-        word=stored["verdict"],
-        pairs=tuple(
-            SeedPair(pair["seed"], _or_nan(pair["finalist"]), _or_nan(pair["default"])) for pair in stored["pairs"]
-        ),
-        look=next((look for look in looks if look.seeds == stored["seeds_judged"]), None),
-        design=design,
-        mode=stored.get("mode", "min"),
-        default_objective=stored.get("default_objective"),
-        difference=stored.get("difference"),
-        interval=_interval_from(stored.get("interval")),
-        difference_percent=stored["difference_percent"],
-        interval_percent=_interval_from(stored["interval_percent"]),
-        sd_percent=stored["sd_percent"],
-        sd_assumed_percent=stored["sd_assumed_percent"],
-        power_observed=stored["power"]["at_observed_sd"],
-        power_assumed=stored["power"]["at_assumed_sd"],
-        gain_percent=stored["power"]["gain_percent"],
-        seeds_to_decide=stored["seeds_to_decide"],
-        speed_up=None if stored["speedup"] is None else _speed_up_from(stored["speedup"]),
-        reason=stored["reason"],
-        notes=tuple(Note(note) for note in stored["notes"]),
-    )
-
-
-def _interval_from(stored: Sequence[float | None] | None) -> tuple[float, float] | None:
-    return None if stored is None else (_or_inf(stored[0], -1), _or_inf(stored[1], 1))
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _or_inf(value: float | None, sign: int) -> float:
-    return sign * math.inf if value is None else value
 
 
 def _speed_up_json(speed: SpeedUpOverSeeds) -> dict[str, Any]:
@@ -122,17 +78,3 @@ def _speed_up_json(speed: SpeedUpOverSeeds) -> dict[str, Any]:
         "wall_clock": speed.wall_clock,
         "text": str(speed),
     }
-
-
-def _speed_up_from(stored: Mapping[str, Any]) -> SpeedUpOverSeeds:
-    return SpeedUpOverSeeds(
-        stored["value"],
-        stored["low"],
-        _or_inf(stored["high"], 1),
-        stored["confidence"],
-        stored["seeds"],
-        stored["censored"],
-        stored.get("reached"),
-        stored.get("default_reached"),
-        stored.get("wall_clock"),
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import Comparison, judgement, recommended
+from sweeps.confirm.comparison import Comparison, comparison_of, recommended
 from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
@@ -43,7 +43,7 @@ class Run:
     @cached_property
     def comparison(self) -> Comparison | None:
         """Finalist against default; None where no seed has confirmed anything yet."""
-        return judgement(self.records)
+        return comparison_of(self.records)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import break_even_of, judgement, recommended
+from sweeps.confirm.comparison import break_even_of, comparison_of, recommended
 from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates, verdict_so_far
 from sweeps.confirm.plan import TWO_LOOK_DESIGN, Design
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
-from sweeps.confirm.verdict_json import verdict_from_json
 from sweeps.confirm.verdict_text import sentence
 from sweeps.run.folder import RunFolder
 from sweeps.run.progress import Progress
@@ -130,7 +129,7 @@ def test_a_confirmation_that_was_begun_keeps_its_candidates_whatever_is_found_la
     ],
 )
 def test_only_a_better_finalist_replaces_the_default(finalist: list[float], word: str, config: str) -> None:
-    judged = judgement(carried_out(finalist, [0.8] * len(finalist)))
+    judged = comparison_of(carried_out(finalist, [0.8] * len(finalist)))
     assert judged is not None
     assert (judged.verdict.word, judged.proven.trial_id) == (word, config)
     assert judged.finalist.trial_id == "t0002"
@@ -139,18 +138,18 @@ def test_only_a_better_finalist_replaces_the_default(finalist: list[float], word
 
 def test_nothing_is_judged_before_a_pair_has_ended() -> None:
     records = [record for record in carried_out([0.7], [0.8]) if record.label != "finalist t0002"]
-    assert judgement(records) is None
+    assert comparison_of(records) is None
     best = recommended(records, None)
     assert best is not None
     assert best.trial_id == "t0003"
 
 
-def test_the_verdict_file_holds_both_configs_and_can_be_read_back(tmp_path: Path) -> None:
+def test_the_verdict_file_holds_both_configs(tmp_path: Path) -> None:
     request = toy_request(tmp_path, confirm_seeds=3)
     records = carried_out([0.70, 0.71, math.nan], [0.8] * 3)
     write_tables(Run(RunFolder(tmp_path), request, plan_for(request), (), records))
     stored = json.loads((tmp_path / "verdict.json").read_text())
-    assert verdict_from_json(stored).word == "undecided"
+    assert stored["verdict"] == "undecided"
     assert stored["diverged"]["finalist"] == [2004]
     assert stored["finalist"] == {"trial_id": "t0002", "params": records[1].params}
     assert stored["default"] == {"trial_id": "t0001", "params": records[0].params}
@@ -184,8 +183,8 @@ def test_a_judged_run_is_as_fast_as_it_is_against_the_default_of_its_seed() -> N
 
 
 def test_more_seeds_are_added_up_to_the_next_planned_look() -> None:
-    three = judgement(carried_out([0.7] * 3, [0.8] * 3))
-    ten = judgement(carried_out([0.7] * 10, [0.8] * 10))
+    three = comparison_of(carried_out([0.7] * 3, [0.8] * 3))
+    ten = comparison_of(carried_out([0.7] * 10, [0.8] * 10))
     assert three is not None
     assert ten is not None
     assert seeds_to_confirm("toy", None, None) == "auto"
@@ -234,7 +233,7 @@ def test_rivals_are_judged_on_the_pairs_seeds_after_them_and_against_what_is_tak
         end = next(ends[side]) if side in ends else 0.6
         record = ended(run, [1.0, end, end, end])
         records.append(replace(record, role=run.role, trial_id=f"x{len(records)}"))
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
     assert judged.rivals[0].against == "finalist"
@@ -264,14 +263,14 @@ NOISY = [0.80, 0.82, 0.78, 0.81, 0.79, 0.83, 0.77, 0.8, 0.82, 0.78]
 
 def test_a_sequential_confirmation_runs_pairs_until_it_has_an_answer_and_no_pair_more() -> None:
     clear, records = sequential([0.70, 0.71, 0.69, 0.70], [0.8] * 10)
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert (judged.verdict.word, len(judged.verdict.pairs)) == ("better", 3)
     assert not clear.has_more(records)
     assert clear.runs(records) == 3 + 6
     assert clear.runs(searched()) == 3 + 2 * 5
     _, long = sequential([0.78 - 0.01 * (place % 2 * 6) for place in range(10)], NOISY)
-    unclear = judgement(long)
+    unclear = comparison_of(long)
     assert unclear is not None
     assert len(unclear.verdict.pairs) > 3
     assert unclear.verdict.is_final
@@ -288,7 +287,7 @@ def test_pairs_start_on_all_slots_and_count_in_their_order() -> None:
     runs = [ended(run, [0.7 if "finalist" in run.label else 0.8 + run.seed / 1e6] * 4) for run in due[:8]]
     waiting = [replace(run, status=None) if run.seed == due[4].seed else run for run in runs]
     assert confirmation.due([*records, *waiting]), "the third pair still runs"
-    verdict = judgement([*records, *waiting])
+    verdict = comparison_of([*records, *waiting])
     assert verdict is not None
     assert (verdict.verdict.word, len(verdict.verdict.pairs)) == ("undecided", 2)
     assert confirmation.due([*records, *runs]) == []
@@ -299,7 +298,7 @@ def test_rivals_of_a_sequential_confirmation_run_on_the_seeds_that_gave_the_answ
     confirmation, records = sequential([0.70, 0.71, 0.69], [0.8] * 10, rivals={"scale": {"weighting": "scale"}})
     rivals = [record for record in records if record.role == "rival"]
     assert [rival.seed for rival in rivals] == list(confirmation.plan.confirmation_seeds[:3])
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
 
@@ -315,7 +314,7 @@ def test_a_better_finalist_is_explained_by_leaving_out_one_change_after_the_othe
         run = due[0]
         end = ends.get(run.label, 0.7 if run.label.startswith("without") else 0.6) + run.seed % 7 / 1000
         records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert judged.verdict.word == "better"
     words = {name: one.word for name, one in judged.explained.items()}
@@ -340,7 +339,7 @@ def test_a_learning_rate_that_was_searched_with_others_is_always_left_out_once()
         run = due[0]
         end = ends.get(run.label, 0.6) + run.seed % 7 / 1000
         records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert {name: one.word for name, one in judged.explained.items()} == {"learning_rate": "worse"}
     assert "learning_rate carries gain" in sentence(judged.verdict)
@@ -357,7 +356,7 @@ def test_a_finalist_with_fewer_changes_is_preferred_and_the_verdict_says_so() ->
         end = ends.get(run.label, 0.6)
         records.append(replace(ended(run, [1.0, end, end, end]), trial_id=f"x{len(records)}"))
     assert confirmation.finalist(records) == "t0002"
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert "t0002 was preferred to t0003" in sentence(judged.verdict)
 
@@ -368,7 +367,7 @@ def test_a_run_with_two_looks_stays_with_them_whatever_is_asked_for_later() -> N
     assert confirmation is not None
     assert confirmation.design == TWO_LOOK_DESIGN
     assert {run.design for run in confirmation.due(records)} == {None}
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert judged.verdict.looks == TWO_LOOK_DESIGN.looks
 
@@ -384,7 +383,7 @@ def test_a_rival_as_good_as_the_finalist_speaks_in_the_verdict() -> None:
         if side in ends:
             end, counted[side] = ends[side][counted[side]], counted[side] + 1
         records.append(replace(ended(run, [1.0, end, end, end]), role=run.role, trial_id=f"x{len(records)}"))
-    judged = judgement(records)
+    judged = comparison_of(records)
     assert judged is not None
     assert any(
         "scale, which needs no sweep, is as good as the finalist" in note.text() for note in judged.verdict.notes
@@ -403,7 +402,7 @@ def test_figures_are_compared_by_seed_and_speak_where_they_point_elsewhere() -> 
                 places[side] += 1
                 last = {**record.reports[-1], "figures": {"mcd_db": figure, "odd": "no figure"}}
                 records[index] = replace(record, reports=(*record.reports[:-1], last))
-        return judgement(records)
+        return comparison_of(records)
 
     worse = with_figure({"finalist": [5.5, 5.6, 5.7], "default": [5.0, 5.1, 5.2]})
     assert [figure.name for figure in worse.figures] == ["mcd_db"]
@@ -436,7 +435,7 @@ def test_a_speed_up_that_was_shown_says_after_how_many_trainings_the_sweep_has_p
 
 def test_a_run_that_was_written_when_two_looks_were_planned_is_read_and_judged_as_it_was_then() -> None:
     events = [json.loads(line) for line in (ROOT / "tests/fixtures/version_0_1/two_looks.jsonl").open()]
-    judged = judgement(records_from_events(events))
+    judged = comparison_of(records_from_events(events))
     assert judged is not None
     assert judged.verdict.word == "no difference"
     assert judged.verdict.looks == TWO_LOOK_DESIGN.looks

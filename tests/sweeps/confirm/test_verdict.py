@@ -27,7 +27,7 @@ from sweeps.confirm.plan import (
     simplest,
 )
 from sweeps.confirm.verdict import ends_by_seed, judge, judge_curves
-from sweeps.confirm.verdict_json import verdict_from_json, verdict_to_json
+from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.confirm.verdict_text import MeasuredDifference, disagreement_notes, rival_note, sentence
 from tests import ROOT
 
@@ -217,8 +217,8 @@ def test_an_objective_at_or_below_0_is_compared_by_differences_in_its_own_unit()
     assert verdict.interval[0] < -0.0168 < verdict.interval[1] < 0
     assert "0.01" in sentence(verdict)
     assert "% lower" not in sentence(verdict)
-    again = verdict_from_json(json.loads(json.dumps(verdict_to_json(verdict), allow_nan=False)))
-    assert (again.word, again.difference, again.interval) == (verdict.word, verdict.difference, verdict.interval)
+    stored = json.loads(json.dumps(verdict_to_json(verdict), allow_nan=False))
+    assert (stored["difference"], stored["interval"]) == (verdict.difference, list(verdict.interval))
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -353,17 +353,16 @@ def test_of_candidates_that_are_not_distinguishable_the_one_with_the_fewest_chan
     assert simplest({"a": [math.nan]}, {"a": 1}, 1.0) is None
 
 
-def test_a_verdict_survives_its_file() -> None:
+def test_a_verdict_without_numbers_is_plain_json_too() -> None:
     for verdict in (
         judge(finalist(0.03), DEFAULT),
         judge(finalist(0.01, wobble=6), DEFAULT),
         judge({**finalist(0.03), 2001: math.nan}, DEFAULT),
         judge({}, {}),
     ):
-        text = json.dumps(verdict_to_json(verdict), allow_nan=False)
-        again = verdict_from_json(json.loads(text))
-        assert json.dumps(verdict_to_json(again)) == text
-        assert sentence(again, "fa") == sentence(verdict, "fa")
+        stored = json.loads(json.dumps(verdict_to_json(verdict), allow_nan=False))
+        assert (stored["verdict"], stored["sentence"]) == (verdict.word, sentence(verdict))
+        assert [pair["seed"] for pair in stored["pairs"]] == [pair.seed for pair in verdict.pairs]
 
 
 def test_the_difference_stands_in_the_file_in_per_cent_and_in_the_objectives_own_unit() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from messages import Texts
-from sweeps.confirm.comparison import judgement
+from sweeps.confirm.comparison import comparison_of
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import SweepResult
 from sweeps.run.summary import MOST_LINES, _against, closing_lines
@@ -30,7 +30,7 @@ def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepRes
         61.0,
         correlation,
     )
-    return replace(whole, comparison=judgement(records), **changes)
+    return replace(whole, comparison=comparison_of(records), **changes)
 
 
 @pytest.mark.parametrize("lang", ["en", "fa"])
