@@ -69,7 +69,8 @@ class Progress:
         confirmed = sum(record.status is not None for record in self.records if record.role in NOT_SEARCHED)
         parts = [f"{self.ended - confirmed} of {self.budget.trials} trials"]
         if self.confirm_runs:
-            parts.append(f"{confirmed} of {self.confirm_runs} confirmation runs")
+            kind = "confirmation and baseline" if any(one.role == "rival" for one in self.records) else "confirmation"
+            parts.append(f"{confirmed} of {self.confirm_runs} {kind} runs")
         if best is not None:
             parts.append(f"best {best.objective:.4f} ({best.trial_id}, epoch {best.best_epoch})")
         left = self.seconds_left

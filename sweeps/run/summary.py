@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from messages import Texts
 from sweeps.common.budget import duration
@@ -15,14 +14,11 @@ from sweeps.common.program import command
 from sweeps.confirm.confirmation import RIVAL, confirms
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
+from sweeps.run.run import Run, SweepResult, searched
 from sweeps.run.trials_csv import convergence_against
 from sweeps.search.asha import RungCorrelation
 from sweeps.trials.objective import Best
 from sweeps.trials.record import TrialRecord, default_record
-
-if TYPE_CHECKING:
-    from sweeps.run.run import Run, SweepResult
-
 
 LABEL_WIDTH = 13
 MOST_LINES = 12
@@ -62,7 +58,7 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     `findings`, worst first, come before the rest, as many as fit.
     """
     say, folder = Texts("closing", lang), result.folder
-    counts, time = _counts(result.records, lang), duration(result.seconds, lang)
+    counts, time = _counts(searched(result.records) or result.records, lang), duration(result.seconds, lang)
     how = result.reason if lang == "en" else say(f"how.{result.ended}")  # the reason is English
     lines = [ClosingLine(text, FINDING) for text in findings]
     lines += [ClosingLine(""), ClosingLine(say("ended", how=how, counts=counts, time=time))]
@@ -193,7 +189,7 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
 def run_row(run: Run) -> dict[str, object]:
     """A run for `list --json`."""
     best = run.best
-    search = [record for record in run.records if record.role != "confirm"]
+    search = searched(run.records)
     return {
         "run": run.folder.name,
         "folder": str(run.folder.path),

@@ -279,7 +279,7 @@ def test_an_interrupted_sweep_prints_its_resume_line_and_goes_on(tmp_path: Path)
     out, err = running.communicate(timeout=30)
     assert time.monotonic() - begun < 10
     assert running.returncode == 130, err
-    assert f"python run_sweep.py resume slow --output {tmp_path}" in out
+    assert f"python run_sweep.py resume slow --output {tmp_path}" in out + err  # stderr, where files take too long
     done = command("resume", "slow", "--output", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     assert sum(json.loads(done.stdout)["trials"].values()) == 4

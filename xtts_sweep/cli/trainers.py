@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A paragraph a spec. Its template may be missing: it is the user's own."""
-    from sweeps.external.spec import described_specs
+    from sweeps.external.spec import SHIPPED_FOLDER, described_specs
 
     specs = described_specs()
     if options.json:
@@ -25,4 +25,5 @@ def run(options: argparse.Namespace) -> int:
         for parameter in spec["params"]:
             reason = f"  ({parameter['reason']})" if parameter["reason"] else ""
             print(f"  {parameter['name']:<24} {parameter['range']}{reason}")
+    print(f"files: {SHIPPED_FOLDER}")
     return 0

@@ -11,12 +11,13 @@ import pytest
 from messages import Texts
 from sweeps.confirm.comparison import comparison_of
 from sweeps.run.folder import RunFolder
-from sweeps.run.run import SweepResult
-from sweeps.run.summary import MOST_LINES, _against, closing_lines
+from sweeps.run.run import SweepResult, read_run
+from sweeps.run.summary import MOST_LINES, _against, closing_lines, run_row
 from sweeps.search.asha import rung_correlation
 from sweeps.trials.record import TrialRecord, best_record
 from tests.sweeps.builders import trial
 from tests.sweeps.confirm.test_confirmation import carried_out
+from tests.sweeps.report.report_runs import confirmation_events, write_run
 
 
 def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepResult:
@@ -111,3 +112,9 @@ def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_beside_th
 def test_a_lower_negative_objective_is_called_lower() -> None:
     best, default = trial(2, [-1.5]), trial(1, [-1.0])
     assert "50.0 % lower" in _against(best, default, "en")
+
+
+def test_the_list_counts_neither_confirmation_runs_nor_baselines(tmp_path: Path) -> None:
+    events = confirmation_events({2001: 0.51}, {2001: 0.53})
+    row = run_row(read_run(write_run(tmp_path, trials=4, more_events=events).path))
+    assert (row["trials"], row["ended"], row["of"]) == (4, 4, 4)
