@@ -21,7 +21,7 @@ from sweeps.trials.record import TrialRecord
 from tests import ROOT
 from tests.sweeps.external.test_trainer import alive
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 FIXTURE = ROOT / "tests" / "trainers_fixture"
 TRIALS, EPOCHS = 3, 3
 
@@ -38,7 +38,7 @@ def command(arguments: Sequence[str], tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=280)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == code, output
     return output
 
@@ -61,7 +61,7 @@ def undisturbed(record: TrialRecord, folder: Path) -> list[object]:
 
 def wait_for_report(path: Path, trial_id: str) -> None:
     """Until the trial has reported its first epoch."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while time.monotonic() < end:
         events = read_events(path) if path.is_file() else []
         if any(event["event"] == "report" and event["trial_id"] == trial_id for event in events):

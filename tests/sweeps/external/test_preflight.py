@@ -16,6 +16,7 @@ from sweeps.external.trainer import bound
 from tests import ROOT
 from xtts_sweep.main import main
 
+pytestmark = pytest.mark.timeout(900)  # a preflight starts about ten programs that import torch, one after the other
 FIXTURE = ROOT / "tests" / "trainers_fixture"
 DEAD = {"key": "loss.dead", "distribution": "log_uniform_values", "min": 0.25, "max": 4}
 
