@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.backend.cluster_resources import Node, room
-from sweeps.backend.ray_patches import found_address, head_answers, session_folder, while_ray_starts
+from sweeps.backend.ray_patches import found_address, head_answers, session_folder, while_ray_ends, while_ray_starts
 from sweeps.backend.session import ENVIRONMENT, is_installed, with_environment
 from sweeps.common.errors import RequestError
 from sweeps.common.program import program
@@ -148,7 +148,8 @@ def joined(address: str, trainer: str) -> Iterator[Cluster]:
             with session_folder():
                 yield Cluster(address)
         finally:
-            ray.shutdown()
+            with while_ray_ends():
+                ray.shutdown()
             ended.set()
 
 

@@ -164,7 +164,7 @@ def _findings(speech: Dataset, characters: npt.NDArray[np.int64]) -> tuple[Findi
     def clips(what: str, values: npt.NDArray[Any], is_bad: npt.NDArray[np.bool_], unit: str) -> list[Finding]:
         bad = np.flatnonzero(is_bad)
         far_first = bad[np.argsort(-np.abs(values[bad] - np.median(values)), kind="stable")]
-        files = tuple(f"{speech.ids[at]} ({float(values[at]):,.3g} {unit})" for at in far_first)
+        files = tuple(f"{speech.ids[at]} ({_shown(float(values[at]))} {unit})" for at in far_first)
         return [Finding(what, files)] if files else []
 
     return (
@@ -185,6 +185,10 @@ def _findings(speech: Dataset, characters: npt.NDArray[np.int64]) -> tuple[Findi
         *_repeats(speech),
         *_lonely_speakers(speech),
     )
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _left_out(speech: Dataset) -> list[Finding]:
