@@ -156,6 +156,8 @@ def runs(output: Path, on_foreign: Callable[[str], None] = lambda line: None) ->
 
 def _is_a_run(folder: RunFolder) -> bool:
     """Whether sweep.yaml was written by a sweep of this program, and not by W&B or another tool."""
+    if not folder.exists:
+        return False  # a folder or a pipe of that name
     try:
         return read_sweep_yaml(folder).keys() >= WRITTEN_BY_A_SWEEP
     except (RequestError, OSError):

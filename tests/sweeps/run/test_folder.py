@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from sweeps.common.errors import RequestError
 from sweeps.run.folder import WRITTEN_BY_A_SWEEP, check_name, find_run, new_run, runs, write_sweep_yaml
+from tests import ROOT
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc", "a\\b", ".hidden", "a..b", "a\nb", "a" * 101, "é"])
@@ -86,3 +88,30 @@ def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
     with folder.locked():
         assert (folder.path / ".owner.json").exists()
     assert not (folder.path / ".owner.json").exists()
+
+
+def test_what_other_programs_keep_beside_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
+    contents = {
+        "wandb": b"program: train.py\nmethod: bayes\nparameters: {lr: {min: 0.1, max: 0.2}}\n",
+        "empty": b"",
+        "list": b"- a\n",
+        "bytes": bytes(range(256)),
+        "deep": b"a: " + b"[" * 20_000,
+        "laughs": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sweep.yaml").write_bytes(content)
+    (tmp_path / "folder" / "sweep.yaml").mkdir(parents=True)
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "sweep.yaml")  # reading it would wait for ever
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "note.txt").touch()
+    ours = tmp_path / "ours"
+    shutil.copytree(ROOT / "tests/fixtures/version_0_1/searched", ours)
+    os.utime(ours / "sweep.yaml", (1, 1))  # the oldest
+    said: list[str] = []
+    assert [folder.name for folder in runs(tmp_path, said.append)] == ["ours"]
+    (line,) = said
+    assert "passed over bytes, deep, empty, folder, laughs, ...: no sweep of this program" in line
+    assert find_run(tmp_path).name == "ours"
