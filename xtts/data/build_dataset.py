@@ -221,7 +221,8 @@ def _usable(recordings: Recordings, features: Features) -> tuple[list[_Clip], li
             exclusions.append(Exclusion(row.id, "no_text", f"{path}: its text is {row.text[:80]!r}"))
         elif len(text) > CHARACTERS_ALWAYS_SAID + MOST_CHARACTERS_PER_SECOND * seconds[at]:
             detail = f"{path}: {len(text):,} characters in {seconds[at]:.1f} s, beginning {text[:40]!r}"
-            exclusions.append(Exclusion(row.id, "too_much_text", detail))
+            reason = "too_much_text" if seconds[at] >= SECONDS_WITH_A_RATE else "cut_off"
+            exclusions.append(Exclusion(row.id, reason, detail))
         else:
             clips.append(_Clip(at, row, path, text))
     return clips, exclusions

@@ -143,13 +143,17 @@ def test_texts_at_a_rate_that_is_no_speech_are_noticed(tmp_path, text, wanted):
 
 
 def test_clips_too_short_to_have_a_rate_do_not_refuse_the_set(tmp_path):
-    data = write_ljspeech(tmp_path / "data", 12)
-    for n in range(12):
-        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 7 else 0.5)
-    write_metadata(data, [f"clip{n:03d}|seventeen letters {chr(97 + n)}" for n in range(12)])
+    data = write_ljspeech(tmp_path / "data", 24)
+    for n in range(24):
+        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 13 else 0.5)
+    lines = [f"clip{n:03d}|seventeen letters {chr(97 + n)}" for n in range(24)]
+    write_metadata(data, lines)
     assert suspicious_rate(build_dataset(data)) == ""
-    for n in range(12):
-        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 5 else 0.3)
+    write_metadata(data, [line + " and more of them" * (3 * (n < 4)) for n, line in enumerate(lines)])
+    assert reasons(build_dataset(data)) == {f"clip{n:03d}": "cut_off" for n in range(4)}
+    write_metadata(data, lines)
+    for n in range(24):
+        write_clip(data / f"wavs/clip{n:03d}.wav", 0.2 if n < 11 else 0.3)
     assert "over 40" in suspicious_rate(build_dataset(data))
 
 
