@@ -317,8 +317,8 @@ def _key(record: TrialRecord) -> tuple[str, str, int] | None:
 
 def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
     """The error of the mean frame, as a cost, on the split that the pairs were judged on."""
-    log = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
-    return next((sign * float(error) for sign, error in log if isinstance(error, (int, float))), None)
+    errors = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
+    return next((sign * float(error) for sign, error in errors if isinstance(error, (int, float))), None)
 
 
 def _end(run: TrialRecord) -> float:

@@ -137,13 +137,13 @@ class RunData:
     @cached_property
     def mean_frame_error(self) -> float | None:
         """The objective of a trainer that has learned nothing but the mean, where the trainer reports it."""
-        log = (
+        errors = (
             record.sign * error
             for record in self.records
             for report in record.reports
             if (error := number(report.get("mean_frame_error"))) is not None
         )
-        return next((error for error in log if error is not None), None)
+        return next((error for error in errors if error is not None), None)
 
     @cached_property
     def comparison(self) -> Comparison | None:

@@ -59,9 +59,9 @@ def misleading(data: RunData, words: Words) -> str:
     by_loss = min(pairs, key=lambda pair: pair[1])
     place = 1 + sum(data.sign * objective < data.sign * by_loss[2] for _, _, objective in pairs)
     rho = rank_correlation([loss for _, loss, _ in pairs], [objective for _, _, objective in pairs])
-    log = words("loss_would_choose", trial=by_loss[0], place=place, trials=len(pairs), epoch=data.comparison.epoch)
+    chosen = words("loss_would_choose", trial=by_loss[0], place=place, trials=len(pairs), epoch=data.comparison.epoch)
     agreement = "" if rho is None else " " + words("loss_agreement", rho=f"{rho:+.2f}")
-    return f"{words('loss_misleads')} {log}{agreement}"
+    return f"{words('loss_misleads')} {chosen}{agreement}"
 
 
 def landscape(data: RunData, words: Words) -> list[tuple[str, list[Any], str]]:

@@ -37,17 +37,17 @@ def note_findings(journal: Journal, events: Sequence[Event], found: Iterable[Fou
 
     The newest of a trial counts. A trial that has none any more gets an empty list.
     """
-    log: dict[str | None, object] = {}
+    recorded: dict[str | None, object] = {}
     for event in events:
         if event["event"] == "findings":
-            log[_trial_id(event)] = event.get("findings")
+            recorded[_trial_id(event)] = event.get("findings")
     new: dict[str | None, list[object]] = {}
     for one in found:
         entry = {name: value for name, value in asdict(one).items() if name != "trial_id"}
         new.setdefault(one.trial_id, []).append(plain(entry))
-    for trial_id in dict.fromkeys([*log, *new]):
+    for trial_id in dict.fromkeys([*recorded, *new]):
         findings = new.get(trial_id, [])
-        if findings != log.get(trial_id, []):
+        if findings != recorded.get(trial_id, []):
             journal.append("findings", trial_id, findings=findings)
 
 

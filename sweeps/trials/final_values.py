@@ -75,8 +75,8 @@ def _noise(table: np.ndarray) -> dict[int, float]:
     last = _last(table).max(initial=0)
     by_epoch = np.ascontiguousarray(table.T)
     bends = (by_epoch[2:] - 2 * by_epoch[1:-1] + by_epoch[:-2]) / math.sqrt(6)
-    log = [bend[np.isfinite(bend)] for bend in bends]
-    noise = {epoch: _spread(bend) for epoch, bend in enumerate(log, 1) if len(bend) >= FEWEST_CURVES}
+    by_epoch_bends = [bend[np.isfinite(bend)] for bend in bends]
+    noise = {epoch: _spread(bend) for epoch, bend in enumerate(by_epoch_bends, 1) if len(bend) >= FEWEST_CURVES}
     for edge, neighbour in ((1, 2), (last, last - 1)):
         if neighbour in noise:
             noise.setdefault(edge, noise[neighbour])
@@ -85,8 +85,8 @@ def _noise(table: np.ndarray) -> dict[int, float]:
 
 def _last(table: np.ndarray) -> np.ndarray:
     """The last epoch of each curve, [curves]; 0 for one without values."""
-    log: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
-    return log
+    last: np.ndarray = (np.isfinite(table) * np.arange(table.shape[1])).max(axis=1, initial=0)
+    return last
 
 
 def _spread(values: np.ndarray) -> float:

@@ -20,7 +20,7 @@ RuntimeError: no such device: foo
 """
 
 
-def log(arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> str:
+def complaint_of(arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> str:
     """The one line of a refusal."""
     assert main([*arguments, "--output", str(tmp_path / "runs")]) == 2
     captured = capsys.readouterr()
@@ -48,7 +48,7 @@ def log(arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 def test_a_value_that_cannot_be_is_refused(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert line in log(arguments, capsys, tmp_path)
+    assert line in complaint_of(arguments, capsys, tmp_path)
 
 
 @pytest.mark.parametrize("by", ["", "ray://"])
@@ -58,7 +58,9 @@ def test_an_address_where_nobody_listens_is_refused_at_once(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"{by}127.0.0.1:{free.getsockname()[1]}"
-    assert f"--address {address}: no server answers there" in log([*TOY, "--address", address], capsys, tmp_path)
+    assert f"--address {address}: no server answers there" in complaint_of(
+        [*TOY, "--address", address], capsys, tmp_path
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,11 +81,11 @@ def test_a_trainer_whose_module_fails_is_refused_with_its_reason(
     name = f"somebodys_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert line in log(["--trainer", f"{name}:Mine", "--dry-run"], capsys, tmp_path)
+    assert line in complaint_of(["--trainer", f"{name}:Mine", "--dry-run"], capsys, tmp_path)
 
 
 def test_a_relative_module_is_no_trainer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "cannot be imported (TypeError" in log(["--trainer", "..x:Y", "--dry-run"], capsys, tmp_path)
+    assert "cannot be imported (TypeError" in complaint_of(["--trainer", "..x:Y", "--dry-run"], capsys, tmp_path)
 
 
 def test_a_number_in_scientific_notation_needs_no_dot() -> None:

@@ -34,7 +34,7 @@ SPEECH = {
 }
 
 
-def log(number: int, objectives: list[float], losses: list[float], **more: Any) -> list[dict[str, Any]]:
+def trial_log(number: int, objectives: list[float], losses: list[float], **more: Any) -> list[dict[str, Any]]:
     """A trial's events with what it printed."""
     events: list[dict[str, Any]] = [dict(one) for one in trial_events(number, objectives, **more)]
     for one in events:
@@ -50,8 +50,8 @@ def speech_run(output: Path, space: str = "safe_weights", **how: Any) -> Run:
     """Two trials on speech: a default that prints three digits at first, and one that is better."""
     request = toy_request(output, space, trials=2, epochs=4, data_summary=SPEECH)
     folder = new_folder(request)
-    first = log(1, [0.7, 0.6, 0.55, 0.54], [200.0, 10.0, 6.0, 2.0], **{"origin": "default", **how})
-    second = log(2, [0.6, 0.52, 0.5, 0.49], [2.0, 1.5, 1.2, 1.0], **how)
+    first = trial_log(1, [0.7, 0.6, 0.55, 0.54], [200.0, 10.0, 6.0, 2.0], **{"origin": "default", **how})
+    second = trial_log(2, [0.6, 0.52, 0.5, 0.49], [2.0, 1.5, 1.2, 1.0], **how)
     write_events(folder, request, [event("sweep_started"), *first, *second, event("sweep_ended", reason="finished")])
     return read_run(folder.path)
 
@@ -142,7 +142,7 @@ def test_best_and_default_are_heard_and_seen_on_their_own_runs(tmp_path: Path) -
 def test_where_nothing_beat_the_default_it_is_not_called_the_best(tmp_path: Path) -> None:
     request = toy_request(tmp_path, trials=1, epochs=4, data_summary=SPEECH)
     folder = new_folder(request)
-    write_events(folder, request, log(1, [0.7, 0.6], [3.0, 2.0], origin="default"))
+    write_events(folder, request, trial_log(1, [0.7, 0.6], [3.0, 2.0], origin="default"))
     with_samples(folder, "real", "said")
     (text,) = report_extras(read_run(folder.path)).samples
     assert [sample.who for sample in text.samples] == ["real", "default"]
@@ -156,7 +156,7 @@ def test_where_the_default_is_kept_the_searchs_best_is_heard_beside_it(tmp_path:
     request = toy_request(tmp_path, trials=2, epochs=4, data_summary=SPEECH)
     folder = new_folder(request)
     same = {2001: 0.5, 2002: 0.5, 2003: 0.5}
-    first, second = log(1, [0.7, 0.6], [3.0, 2.0], origin="default"), log(2, [0.6, 0.5], [3.0, 2.0])
+    first, second = trial_log(1, [0.7, 0.6], [3.0, 2.0], origin="default"), trial_log(2, [0.6, 0.5], [3.0, 2.0])
     write_events(folder, request, [*first, *second, *confirmation_events(same, same)])
     assert read_run(folder.path).recommended is not None
     with_samples(folder, "real", "said", "best")

@@ -70,8 +70,8 @@ def _signs_table(ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
         signs = success_signs(record.reports)
         marks = (signs.digits, signs.steady_fall, signs.no_jumps, signs.no_crash)
         first = story_row(record.reports).loss_first
-        log = tuple(words("yes" if mark else "no") for mark in marks)
-        rows.append((_name(record), _figure(first, ".4g"), *log, _figure(record.objective, ".4f")))
+        shown = tuple(words("yes" if mark else "no") for mark in marks)
+        rows.append((_name(record), _figure(first, ".4g"), *shown, _figure(record.objective, ".4f")))
     keys = ("trial", "first_loss", "digits", "steady_fall", "no_jumps", "no_crash", "objective")
     return ExtraTable(words("signs"), tuple(words(key) for key in keys), tuple(rows), words("signs_note"))
 

@@ -131,8 +131,8 @@ def _trial(
     if len(known) < len(placed):
         return None
     looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"
-    log = "|".join("" if (found := number(value)) is None else f"{found:.8g}" for value in values)
-    return group(data, words, record, shape("polyline", points=points(known), class_=looks, data_values=log))
+    stored = "|".join("" if (found := number(value)) is None else f"{found:.8g}" for value in values)
+    return group(data, words, record, shape("polyline", points=points(known), class_=looks, data_values=stored))
 
 
 def _value(record: TrialRecord, name: str) -> object:

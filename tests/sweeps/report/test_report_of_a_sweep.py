@@ -44,5 +44,5 @@ def test_the_page_is_rewritten_while_the_sweep_runs_and_its_failure_ends_nothing
     assert "0 of 3 trials ended" in pages[0]
     assert "Still running" not in pages[-1]
     assert pages[-1] == result.folder.report.read_text()
-    log = [note for note in heard.notes if "report.html" in note]
-    assert log == ["report.html could not be written: ValueError: no such finding"]
+    notes_on_it = [note for note in heard.notes if "report.html" in note]
+    assert notes_on_it == ["report.html could not be written: ValueError: no such finding"]

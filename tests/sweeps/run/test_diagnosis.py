@@ -13,7 +13,7 @@ SPIKES = Found("t0001", "spikes", "warning", "The loss spikes.", "Lower the clip
 EDGE = Found(None, "edge", "note", "The best is on the edge.", "Widen the space.")
 
 
-def log(path: Path) -> list[tuple[object, list[str]]]:
+def recorded(path: Path) -> list[tuple[object, list[str]]]:
     events = [event for event in read_events(path) if event["event"] == "findings"]
     return [(event["trial_id"], [one["code"] for one in event["findings"]]) for event in events]  # type: ignore[attr-defined]
 
@@ -26,13 +26,13 @@ def note(path: Path, *found: Found) -> None:
 def test_findings_stand_under_their_trial_and_are_written_again_only_when_they_change(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     note(path, SPIKES, EDGE)
-    assert log(path) == [("t0001", ["spikes"]), (None, ["edge"])]
+    assert recorded(path) == [("t0001", ["spikes"]), (None, ["edge"])]
     note(path, SPIKES, EDGE)
-    assert len(log(path)) == 2
+    assert len(recorded(path)) == 2
     note(path, EDGE)
-    assert log(path)[2:] == [("t0001", [])]
+    assert recorded(path)[2:] == [("t0001", [])]
     note(path, EDGE)
-    assert len(log(path)) == 3
+    assert len(recorded(path)) == 3
     assert read_events(path)[0]["findings"][0] == {  # type: ignore[index]
         "code": "spikes",
         "severity": "warning",

@@ -67,7 +67,7 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None
     raise AssertionError(process.communicate(timeout=10)[0])
 
 
-def log(process: subprocess.Popen[str], tell: Callable[[], None]) -> str:
+def output_after(process: subprocess.Popen[str], tell: Callable[[], None]) -> str:
     """What the command said after it was told to end, in time and with nothing left running."""
     family = family_of(process.pid)
     begun = time.monotonic()
@@ -102,7 +102,7 @@ def events_of(output: Path, kind: str) -> int:
 def test_a_sweep_that_is_told_to_end_while_ray_starts_ends_with_its_resume_line(tmp_path: Path) -> None:
     process = sweep(tmp_path)
     wait_for(lambda: any("gcs_server" in name for name in family_of(process.pid).values()), process)
-    out = log(process, lambda: process.send_signal(signal.SIGTERM))
+    out = output_after(process, lambda: process.send_signal(signal.SIGTERM))
     assert "python run_sweep.py resume toy" in out
     assert read_events(tmp_path / "toy" / "trials.jsonl")[-1]["reason"] == "interrupted"
 
@@ -116,7 +116,7 @@ def test_a_ctrl_c_that_reaches_all_processes_at_once_ends_the_sweep_like_one_to_
         for pid in family_of(process.pid):
             os.kill(pid, signal.SIGINT)
 
-    out = log(process, as_a_terminal_does)
+    out = output_after(process, as_a_terminal_does)
     assert "python run_sweep.py resume toy" in out
     (record,) = read(tmp_path / "toy" / "trials.jsonl")
     assert (record.status, record.retries) == (None, 0)
@@ -130,7 +130,7 @@ def test_a_ctrl_c_that_reaches_all_processes_at_once_ends_the_sweep_like_one_to_
 def test_a_confirmation_that_is_told_to_end_goes_on_with_its_seeds(tmp_path: Path) -> None:
     process = sweep(tmp_path, trials=2, epochs=2, **{"confirm-seeds": 2})
     wait_for(lambda: events_of(tmp_path, "report") > 4, process)
-    out = log(process, lambda: process.send_signal(signal.SIGTERM))
+    out = output_after(process, lambda: process.send_signal(signal.SIGTERM))
     assert "python run_sweep.py resume toy" in out
     (ended,) = [event for event in read_events(tmp_path / "toy" / "trials.jsonl") if event["event"] == "confirm_ended"]
     assert ended["reason"] == "interrupted"
@@ -145,7 +145,7 @@ def test_a_sweep_that_is_told_to_end_while_it_writes_its_last_files_ends_at_once
 ) -> None:
     process = sweep(tmp_path, "tests.sweeps.tuner.test_signals:SlowToExport", trials=1, epochs=1)
     wait_for((tmp_path / "hurry").exists, process)
-    out = log(process, lambda: process.send_signal(signal.SIGINT))
+    out = output_after(process, lambda: process.send_signal(signal.SIGINT))
     assert "python run_sweep.py resume toy" in out
     assert finished(tmp_path)["ended"] == "finished"
     assert (tmp_path / "toy" / "best" / "toy.txt").exists()

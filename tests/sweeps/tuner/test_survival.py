@@ -97,13 +97,13 @@ def test_an_interrupted_sweep_ends_soon_with_its_state_saved_and_nothing_left_ru
     journal = tmp_path / "stopped" / "trials.jsonl"
     wait_for_reports(journal, 1)
     family = processes_of(process.pid)
-    log = time.monotonic()
+    begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - log < 5
+    assert time.monotonic() - begun < 5
     assert all_gone(workers_among(family), 20.0)
 
     resumed = start(tmp_path, "stopped", "resume")
@@ -113,10 +113,10 @@ def test_an_interrupted_sweep_ends_soon_with_its_state_saved_and_nothing_left_ru
     ours = [line for line in listening.splitlines() if any(f"pid={pid}," in line for pid in family)]
     assert ours
     assert [line for line in ours if not LOOPBACK.search(line)] == []
-    log = time.monotonic()
+    begun = time.monotonic()
     resumed.send_signal(signal.SIGTERM)
     out = finish(resumed)
-    assert time.monotonic() - log < 10
+    assert time.monotonic() - begun < 10
     assert "ended interrupted interrupted by SIGTERM" in out
     assert all_gone(family, 5.0)
     events = read_events(journal)

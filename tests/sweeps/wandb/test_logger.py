@@ -64,7 +64,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
     request = toy_request(output, trials=5, epochs=3, set_params={"learning_rate": 0.001})
     folder = new_folder(request)
     more = {"loss": 2.0, "train/mel": 0.5, "train/kl": 0.1, "mean_frame_error": 1.0}
-    log = [
+    trials = [
         dict(one) | ({**more, "updates": 10 * int(str(one["epoch"]))} if one["event"] == "report" else {})
         for number, objectives, how in [
             (2, [0.9, 0.85], {"status": "stopped", "reason": "stopped at a rung"}),
@@ -80,8 +80,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         for one in confirmation_events({2001: 0.42}, {2001: 0.5}, "t0003")
     ]
     beside.sort(key=lambda one: one["trial_id"] == "c0002")  # the judged default ends last
-    default = next(one for one in log if one["trial_id"] == "t0001")
-    log.remove(default)
+    default = next(one for one in trials if one["trial_id"] == "t0001")
+    trials.remove(default)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOME_TOKEN", SECRET)
         patch.setenv("WANDB_API_KEY", KEY)
@@ -89,7 +89,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         patch.setenv("WANDB_RUN_ID", "stray")
         patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
         logger = started(folder, ratios=RATIOS)
-        write_events(folder, request, [event("sweep_started"), default, *log])
+        write_events(folder, request, [event("sweep_started"), default, *trials])
         write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
         verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
         (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)))

@@ -104,8 +104,8 @@ def test_publishing_again_sends_what_is_new_and_makes_no_second_sweep(tmp_path: 
 def test_a_sweep_that_ran_without_wandb_is_published_from_its_journal(tmp_path: Path, server: State) -> None:
     request = toy_request(tmp_path, trials=2)
     folder = new_folder(request)
-    log = [*trial_events(1, [0.9, 0.8], origin="default"), *trial_events(2, [0.7, 0.6], "failed")]
-    write_events(folder, request, [event("sweep_started"), *log, event("sweep_ended", reason="finished")])
+    trials = [*trial_events(1, [0.9, 0.8], origin="default"), *trial_events(2, [0.7, 0.6], "failed")]
+    write_events(folder, request, [event("sweep_started"), *trials, event("sweep_ended", reason="finished")])
     sample = Sample("t0002", "sentence 1/said", wav(tmp_path / "a.wav"), None, "the best")
     publish(folder.path, project="speech", entity="team", ratios=RATIOS, samples=lambda run, pictures: [sample])
     first, second = ids(folder, "t0001", "t0002")

@@ -181,12 +181,12 @@ def test_a_users_file_is_updated_in_place_and_what_was_added_is_told(
 ) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("training:\n  mel_loss_weight: 35.0  # old\n")
-    log = export_config("myxtts", tuned, provenance, path, template=path, force=True)
-    assert log[0] == (
+    lines = export_config("myxtts", tuned, provenance, path, template=path, force=True)
+    assert lines[0] == (
         "Missing in the template, added: training.kl_loss_weight, training.gradient_clip_norm, "
         "training.use_adaptive_loss_weights."
     )
-    assert log[1].startswith("Missing in the template, so that MyXTTS's defaults hold: data.")
+    assert lines[1].startswith("Missing in the template, so that MyXTTS's defaults hold: data.")
     assert "  mel_loss_weight: 3.5  # old\n" in path.read_text()
 
 
