@@ -42,7 +42,6 @@ NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
 REFINEMENTS = (0.08, 0.03, 0.01)
 KEPT = 10
 FEASIBILITY_WEIGHT = 3.0  # with 1, half of the later trials miss the requirement: the improvement there stays large
-MEMORY_CANDIDATES = 10
 FEWEST_FOR_A_MIDDLE = 3
 
 
@@ -91,20 +90,6 @@ def suggest(
     return None
 
 
-def first_from_memory(space: Space, limits: Limits, memory: Memory) -> Configuration | None:
-    """The config that the memory alone expects to end best, other than the default."""
-    from sweeps.search.memory import predictor
-
-    if not memory:
-        return None
-    points, costs = memory.observed(space)
-    best = points[np.argsort(costs, kind="stable")[:MEMORY_CANDIDATES]]
-    expected = predictor(memory, space).ends(encoded(space, best))[0]
-    configs = (space.at(units.tolist(), limits) for units in best[np.argsort(expected, kind="stable")])
-    default = space.default(limits).identity
-    return next((config for config in configs if config.identity != default), None)
-
-
 def memory_in_use(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
     """The memory, once it is known that the new ends agree with it."""
     if options is None or not options.memory:
@@ -123,6 +108,7 @@ def with_memory(known: Observations, memory: Memory, space: Space) -> Observatio
         points=np.vstack([known.points, encoded(space, points)]),
         levels=np.concatenate([known.levels, np.full(len(costs), known.rungs + 1)]),
         values=np.concatenate([known.values, costs]),
+        remembered=True,
     )
 
 

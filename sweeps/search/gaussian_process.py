@@ -25,6 +25,10 @@ END = 0  # the level of an end; rungs are 1, 2, ...
 MOST_EVALUATIONS = 60
 CONSTANT_VARIANCE = 4.0  # of each level's unknown constant, in units of that level's variance
 JITTER = 1e-6
+# Centres and deviations of normal priors: amplitude and noise of the ends; slope, own part and noise of a rung.
+END_PRIORS = np.array([[0.0, -5.0], [1.0, 1.5]])
+RUNG_PRIORS = np.array([[0.8, 0.7], [-1.0, 1.0], [-1.5, 1.2]])
+MEMORY_PRIORS = np.array([[0.8, 0.7], [-0.7, 0.25], [-2.3, 0.4]])
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Observations:
     points: np.ndarray
     levels: np.ndarray
     values: np.ndarray
+    remembered: bool = False
+    """Whether the last level holds ends of other data, which may have their best elsewhere"""
 
     @property
     def rungs(self) -> int:
@@ -86,11 +92,13 @@ class GaussianProcess:
 
     def ends(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation [points] of the noise-free end, in the objective's own units."""
-        levels = np.full(len(points), END)
-        across = _covariance(self.scales, points, levels, self.given.points, self.given.levels)
-        explained = (solve_triangular(self._root, across.T, lower=True, check_finite=False) ** 2).sum(axis=0)
+        across = _kernel(self.scales, points, self.given.points)
+        across *= self.scales.shared[END] * self.scales.shared[self.given.levels]
+        across += CONSTANT_VARIANCE * (self.given.levels == END)
+        unexplained = solve_triangular(self._root, across.T, lower=True, check_finite=False)
+        explained = np.einsum("ij,ij->j", unexplained, unexplained)
         variance = self.scales.shared[END] ** 2 + CONSTANT_VARIANCE - explained
-        mean = across @ cho_solve((self._root, True), self.given.values)
+        mean = across @ self._weights
         return mean * self.scale + self.mean, np.sqrt(np.maximum(variance, 1e-10)) * self.scale
 
     def joint_ends(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +107,7 @@ class GaussianProcess:
         across = _covariance(self.scales, points, levels, self.given.points, self.given.levels)
         explained = solve_triangular(self._root, across.T, lower=True)
         covariance = _covariance(self.scales, points, levels, points, levels) - explained.T @ explained
-        mean = across @ cho_solve((self._root, True), self.given.values)
+        mean = across @ self._weights
         return mean * self.scale + self.mean, covariance * self.scale**2
 
     @property
@@ -127,16 +135,22 @@ class GaussianProcess:
         """The process as if it had seen the ends that it expects at `points` (of trials that still run)."""
         if not len(points):
             return self
-        believed = Observations(
-            np.vstack([self.given.points, points]),
-            np.concatenate([self.given.levels, np.full(len(points), END)]),
-            np.concatenate([self.given.values, (self.ends(points)[0] - self.mean) / self.scale]),
+        believed = replace(
+            self.given,
+            points=np.vstack([self.given.points, points]),
+            levels=np.concatenate([self.given.levels, np.full(len(points), END)]),
+            values=np.concatenate([self.given.values, (self.ends(points)[0] - self.mean) / self.scale]),
         )
         return replace(self, given=believed)
 
     @cached_property
     def _root(self) -> np.ndarray:
         return _root(self.scales, self.given)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        weights: np.ndarray = cho_solve((self._root, True), self.given.values)
+        return weights
 
 
 def fit(given: Observations) -> GaussianProcess:
@@ -145,7 +159,7 @@ def fit(given: Observations) -> GaussianProcess:
     standard = replace(given, values=(given.values - means[given.levels]) / spreads[given.levels])
     dimensions = given.points.shape[1]
     squares = _squares(given.points)
-    start, low, high = _start_and_bounds(dimensions, given.rungs)
+    start, low, high = _start_and_bounds(dimensions, given.rungs, remembered=given.remembered)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         return _improbability(Scales.from_flat(flat, dimensions), standard, squares)
@@ -198,20 +212,25 @@ def _improbability(scales: Scales, given: Observations, squares: np.ndarray) -> 
         *(per_trial_own[levels == rung].sum() for rung in rungs),
         *(per_trial_noise[levels == rung].sum() for rung in rungs),
     ]
-    prior, of_prior = _prior(scales)
+    prior, of_prior = _prior(scales, remembered=given.remembered)
     return value + prior, np.array(gradient) + of_prior
 
 
-def _prior(scales: Scales) -> tuple[float, np.ndarray]:
-    """Minus the log of normal priors (smooth ends with hardly any noise, rungs that say much), and its gradient."""
+def _prior(scales: Scales, *, remembered: bool = False) -> tuple[float, np.ndarray]:
+    """Minus the log of normal priors (smooth ends with hardly any noise, rungs that say much), and its gradient.
+
+    Other data has its best a little aside: a part of its own that a good correlation must not make vanish, or the
+    search would look at the old best alone.
+    """
     flat = np.concatenate(
         [scales.length, [scales.amplitude, scales.noise], scales.slope, scales.own, scales.rung_noise]
     )
-    rungs, ones = np.ones(len(scales.slope)), np.ones(len(scales.length))
-    centre = np.concatenate(
-        [ones * math.log(0.5 * _wider(len(ones))), [0.0, -5.0], rungs * 0.8, rungs * -1.0, rungs * -1.5]
-    )
-    spread = np.concatenate([ones * 0.8, [1.0, 1.5], rungs * 0.7, rungs * 1.0, rungs * 1.2])
+    ones = np.ones(len(scales.length))
+    lengths = [ones * math.log(0.5 * _wider(len(ones))), ones * 0.8]
+    per_rung = np.repeat(RUNG_PRIORS[:, :, None], len(scales.slope), axis=2)
+    if remembered:
+        per_rung[:, :, -1] = MEMORY_PRIORS
+    centre, spread = np.hstack([lengths, END_PRIORS, per_rung.transpose(1, 0, 2).reshape(2, -1)])
     off = (flat - centre) / spread
     return 0.5 * float(off @ off), off / spread
 
@@ -221,14 +240,16 @@ def _wider(dimensions: int) -> float:
     return math.sqrt(max(dimensions / 3, 1.0))
 
 
-def _start_and_bounds(dimensions: int, rungs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    lengths = [1.0] * dimensions
-    ends = np.array([[math.log(0.4), math.log(0.05), math.log(5.0)]]).T + math.log(_wider(dimensions)) * np.array(
-        lengths
-    )
+def _start_and_bounds(
+    dimensions: int, rungs: int, *, remembered: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    lengths = np.repeat([[math.log(0.4)], [math.log(0.05)], [math.log(5.0)]], dimensions, axis=1)
+    lengths += math.log(_wider(dimensions))
     shared = np.array([[0.0, -3.0, 3.0], [-4.0, -6.9, 0.0]]).T
-    per_rung = np.array([[0.8, -3.0, 3.0], [-1.0, -5.0, 1.5], [-1.5, -6.9, 1.0]]).T
-    start, low, high = np.hstack([ends, shared, np.repeat(per_rung, rungs, axis=1)])
+    per_rung = np.repeat(np.array([[0.8, -3.0, 3.0], [-1.0, -5.0, 1.5], [-1.5, -6.9, 1.0]])[:, :, None], rungs, axis=2)
+    if remembered:
+        per_rung[:, 0, -1] = MEMORY_PRIORS[:, 0]
+    start, low, high = np.hstack([lengths, shared, per_rung.transpose(1, 0, 2).reshape(3, -1)])
     return start, low, high
 
 
@@ -249,17 +270,29 @@ def _squares(points: np.ndarray) -> np.ndarray:
     return np.asarray(((columns[:, :, None] - columns[:, None]) ** 2).reshape(len(columns), -1))
 
 
+def _kernel(scales: Scales, points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Matern 5/2, [points, others], in place: it is most of what a suggestion costs."""
+    scaled, other_scaled = points * np.exp(-scales.length), others * np.exp(-scales.length)
+    square = scaled @ (-10 * other_scaled.T)
+    square += 5 * (scaled**2).sum(axis=1)[:, None]
+    square += 5 * (other_scaled**2).sum(axis=1)
+    np.maximum(square, 0.0, out=square)
+    distance = np.sqrt(square)
+    fall = np.exp(-distance)
+    square /= 3
+    square += distance
+    square += 1
+    square *= fall
+    return square
+
+
 def _covariance(
     scales: Scales, points: np.ndarray, levels: np.ndarray, others: np.ndarray, other_levels: np.ndarray
 ) -> np.ndarray:
     """Of the noise-free values, [points, others]."""
-    scaled, other_scaled = points * np.exp(-scales.length), others * np.exp(-scales.length)
-    apart = (scaled**2).sum(axis=1)[:, None] + (other_scaled**2).sum(axis=1) - 2 * scaled @ other_scaled.T
-    np.maximum(apart, 0.0, out=apart)
-    distance = np.sqrt(5 * apart)
-    kernel = (1 + distance + distance**2 / 3) * np.exp(-distance)
     same = levels[:, None] == other_levels[None]
     linked = np.outer(scales.shared[levels], scales.shared[other_levels])
+    kernel = _kernel(scales, points, others)
     covariance: np.ndarray = kernel * (linked + same * scales.own_variance[other_levels]) + CONSTANT_VARIANCE * same
     return covariance
 

@@ -1,9 +1,9 @@
 """What earlier runs say about a new search: their full-length trials, as another correlated level of the process.
 
 The ends of earlier runs are never taken as this data's ends: like a rung, their level has a slope and a noise of its
-own, which are learned (sweeps/search/gaussian_process.py). Only the first trial after the default comes from the memory
-alone. Once four of this data's ends are known, the memory is used where they follow what it predicts for them, and
-left out where they do not: a misleading one costs that one trial.
+own, which are learned (sweeps/search/gaussian_process.py). Only the first two trials after the default come from the
+memory alone. Once three of this data's ends are known, the memory is used where they follow what it predicts for them,
+and left out where they do not: a misleading one costs those two trials.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 
 from sweeps.common.errors import RequestError
 from sweeps.search.asha import rank_correlation
+from sweeps.space.configuration import Configuration
+from sweeps.space.limits import Limits
 from sweeps.space.space import Space
 from sweeps.trials.final_values import curve_ends
 from sweeps.trials.record import TrialRecord
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
 
 TRIALS_AT_MOST = 40  # of all runs together: the best half of each, and a spread over the rest
 FEWEST_TRIALS = 3
-FEWEST_TO_JUDGE = 4
+FEWEST_TO_JUDGE = 3
 JUDGED_AT_MOST = 40  # ends, the first ones
 ALIKE = 0.1  # of the unit interval, along each parameter
+CENTRES = 10  # of the memory's best configs, around which the first ones are sought
+SHIFT = 0.05  # of the unit interval: how far aside another data set has its best, as a deviation
+SHIFTS = 64
+EXCHANGES = 3
 LEAST_AGREEMENT = 0.3  # correlation of the new ends with the memory's predictions
 
 
@@ -140,6 +146,47 @@ def predictor(memory: Memory, space: Space) -> GaussianProcess:
     return memory._predictors[space.name]
 
 
+def first_from_memory(space: Space, limits: Limits, memory: Memory, *, count: int, seed: int) -> list[Configuration]:
+    """Configs other than the default that are tried while nothing but the memory is known.
+
+    Other data has its best a little aside. The configs are those of which the best one is expected to be best when the
+    memory's function is moved by a normal step: two of them stand on both sides of the memory's best, along the
+    parameter that it depends on most.
+    """
+    from sweeps.search.acquisition import encoded, within
+
+    points, costs = memory.observed(space)
+    chance = np.random.default_rng(seed)
+    best = points[np.argsort(costs, kind="stable")[:CENTRES]]
+    moves = np.array([parameter.distribution != "categorical" for parameter in space.searched])
+    steps = SHIFT * moves * chance.standard_normal((SHIFTS, len(moves)))
+    near = best[:, None] + np.concatenate([np.zeros((1, len(moves))), steps])
+    candidates = within(space, limits, np.clip(near, 0.0, 1.0).reshape(-1, len(moves)))
+    distinct = {space.at(units.tolist(), limits).identity: units for units in candidates}
+    distinct.pop(space.default(limits).identity, None)
+    if not distinct:
+        return []
+    units = np.array(list(distinct.values()))
+    moved = np.clip(units[:, None] - steps, 0.0, 1.0).reshape(-1, len(moves))
+    ends = predictor(memory, space).ends(encoded(space, moved))[0].reshape(len(units), SHIFTS)
+    return [space.at(units[place].tolist(), limits) for place in _best_together(ends, count)]
+
+
+def _best_together(ends: np.ndarray, count: int) -> list[int]:
+    """Places of the candidates whose best is least on average: of `ends` [candidates, cases], one after the other, and
+    each again for the others."""
+    chosen: list[int] = []
+    for turn in range(count * EXCHANGES):
+        others = chosen if turn < count else [place for place in chosen if place != chosen[0]]
+        so_far = ends[others].min(axis=0) if others else np.full(ends.shape[1], np.inf)
+        expected = np.minimum(ends, so_far).mean(axis=1)
+        expected[others] = np.inf
+        chosen = [*others, int(np.argmin(expected))]
+        if len(chosen) == len(ends):
+            break
+    return chosen
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How this search's ends follow what the memory alone predicts for them.
@@ -161,26 +208,32 @@ def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> A
     """How far memory and search agree; None while there are too few ends.
 
     Of trials that are nearly alike only the first counts: a search ends with many around its best, of which noise makes
-    the order.
+    the order. For the rank correlation, all of them count where hardly any others are left.
     """
     from sweeps.search.acquisition import points_of
 
     ends = curve_ends(records)
     points: list[np.ndarray] = []
     values: list[float] = []
+    apart: list[bool] = []
     for record in records:
         point = points_of(space, [record])
-        if record.trial_id in ends and len(point) and all(np.abs(point[0] - p).max() >= ALIKE for p in points):
+        if record.trial_id in ends and len(point):
+            apart.append(all(np.abs(point[0] - p).max() >= ALIKE for p, new in zip(points, apart, strict=False) if new))
             points.append(point[0])
             values.append(ends[record.trial_id])
-        if len(points) == JUDGED_AT_MOST:
+        if sum(apart) == JUDGED_AT_MOST:
             break
-    if not memory or len(points) < FEWEST_TO_JUDGE:
+    if not memory or sum(apart) < FEWEST_TO_JUDGE:
         return None
     predicted = predictor(memory, space).ends(np.array(points))[0]
     costs = np.array(values)
+    rank = rank_correlation(predicted[apart], costs[apart])
+    if rank is None:
+        rank = rank_correlation(predicted, costs)
+    predicted, costs = predicted[apart], costs[apart]
     middle = float(np.median(costs))
     costs = np.minimum(costs, middle + 2 * (middle - costs.min()))  # one that blew up is no agreement
     known = costs.std() > 0 and predicted.std() > 0
     linear = float(np.corrcoef(predicted, costs)[0, 1]) if known else 0.0
-    return Agreement(rank_correlation(predicted, costs), linear)
+    return Agreement(rank, linear)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeps.search.options import SearchOptions
 
 LARGEST_COHORT = 4
+FROM_MEMORY = 2  # trials after the default; where the memory misleads, they are lost
 TRIALS_BEFORE_MEMORY = 4  # after which a memory that agrees with them takes the place of the rest of the design
 MANY_DIMENSIONS = 7
 LARGEST_COHORT_IN_MANY_DIMENSIONS = 9
@@ -56,14 +57,15 @@ class Sampler:
 
     def _first_design(self, size: int) -> list[Proposal]:
         """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
-        options, found = self._options, []
+        options = self._options
+        found: list[Proposal] = []
         if options is not None and options.memory and size > 0:
-            from sweeps.search.acquisition import first_from_memory
+            from sweeps.search.memory import first_from_memory
 
-            remembered = first_from_memory(self._space, self._limits, options.memory)
-            if remembered is not None:
-                found.append(Proposal(remembered, "memory"))
-                size += 1
+            count = min(FROM_MEMORY, size)
+            remembered = first_from_memory(self._space, self._limits, options.memory, count=count, seed=self._seed)
+            found += [Proposal(config, "memory") for config in remembered]
+            size += len(found)
         seen = {proposal.config.identity for proposal in found}
         fresh = (proposal for proposal in self._new_configs() if proposal.config.identity not in seen)
         return found + [proposal for proposal, _ in zip(fresh, range(size - len(found)), strict=False)]

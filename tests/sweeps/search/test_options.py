@@ -10,7 +10,7 @@ import pytest
 
 from sweeps.common.errors import RequestError
 from sweeps.search.gain import GainRule
-from sweeps.search.memory import Memory, agreement, memory_of
+from sweeps.search.memory import Memory, agreement, first_from_memory, memory_of
 from sweeps.search.options import SearchOptions, search_options, search_options_from_mapping
 from sweeps.search.prior import prior_from_text
 from sweeps.search.requirement import requirement_from_text
@@ -158,13 +158,37 @@ def test_the_best_of_an_earlier_run_comes_after_the_default_and_saves_trials() -
     memory = remembered(lambda a, b: 3 + 2 * bowl(a + 0.03, b))
     options = SearchOptions(memory=memory)
     records = search(16, options)
-    assert [record.origin for record in records[:5]] == ["default", "memory", "sobol", "sobol", "model"]
+    assert [record.origin for record in records[:5]] == ["default", "memory", "memory", "sobol", "model"]
     assert min(record.objective or 9.0 for record in records[:5]) < 0.52
     agreed = agreement(memory, SQUARE, records)
     assert agreed is not None
     assert agreed.holds
-    assert (agreed.rank or 0.0) > 0.7
+    assert (agreed.rank or 0.0) > 0.5
     assert records == search(16, options)
+
+
+def test_the_first_configs_from_a_memory_stand_on_both_sides_of_its_best() -> None:
+    points = 0.02 + 0.97 * np.random.default_rng(3).random((30, 2))
+    ends = 4 * (points[:, 0] - 0.4) ** 2 + 0.01 * (points[:, 1] - 0.5) ** 2
+    memory = Memory(("old",), tuple({"a": a, "b": b} for a, b in points.tolist()), tuple(ends.tolist()))
+    one, two = first_from_memory(SQUARE, NO_LIMITS, memory, count=2, seed=1)
+    sides = sorted(float(str(config.params["a"])) for config in (one, two))
+    assert 0.3 < sides[0] < 0.39
+    assert 0.41 < sides[1] < 0.5
+    (alone,) = first_from_memory(SQUARE, NO_LIMITS, memory, count=1, seed=1)
+    assert float(str(alone.params["a"])) == pytest.approx(0.4, abs=0.02)
+    only_default = Memory(("old",), ({"a": 0.5, "b": 0.1},) * 3, (0.0, 0.1, 0.2))
+    found = first_from_memory(SQUARE, NO_LIMITS, only_default, count=2, seed=1)
+    assert SQUARE.default().identity not in [config.identity for config in found]
+
+
+def test_categories_stay_as_they_are_beside_the_best_of_a_memory() -> None:
+    kinds = {"k": {"values": ["p", "q", "r"], "default": "p"}, "a": {"min": 0.0, "max": 1.0, "default": 0.5}}
+    space = space_from_mapping({"parameters": kinds}, "kinds")
+    values = [{"k": kind, "a": place / 8} for kind in "pqr" for place in range(9)]
+    ends = [abs(float(str(one["a"])) - 0.75) + (one["k"] != "q") for one in values]
+    found = first_from_memory(space, NO_LIMITS, Memory(("old",), tuple(values), tuple(ends)), count=2, seed=1)
+    assert [config.params["k"] for config in found] == ["q", "q"]
 
 
 def test_a_misleading_memory_is_left_out() -> None:
@@ -174,7 +198,7 @@ def test_a_misleading_memory_is_left_out() -> None:
     assert agreed is not None
     assert not agreed.holds
     cold = search(20)
-    assert [r.params for r in records[2:6]] == [r.params for r in cold[1:5]]  # it costs one trial
+    assert [r.params for r in records[3:7]] == [r.params for r in cold[1:5]]  # it costs two trials
     assert min(record.objective or 9.0 for record in records) < 0.51
 
 
