@@ -47,6 +47,13 @@ class YamlText:
         if not isinstance(root, yaml.MappingNode):
             raise ExportError(f"{name} holds {_kind(self.loaded)} where sections (`training:` and others) should be")
 
+    def paths(self) -> list[str]:
+        """The dotted paths of all values that are no mappings."""
+        mapping = yaml.MappingNode
+        return [
+            path for path, found in self.leaves.items() if not any(isinstance(leaf.node, mapping) for leaf in found)
+        ]
+
     def line(self, index: int) -> str:
         """The place in the text for messages."""
         return f"{self.name}, line {self.text.count(chr(10), 0, index) + 1}"

@@ -82,6 +82,11 @@ def test_without_keys_leaves_of_the_same_name_are_set(
     assert yaml.safe_load(text) == {"a": {"mel_loss_weight": 3.5}, "b": {"kl_loss_weight": 0.8}}
 
 
+def test_a_section_of_the_same_name_is_no_place_for_a_value(tmp_path: Path, provenance: Provenance) -> None:
+    text = "mel: {kind: l1}\nloss:\n  mel: 45\n"
+    assert exported(tmp_path, provenance, "a.yaml", text).endswith("mel: {kind: l1}\nloss:\n  mel: 30.5\n")
+
+
 def test_a_name_in_two_places_is_an_error_that_lists_them(
     tmp_path: Path, tuned: TunedConfig, provenance: Provenance
 ) -> None:

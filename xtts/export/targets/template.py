@@ -32,7 +32,7 @@ def _render(job: ExportJob) -> Export:
     elif kind == ".toml":
         new, keys = _edit_toml(job, text, values)
     else:
-        keys = _keys(job, list(YamlText(text, _NAME).leaves), values)
+        keys = _keys(job, YamlText(text, _NAME).paths(), values)
         new = set_values(text, {keys[name]: yaml_value(values[name]) for name in keys}, _NAME)
     lines = [f"{keys[name]} = {values[name]!r}" for name in keys]
     left = [name for name in values if name not in keys]
