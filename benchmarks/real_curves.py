@@ -62,9 +62,10 @@ def main() -> int:
     parser.add_argument("--configs", type=int, default=20)
     parser.add_argument("--curve-seeds", type=int, default=1, help="so many seeds of the Sobol configs (default 1)")
     parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every run")
     given = parser.parse_args()
     # Spaces of controls leave the demo's settings out; the test split is what a verdict is about.
-    settings = {"evaluate_on": "test", **({} if given.data else DEMO_SETTINGS)}
+    settings = {"evaluate_on": "test", **({} if given.data else DEMO_SETTINGS), **dict(s.split("=") for s in given.set)}
     common = {"data": given.data, "output": given.output, "epochs": given.epochs, "settings": settings}
     if given.only != "seeds":
         space = write_space(given.output / "curves.yaml", sobol_configs(given.configs))

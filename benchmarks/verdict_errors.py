@@ -329,9 +329,9 @@ def rate(hits: Array) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
-def report_recorded(stored: Stored, noise: Noise, sweeps: int, rng: np.random.Generator) -> None:
-    """Print how sweeps of the recorded configs themselves end: the default first, others in random order, stopped by
-    the sweep's own rule, with the noise of the recorded seeds.
+def report_recorded(stored: Stored, noises: list[Noise], sweeps: int, rng: np.random.Generator) -> None:
+    """Print how sweeps of the recorded configs themselves end, for each noise, of which the first is theirs: the
+    default first, others in random order, stopped by the sweep's own rule.
 
     The configs' effects are shrunk to their mean by the share of their spread that is noise (James and Stein 1961).
     """
@@ -340,24 +340,28 @@ def report_recorded(stored: Stored, noise: Noise, sweeps: int, rng: np.random.Ge
     logs = np.log([[stored[name][seed] for seed in seeds] for name in names])
     ends = logs[..., -END_EVALUATIONS:].mean(axis=2)
     effects = (ends - ends[0]).mean(axis=1)
-    noise_share = noise.paired_sd**2 / len(seeds) / max(float(np.var(effects[1:], ddof=1)), 1e-12)
+    noise_share = noises[0].paired_sd ** 2 / len(seeds) / max(float(np.var(effects[1:], ddof=1)), 1e-12)
     middle = float(effects[1:].mean())
     effects[1:] = middle + max(0.0, 1 - noise_share) * (effects[1:] - middle)
     trials = min(TRIALS, len(names))
     chosen = np.array([[0, *(1 + rng.permutation(len(names) - 1)[: trials - 1])] for _ in range(sweeps)])
-    outcome = simulate(noise, effects[chosen], rng, shape_of=chosen, stops=True)
-    gains = -100 * np.expm1(outcome.effects)
-    print(f"\nsweeps of {trials} of the {len(names)} recorded configs ({sweeps}), {len(seeds)} seeds each")
-    for label, text in (
-        ("the verdict is an answer", str(rate(outcome.words != "undecided"))),
-        ("  'better'", str(rate(outcome.words == "better"))),
-        ("  'worse'", str(rate(outcome.words == "worse"))),
-        ("  'no difference'", str(rate(outcome.words == "no difference"))),
-        ("mean pairs", f"{outcome.pairs.mean():5.2f}"),
-        ("9 answers or more in ten sweeps", str(rate(_tens(outcome.words != "undecided") >= 9))),
-        ("true gain of the finalist", f"{gains.mean():.1f} % ({np.quantile(gains, 0.1):.1f} to {gains.max():.1f})"),
-    ):
-        print(f"  {label:<42}{text}")
+    for noise in noises:
+        outcome = simulate(noise, effects[chosen], rng, shape_of=chosen, stops=True)
+        gains = -100 * np.expm1(outcome.effects)
+        print(
+            f"\nsweeps of {trials} of the {len(names)} recorded configs ({sweeps}), {len(seeds)} seeds each; paired sd "
+            f"{100 * noise.paired_sd:.2f} %"
+        )
+        for label, text in (
+            ("the verdict is an answer", str(rate(outcome.words != "undecided"))),
+            ("  'better'", str(rate(outcome.words == "better"))),
+            ("  'worse'", str(rate(outcome.words == "worse"))),
+            ("  'no difference'", str(rate(outcome.words == "no difference"))),
+            ("mean pairs", f"{outcome.pairs.mean():5.2f}"),
+            ("9 answers or more in ten sweeps", str(rate(_tens(outcome.words != "undecided") >= 9))),
+            ("true gain of the finalist", f"{gains.mean():.1f} % ({np.quantile(gains, 0.1):.1f} to {gains.max():.1f})"),
+        ):
+            print(f"  {label:<42}{text}")
 
 
 def _tens(hits: Array) -> Array:
@@ -400,7 +404,7 @@ def main(arguments: list[str] | None = None) -> int:
         sources = [modelled_noise(rng, "normal"), modelled_noise(rng, "heavy (t, 4 degrees of freedom)")]
     passed = [report(noise, given.sweeps, rng) for noise in sources]
     if given.runs and len(stored) > CANDIDATES + 1:
-        report_recorded(stored, measured, min(given.sweeps, RECORDED_SWEEPS), rng)
+        report_recorded(stored, sources, min(given.sweeps, RECORDED_SWEEPS), rng)
     return 0 if all(passed) else 1
 
 
