@@ -32,17 +32,20 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sweeps.run.run import read_run  # noqa: E402
 from xtts.diagnostics import curve_rules, setting_rules  # noqa: E402
 from xtts.diagnostics import reference as reference_module  # noqa: E402
-from xtts.diagnostics.curve_rules import trial_findings  # noqa: E402
 from xtts.diagnostics.finding import Finding  # noqa: E402
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder  # noqa: E402
 from xtts.diagnostics.logged_run import LoggedRun  # noqa: E402
-from xtts.diagnostics.logged_tags import CLIP_KEYS, map_tags, number_under, weights_in  # noqa: E402
+from xtts.diagnostics.logged_tags import CLIP_KEYS, number_under, weights_in  # noqa: E402
 from xtts.diagnostics.reference import Reference  # noqa: E402
+from xtts.diagnostics.reference import reference as shipped_reference  # noqa: E402
 from xtts.diagnostics.run_rules import run_findings, run_state  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts_sweep.diagnosis.own_run import judged  # noqa: E402
+from xtts_sweep.integration.findings import all_params  # noqa: E402
 
 EPOCHS, FAULTY_EPOCHS = 9, 5
 LOOKS = (3, 5, 9)
@@ -110,6 +113,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the recorded runs")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="a further voice (LJSpeech)")
     parser.add_argument("--no-training", action="store_true", help="only judge what is recorded")
+    parser.add_argument("--sweeps", type=Path, nargs="*", default=[], help="run folders of healthy sweeps to judge")
     parser.add_argument("--table", type=Path, help="write the reference curves to this file")
     options = parser.parse_args()
     if not options.no_training:
@@ -118,6 +122,7 @@ def main() -> None:
             train_voice(voice, clips_of(voice, given.get(voice)), options.out / voice)
     runs = {folder.name: runs_in(folder) for folder in sorted(options.out.iterdir()) if folder.is_dir()}
     print_tables(runs)
+    print_sweeps(options.sweeps)
     if options.table:
         table = Reference.of_runs(one.epochs for one in healthy(runs.values())).as_dict()
         options.table.write_text(yaml.safe_dump(table, sort_keys=False, default_flow_style=None), "utf-8")
@@ -273,28 +278,26 @@ def constants(values: Mapping[str, float]) -> Iterator[None]:
         yield
 
 
-def as_own_run(run: Recorded, look: int, reference: Reference) -> tuple[str, list[Finding]]:
+def as_own_run(run: Recorded, look: int, reference: Reference) -> tuple[str, Sequence[Finding]]:
     """State and findings as `diagnose` gives them for a run of this program."""
-    epochs = run.epochs[:look]
-    tags: dict[str, CurveBuilder] = {}
-    for at, report in enumerate(epochs, 1):
-        for tag, value in report.items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                tags.setdefault(tag, CurveBuilder()).add(np.array([float(at)]), np.array([float(value)]))
-    curves = {tag: builder.curve() for tag, builder in tags.items()}
-    names = map_tags({tag: curve.count for tag, curve in curves.items()}).tags
-    logged = LoggedRun(
-        {name: curves[tag] for name, tag in names.items()},
-        weights_in(run.params),
-        weighted=False,
-        clip=number_under(run.params, CLIP_KEYS),
-    )
     known = {setting_rules.ALIGNMENT_CONFIDENCE: run.confidence, setting_rules.LETTER_ORDER: run.letter_order}
-    placed = reference.finding(epochs)
-    own = [*trial_findings(epochs, {**run.params, **known}), *([placed] if placed is not None else [])]
-    codes = {one.code for one in own}
-    findings = [*own, *(one for one in run_findings(logged) if one.code not in codes)]
+    logged, _, findings = judged(run.epochs[:look], {**run.params, **known}, "min", reference)
     return run_state(logged, findings), findings
+
+
+def print_sweeps(folders: Sequence[Path]) -> None:
+    """Trials of finished sweeps over the safe limits, which no constant was chosen on, as `diagnose` judges them."""
+    for folder in folders:
+        run = read_run(folder)
+        bad: list[list[str]] = []
+        for record in run.records:
+            for look in LOOKS:
+                if record.role != "control" and len(record.reports) >= look:
+                    params = all_params(run, record)
+                    _, _, findings = judged(record.reports[:look], params, record.mode, shipped_reference())
+                    bad.append([f"{one.code} at {look}" for one in findings if one.severity != "note"])
+        reasons = Counter(code for one in bad for code in one)
+        print(f"{folder.name}: {sum(map(bool, bad))} of {len(bad)} looks called broken; {dict(reasons)}")
 
 
 def as_log(run: Recorded, look: int) -> tuple[str, list[Finding]]:
@@ -341,8 +344,8 @@ def print_tables(runs: Mapping[str, Mapping[str, Recorded]]) -> None:
                 if look > len(run.epochs) and "diverged" not in run.epochs[-1]:
                     continue
                 with constants(values):
-                    judged = {"own run": as_own_run(run, look, reference), "log": as_log(run, look)}
-                for view, (state, findings) in judged.items():
+                    views = {"own run": as_own_run(run, look, reference), "log": as_log(run, look)}
+                for view, (state, findings) in views.items():
                     codes = {one.code for one in findings}
                     bad = sorted(one.code for one in findings if one.severity != "note")
                     called.setdefault((view, fault, look), []).append(", ".join(bad))

@@ -258,6 +258,8 @@ def test_the_page_stands_alone(tmp_path: Path, broken: Path, lang: str) -> None:
     assert "http" not in text.replace("http-equiv", "")
     assert text.count("<polyline") > 6
     assert 'class="event"' in text
+    if lang == "fa":
+        assert "<bdi" in text, "options and code stay from left to right"
 
 
 def test_follow_ends_with_code_three_when_the_run_breaks(

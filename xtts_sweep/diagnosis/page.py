@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from messages import Texts
 from sweeps.common.errors import RequestError
@@ -27,6 +28,7 @@ MOST_CHECKPOINTS = 100
 def write_page(found: Diagnosis, file: Path, lang: str) -> None:
     """Write the page. Raises RequestError where the file cannot be written."""
     environment = Environment(autoescape=True)
+    environment.filters["isolated"] = _isolated
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     text = template.render(
         found=found,
@@ -42,6 +44,11 @@ def write_page(found: Diagnosis, file: Path, lang: str) -> None:
         raise RequestError(f"-o {file}: cannot be written: {error.strerror}") from error
 
 
+def _isolated(text: str) -> Markup:
+    """The text with options and code kept from left to right, whatever is around them."""
+    return Markup(re.sub(r"`[^`]+`|--[\w-]+( [\w/.]+=\w+)?", r'<bdi dir="ltr">\g<0></bdi>', str(escape(text))))
+
+
 def _charts(found: Diagnosis) -> list[tuple[str, list[str], Markup, Plot]]:
     run = found.run
     terms = sorted({name.partition("/")[2] for name in run.curves if "/" in name} - {"loss"})
@@ -55,7 +62,7 @@ def _charts(found: Diagnosis) -> list[tuple[str, list[str], Markup, Plot]]:
             charts.append((names[0], list(curves), drawing, PLOT))
     shares = _shares(run)
     if len(shares) > 1:
-        charts.append(("shares", list(shares), _drawing(found, shares, "share"), PLOT))
+        charts.append(("shares", list(shares), _drawing(found, shares, "share of the weighted loss"), PLOT))
     return charts
 
 
@@ -74,7 +81,7 @@ def _drawing(found: Diagnosis, curves: Mapping[str, Curve], name: str) -> Markup
     ]
     best = found.best
     star = mark("best", x(best.step), y(best.value)) if best is not None and best.name in curves else None
-    return together([PLOT.axes(x, y, "step", name), events, drawn, star])
+    return together([PLOT.axes(x, y, "epoch" if found.folder is None else "step", name), events, drawn, star])
 
 
 def _events(curves: Mapping[str, Curve]) -> Sequence[int]:
