@@ -9,6 +9,6 @@ if __name__ == "__main__":
     if hiding is not None:
         print(f"run_sweep.py: {complaint(hiding)}", file=sys.stderr)
         raise SystemExit(2)
-    from xtts_sweep.main import console
+    from xtts_sweep.start import console
 
     raise SystemExit(console())

@@ -37,6 +37,7 @@ FLOORS = {
         ["errors", "cache_folder"],
     ],
     "xtts_sweep": [
+        ["start"],
         ["main"],
         ["cli"],
         ["closing"],

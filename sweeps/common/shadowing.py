@@ -28,6 +28,20 @@ def hiding_file(folder: str) -> str | None:
     return None
 
 
+def hiding_import() -> str | None:
+    """A file in a folder of PYTHONPATH that this process has imported in place of Python's own or a dependency's."""
+    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        # Where packages are installed, a module of that name is what was meant.
+        if not folder or "site-packages" in folder or "dist-packages" in folder:
+            continue
+        path = hiding_file(folder)
+        name = "" if path is None else path.rpartition("/")[2].removesuffix(".py")
+        found = getattr(sys.modules.get(name), "__file__", None)
+        if path is not None and found and os.path.abspath(found).startswith(os.path.abspath(path)):  # noqa: PTH100
+            return path
+    return None
+
+
 def complaint(path: str) -> str:
     """What is wrong with such a file, in one line."""
     return f"{path}: hides a module that Python or a dependency has under this name: rename it, or run elsewhere"

@@ -79,3 +79,31 @@ def test_without_a_home_everything_that_wants_one_gets_one(home: str | None) -> 
     if os.getuid() == 0 or home is not None:
         assert os.access(found, os.R_OK)
         assert "xtts-sweep-home" in found
+
+
+@pytest.mark.parametrize("module", ["random", "yaml"])
+def test_a_module_that_a_folder_in_pythonpath_hides_is_named_instead_of_a_traceback(
+    module: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{module}.py").write_text("mine = 1")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_sweep.py"), "spaces"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"run_sweep.py: {tmp_path}/{module}.py: hides a module that Python or a dependency has under this name: "
+        "rename it, or run elsewhere"
+    ]
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_a_program_that_is_started_without_standard_streams_runs(closed: str, tmp_path: Path) -> None:
+    command = f"'{sys.executable}' '{ROOT / 'run_sweep.py'}' check '{tmp_path / 'no speech'}' {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 2
+    code = "from xtts_sweep.start import open_missing_streams; open_missing_streams(); import sys, os; print(0)"
+    code += "; sys.exit(os.open('/', 0) < 3 or None in (sys.stdin, sys.stdout, sys.stderr))"
+    assert subprocess.run(["sh", "-c", f"'{sys.executable}' -c \"{code}\" {closed}"], cwd=ROOT).returncode == 0
