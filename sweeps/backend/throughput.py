@@ -39,7 +39,7 @@ READY, RATE = "ready", "rate "
 def measured_resources(
     resources: Resources, config: SweepConfig, trainer: type[Trainer], store: Path, *, start: bool
 ) -> Resources:
-    """The plan with the layout that is quickest here, or as it is where somebody said how, there is nothing to choose
+    """The plan with the layout that is quickest here, or as it is where the user set it, there is nothing to choose
     or it cannot be measured. `store` keeps what was measured; nothing is started unless `start`."""
     asked = config.concurrent is not None or config.cpus_per_trial is not None or config.address is not None
     layouts = layouts_of(resources)

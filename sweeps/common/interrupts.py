@@ -25,7 +25,7 @@ def repeated_where_lost(on_lost: Callable[[], None] = lambda: None) -> Iterator[
             before(unraisable)
             return
         on_lost()
-        # Not from here: the finaliser's caller has to go on first.
+        # Not from here: the finaliser's caller has to continue first.
         again = threading.Timer(REPEATED_AFTER_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
         again.daemon = True
         again.start()

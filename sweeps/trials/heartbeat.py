@@ -13,18 +13,18 @@ class Heartbeat:
     factor: float = 10.0
     floor: float = 120.0
     first: float = 1800.0
-    _heard: dict[str, float] = field(default_factory=dict)
+    _last_sign: dict[str, float] = field(default_factory=dict)
     _coming_up: set[str] = field(default_factory=set)
     _longest: float | None = None
 
     def handed_out(self, trial_id: str, now: float) -> None:
         """The trial waits for a worker and its trainer."""
-        self._heard[trial_id] = now
+        self._last_sign[trial_id] = now
         self._coming_up.add(trial_id)
 
     def started(self, trial_id: str, now: float) -> None:
         """The trial's trainer is there, and its next epoch has begun."""
-        self._heard[trial_id] = now
+        self._last_sign[trial_id] = now
         self._coming_up.discard(trial_id)
 
     def reported(self, trial_id: str, now: float, epoch_seconds: float) -> None:
@@ -34,7 +34,7 @@ class Heartbeat:
 
     def ended(self, trial_id: str) -> None:
         """The trial is watched no more."""
-        self._heard.pop(trial_id, None)
+        self._last_sign.pop(trial_id, None)
         self._coming_up.discard(trial_id)
 
     def patience(self, trial_id: str) -> float:
@@ -45,4 +45,4 @@ class Heartbeat:
 
     def late(self, now: float) -> list[str]:
         """The trials that have been silent for too long."""
-        return [trial_id for trial_id, heard in self._heard.items() if now - heard > self.patience(trial_id)]
+        return [trial_id for trial_id, sign in self._last_sign.items() if now - sign > self.patience(trial_id)]

@@ -205,8 +205,8 @@ def _usable(recordings: Recordings, features: Features) -> tuple[list[_Clip], li
     exclusions = list(recordings.exclusions)
     clips: list[_Clip] = []
     seconds = features.records["seconds"]
-    heard = seconds[features.records["frames"] > 0]
-    median = float(np.median(heard)) if len(heard) else 0.0
+    decoded = seconds[features.records["frames"] > 0]
+    median = float(np.median(decoded)) if len(decoded) else 0.0
     longest = max(ALWAYS_SHORT_ENOUGH, TIMES_THE_MEDIAN * median)
     turkic = is_turkic(row.text for row in recordings.rows)
     for at, (row, path) in enumerate(zip(recordings.rows, recordings.paths, strict=True)):
