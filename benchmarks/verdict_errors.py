@@ -4,8 +4,8 @@
     python benchmarks/verdict_errors.py --runs runs/curves/seeds-s*   # from real seeds: see benchmarks/real_curves.py
     python benchmarks/verdict_errors.py --curves curves.json    # from real seeds of your own
 
-With runs of several configs over common seeds (real_curves.py --only curves --curve-seeds 4) it also says in how many
-sweeps of those very configs the verdict is an answer, and after how many pairs.
+With five configs or more over common seeds (real_curves.py --only curves --curve-seeds 4), the first of them the
+default, it also says in how many sweeps of those very configs the verdict is an answer, and after how many pairs.
 
 curves.json holds {"config name": {"seed": [objective after epoch 1, after epoch 2, ...], ...}, ...}.
 Exit code 1 where clearly more than 5 % of the calls are false, or clearly less than 80 % of true 3 % gains are found.
@@ -391,7 +391,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"Simulated sweeps: {TRIALS} trials searched on one seed, the top {CANDIDATES} on {SELECTION_SEEDS} seed(s) of "
         f"their own, then looks at pairs {looks}.\nShares with 95 % intervals; sd assumed: {ASSUMED_SD_PERCENT:g} %."
     )
-    if given.curves or given.runs:
+    measures = given.curves or given.runs
+    if measures:
         if given.runs:
             stored, error = curves_of_runs(given.runs)
             where = f"{len(given.runs)} runs"
@@ -403,7 +404,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         sources = [modelled_noise(rng, "normal"), modelled_noise(rng, "heavy (t, 4 degrees of freedom)")]
     passed = [report(noise, given.sweeps, rng) for noise in sources]
-    if given.runs and len(stored) > CANDIDATES + 1:
+    if measures and len(stored) > CANDIDATES + 1:
         report_recorded(stored, sources, min(given.sweeps, RECORDED_SWEEPS), rng)
     return 0 if all(passed) else 1
 
