@@ -18,6 +18,7 @@ from types import ModuleType
 
 from sweeps.common.interrupts import repeated_where_lost
 from sweeps.common.program import INSTALLED, SCRIPT, program
+from sweeps.tuner.signals import CAUGHT, is_ignored_hangup
 from xtts.cache_folder import use_writable_home
 from xtts_sweep import cli
 from xtts_sweep.arguments import Parser
@@ -52,11 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def console() -> int:
-    """The same as the program itself: SIGTERM ends it like Ctrl-C, before and after a sweep too."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """The same as the program itself: SIGTERM and SIGHUP end it like Ctrl-C, before and after a sweep too."""
+    for number in CAUGHT:
+        if number != signal.SIGINT and not is_ignored_hangup(number):
+            signal.signal(number, signal.default_int_handler)
     with repeated_where_lost():
         code = main()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in CAUGHT:
         signal.signal(number, signal.SIG_IGN)  # all is written and said: the exit code stands
     if code == INTERRUPTED:  # threads of libraries are not waited for
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a sweep runs: the first one ends it with its state saved, the second one at once."""
+"""Ctrl-C, SIGTERM or a closed terminal while a sweep runs: the first ends it with its state saved, the second at once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from types import FrameType
 
 from sweeps.common.interrupts import repeated_where_lost
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
+CAUGHT = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 INTERRUPTED = 130
+
+
+def is_ignored_hangup(number: int) -> bool:
+    """Whether this is SIGHUP and the program was started by nohup, to outlive its terminal."""
+    return number not in (signal.SIGINT, signal.SIGTERM) and signal.getsignal(number) == signal.SIG_IGN
 
 
 class SignalHandler:
@@ -56,7 +61,8 @@ class SignalHandler:
         """Install our handlers again, where another library has replaced them."""
         if threading.current_thread() is threading.main_thread():
             for number in CAUGHT:
-                signal.signal(number, self._on_signal)
+                if not is_ignored_hangup(number):
+                    signal.signal(number, self._on_signal)
 
     @contextmanager
     def raising(self) -> Iterator[None]:

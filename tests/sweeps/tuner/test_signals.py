@@ -221,3 +221,16 @@ def test_a_ctrl_c_in_a_finaliser_of_a_library_is_neither_lost_nor_printed() -> N
         [sys.executable, "-c", LOST], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert (done.stdout, done.stderr) == ("raised interrupted by SIGINT\n", "")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_ends_a_sweep_as_ctrl_c_does_unless_nohup_says_otherwise(ignored: bool) -> None:
+    start = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_{'IGN' if ignored else 'DFL'})\n"
+    code = start + STUCK.replace("range(100)", "range(12)") + "\nprint('went on')"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=30)
+    expected = (0, "went on\n") if ignored else (130, "interrupted by SIGHUP resume with\n")
+    assert (process.returncode, out) == expected
