@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM or a closed terminal while a sweep runs: the first ends it with its state saved, the second at once."""
+"""Ctrl-C, SIGTERM or a closed terminal: the first ends a sweep with its state saved, the second ends it at once."""
 
 from __future__ import annotations
 
