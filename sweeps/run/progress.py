@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sweeps.common.budget import Budget, duration
 from sweeps.run.config import SweepConfig
-from sweeps.run.resources import Resources
 from sweeps.run.trials_csv import convergence_against
 from sweeps.trials.record import TrialRecord, best_record, default_record
 
@@ -33,7 +32,6 @@ class Progress:
     columns: tuple[str, ...]
     budget: Budget
     seconds: float
-    concurrent: int
     confirm_runs: int = 0
 
     @property
@@ -121,12 +119,10 @@ class Progress:
         return "\n".join([*lines, self.heading])
 
 
-def progress_of(
-    config: SweepConfig, resources: Resources, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0
-) -> Progress:
+def progress_of(config: SweepConfig, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0) -> Progress:
     """Where a run stands; `confirm_runs` are to be expected after the search."""
     budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
-    return Progress(tuple(records), tuple(config.columns), budget, seconds, resources.concurrent, confirm_runs)
+    return Progress(tuple(records), tuple(config.columns), budget, seconds, confirm_runs)
 
 
 class Display:

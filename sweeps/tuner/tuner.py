@@ -262,7 +262,7 @@ class Tuner:
         """Show the progress, and write the files as often as they are worth it."""
         records = self._journal.records
         runs = self._confirmation.runs(records)
-        self._display.update(progress_of(self._config, self._resources, records, self._seconds, runs))
+        self._display.update(progress_of(self._config, records, self._seconds, runs))
         if time.monotonic() >= self._next_files:
             before = time.monotonic()
             self._write_files()

@@ -215,7 +215,7 @@ def test_a_request_for_more_seeds_than_are_judged_is_refused_and_there_must_be_a
 def test_the_progress_counts_confirmation_runs_beside_the_trials() -> None:
     records = carried_out([0.7] * 3, [0.8] * 3)
     request = toy_request(Path())
-    progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 1, 9)
+    progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 9)
     assert progress.heading.startswith("6 of 6 trials · 9 of 9 confirmation runs")
     assert progress.seconds_left == 0
     assert progress.total == progress.ended == 15

@@ -105,7 +105,7 @@ def test_the_best_config_is_a_training_section_with_its_provenance(tmp_path: Pat
 
 
 def progress(records: list[TrialRecord], seconds: float = 30.0) -> Progress:
-    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds, 2)
+    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds)
 
 
 def test_the_text_of_progress_is_the_table() -> None:
