@@ -273,7 +273,7 @@ def _squares(points: np.ndarray) -> np.ndarray:
 def _kernel(scales: Scales, points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Matern 5/2, [points, others], in place: it is most of what a suggestion costs."""
     scaled, other_scaled = points * np.exp(-scales.length), others * np.exp(-scales.length)
-    square = scaled @ (-10 * other_scaled.T)
+    square: np.ndarray = scaled @ (-10 * other_scaled.T)
     square += 5 * (scaled**2).sum(axis=1)[:, None]
     square += 5 * (other_scaled**2).sum(axis=1)
     np.maximum(square, 0.0, out=square)
