@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from sweeps.trials.objective import METRIC
 
+LARGEST_WHOLE = 2**64  # what JSON's readers take as a whole number
 MOST_VALUES = 10_000  # of an array: the journal is read as a whole
 
 
@@ -28,7 +32,7 @@ def plain_report(report: object) -> dict[str, Any]:
     if METRIC not in found:
         raise ReportError(f"train_epoch() reported no {METRIC!r}; it reported: {', '.join(found) or 'nothing'}")
     value = found[METRIC]
-    if isinstance(value, list) and len(value) == 1:
+    while isinstance(value, list) and len(value) == 1:
         value = found[METRIC] = value[0]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ReportError(f"train_epoch() reported {METRIC!r} as {_described(report[METRIC])}; it must be a number")
@@ -46,17 +50,37 @@ def plain_metrics(metrics: Mapping[str, object], source: str = "train_epoch()") 
 def _plain(value: object, name: str) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, int | float):
-        return float(value) if isinstance(value, float) else int(value)
+    if isinstance(value, int) and abs(value) < LARGEST_WHOLE:
+        return int(value)
+    if isinstance(value, Real | Decimal) and not _is_array(value):
+        return _float(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(entry, f"{name}/{key}") for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry, name) for entry in value]
-    tolist = getattr(value, "tolist", None)  # NumPy's scalars and arrays, torch's tensors
-    values = getattr(value, "numel", lambda: getattr(value, "size", 1))()
-    if callable(tolist) and isinstance(values, int) and values <= MOST_VALUES:
-        return _plain(tolist(), name)
+    if _is_array(value):
+        values = getattr(value, "numel", lambda: getattr(value, "size", 1))()
+        try:
+            listed = value.tolist() if isinstance(values, int) and values <= MOST_VALUES else value  # type: ignore[attr-defined]
+        except Exception:  # a tensor without data, or of a kind that has no values of its own
+            listed = value
+        if type(listed) is not type(value):
+            return _plain(listed, name)
+        if isinstance(value, Real):  # long doubles are their own list
+            return _float(value)
     raise ReportError(f"{name!r} as {_described(value)}, which is no number, text or list of them; leave it out")
+
+
+def _is_array(value: object) -> bool:
+    """Whether it is a scalar or array of NumPy, a tensor of torch or anything of their kind."""
+    return callable(getattr(value, "tolist", None))
+
+
+def _float(value: Real | Decimal) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _described(value: object) -> str:

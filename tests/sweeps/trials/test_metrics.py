@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -22,6 +24,11 @@ from sweeps.trials.metrics import ReportError, plain_report
         torch.tensor(0.5, requires_grad=True),
         torch.tensor(0.5, dtype=torch.bfloat16),
         torch.tensor([0.5]),
+        torch.tensor([[0.5]]),
+        np.longdouble(0.5),
+        np.float16(0.5),
+        Decimal("0.5"),
+        Fraction(1, 2),
     ],
 )
 def test_scalars_of_numpy_and_torch_are_numbers(value: object) -> None:
@@ -45,6 +52,27 @@ def test_scalars_of_numpy_and_torch_are_numbers(value: object) -> None:
 def test_what_is_no_number_is_named_with_its_key_and_type(report: object, words: str) -> None:
     with pytest.raises(ReportError, match=words):
         plain_report(report)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(0.5, device="meta"),
+        torch.tensor([0.5]).to_sparse(),
+        np.datetime64("2026-01-01"),
+        np.complex64(1),
+        np.bool_(True),
+        np.ma.masked,
+    ],
+)
+def test_an_objective_without_a_value_of_its_own_is_named(value: object) -> None:
+    with pytest.raises(ReportError, match="reported 'objective' as "):
+        plain_report({"objective": value})
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["above", "below"])
+def test_a_whole_number_beyond_all_others_is_no_finite_one(value: int) -> None:
+    assert abs(plain_report({"objective": value})["objective"]) == float("inf")
 
 
 def test_a_report_that_diverged_needs_no_objective() -> None:
