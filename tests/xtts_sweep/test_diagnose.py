@@ -29,7 +29,7 @@ from tests.xtts.made_speech import write_ljspeech
 from xtts_sweep import api
 from xtts_sweep.cli.diagnose import STOP
 from xtts_sweep.diagnosis.diagnose import diagnose
-from xtts_sweep.diagnosis.page import write_page
+from xtts_sweep.diagnosis.page import isolated, write_page
 from xtts_sweep.main import main
 
 EPOCHS, STEPS = 12, 10
@@ -258,8 +258,11 @@ def test_the_page_stands_alone(tmp_path: Path, broken: Path, lang: str) -> None:
     assert "http" not in text.replace("http-equiv", "")
     assert text.count("<polyline") > 6
     assert 'class="event"' in text
-    if lang == "fa":
-        assert "<bdi" in text, "options and code stay from left to right"
+
+
+def test_options_and_code_stay_from_left_to_right_within_persian() -> None:
+    assert isolated("با --map val/mel=TAG بدهید") == 'با <bdi dir="ltr">--map val/mel=TAG</bdi> بدهید'
+    assert isolated("`check DIR` <b>") == '<bdi dir="ltr">`check DIR`</bdi> &lt;b&gt;'
 
 
 def test_follow_ends_with_code_three_when_the_run_breaks(

@@ -12,8 +12,8 @@ from xtts.diagnostics.logged_curve import Curve
 
 JUDGED = ("objective", "mel", "mel_ce", "diffusion", "loss")
 """Terms that a run is judged by, the first that is there: weight-free ones before the total"""
-TOO_SHORT = 3
-"""Evaluations, or blocks of training steps, below which a run is not judged"""
+TOO_SHORT, TOO_FEW_STEPS = 3, 10
+"""Evaluations, and points of a training loss: with fewer of both a run is not judged"""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Trainer:
 TRAINERS = (
     Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True),
     Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True, raw_mel=True),
+    Trainer("coqui", ("TrainEpochStats/avg_loss_mel", "TrainEpochStats/avg_loss_kl"), weighted=True, raw_mel=True),
     Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True, raw_mel=True),
     Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce",), weighted=True),
     Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True),

@@ -10,7 +10,7 @@ import numpy as np
 
 from xtts.diagnostics.finding import Finding, Numbers, worst_first
 from xtts.diagnostics.logged_curve import Curve
-from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
+from xtts.diagnostics.logged_run import TOO_FEW_STEPS, TOO_SHORT, LoggedRun
 from xtts.diagnostics.logged_setting_rules import LOGGED_SETTING_RULES
 from xtts.diagnostics.setting_rules import USUAL_MEL_SD
 
@@ -41,22 +41,29 @@ def run_findings(run: LoggedRun) -> tuple[Finding, ...]:
     return worst_first(finding for finding in found if finding is not None)
 
 
+def is_long_enough(run: LoggedRun) -> bool:
+    """Whether there are three evaluations, or the losses of ten steps or epochs."""
+    lengths = ((run.validation, TOO_SHORT), (run.training, TOO_FEW_STEPS))
+    return any(judged is not None and len(judged[1]) >= least for judged, least in lengths)
+
+
 def run_state(run: LoggedRun, findings: Sequence[Finding]) -> State:
     """stop with a problem, unknown with too little to judge, watch with a warning, else healthy."""
     severities = {finding.severity for finding in findings}
     if "problem" in severities:
         return "stop"
-    curves = [curve for judged in (run.training, run.validation) if judged for curve in [judged[1]]]
-    if not any(len(curve) >= TOO_SHORT for curve in curves):
+    if not is_long_enough(run):
         return "unknown"
     return "watch" if "warning" in severities else "healthy"
 
 
 @run_rule
 def too_little_logged(run: LoggedRun) -> Finding | None:
-    """No curve of a loss has three points."""
-    longest = max((len(curve) for name, curve in run.curves.items() if "/" in name), default=0)
-    return Finding("too_little_logged", "note", {"points": longest}) if longest < TOO_SHORT else None
+    """Neither three evaluations nor ten points of a training loss."""
+    if is_long_enough(run):
+        return None
+    points = {split: len(judged[1]) if judged else 0 for split, judged in (("t", run.training), ("v", run.validation))}
+    return Finding("too_little_logged", "note", {"points": points["t"], "evaluations": points["v"]})
 
 
 @run_rule

@@ -28,7 +28,7 @@ MOST_CHECKPOINTS = 100
 def write_page(found: Diagnosis, file: Path, lang: str) -> None:
     """Write the page. Raises RequestError where the file cannot be written."""
     environment = Environment(autoescape=True)
-    environment.filters["isolated"] = _isolated
+    environment.filters["isolated"] = isolated
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     text = template.render(
         found=found,
@@ -44,7 +44,7 @@ def write_page(found: Diagnosis, file: Path, lang: str) -> None:
         raise RequestError(f"-o {file}: cannot be written: {error.strerror}") from error
 
 
-def _isolated(text: str) -> Markup:
+def isolated(text: str) -> Markup:
     """The text with options and code kept from left to right, whatever is around them."""
     return Markup(re.sub(r"`[^`]+`|--[\w-]+( [\w/.]+=\w+)?", r'<bdi dir="ltr">\g<0></bdi>', str(escape(text))))
 
