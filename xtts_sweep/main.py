@@ -53,9 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def console() -> int:
-    """The same as the program itself: SIGTERM and SIGHUP end it like Ctrl-C, before and after a sweep too."""
+    """The same as the program itself: SIGTERM and SIGHUP end it like Ctrl-C, before and after a sweep too.
+
+    SIGINT as well, which a shell's background jobs start without.
+    """
     for number in CAUGHT:
-        if number != signal.SIGINT and not is_ignored_hangup(number):
+        if not is_ignored_hangup(number):
             signal.signal(number, signal.default_int_handler)
     with repeated_where_lost():
         code = main()

@@ -80,7 +80,7 @@ def _float(value: Real | Decimal) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return math.nan  # it has no finite value here, whichever way it is too large
 
 
 def _described(value: object) -> str:
