@@ -1,6 +1,7 @@
 """Full lengths until a search is near the best: with the memory of an earlier run, and cold.
 
     python benchmarks/search_memory.py --seeds 10
+    python benchmarks/search_memory.py --runs runs/A runs/B           # recorded runs of one space: each other's memory
 
 The new data is multi-fidelity Hartmann-3 (search_functions.py, level good). The earlier run is a search of 30 trials,
 with another seed, over
@@ -12,6 +13,10 @@ with another seed, over
 Counted are trials in full lengths (epochs / 27, all slots) until the best trial's true value is within 5 % of the range
 of the optimum, at most 40. The sweep's own classes run on a simulated clock (search_methods.py). Ratios are of sums
 over the same seeds, with 95 % bootstrap intervals over seeds.
+
+Of recorded runs each is the new data once, with each of the others as the memory: the rank correlation of its ends with
+what the memory alone predicts for them, and the regret of its config that the memory puts first, of its default, and of
+its configs on average, as shares of the range of its ends.
 """
 
 from __future__ import annotations
@@ -30,12 +35,17 @@ import numpy as np
 
 from benchmarks.search_functions import EPOCHS, LEVELS, Curve, SearchFunction, hartmann3
 from benchmarks.search_methods import Sweep, drive, space_of
-from sweeps.search.memory import Memory, agreement, memory_of
+from sweeps.run.run import read_run
+from sweeps.search.acquisition import points_of
+from sweeps.search.memory import Memory, agreement, memory_of, predictor
 from sweeps.search.options import SearchOptions
+from sweeps.space.space import Space, load_space
+from sweeps.trials.final_values import curve_ends
 from sweeps.trials.record import TrialRecord
 
 SLOTS, OLD_TRIALS, MOST, TOLERANCE = 4, 30, 40, 0.05
 NEW = LEVELS["good"]
+SEARCHED, FEWEST_CONFIGS = ("trial", "control"), 8
 
 
 def moved(by: Sequence[float], curve: Curve, scale: float = 3.0, offset: float = 20.0) -> Curve:
@@ -91,12 +101,45 @@ def ratio(warm: np.ndarray, cold: np.ndarray) -> str:
     return f"{warm.sum() / cold.sum():.2f} ({low:.2f} to {high:.2f})"
 
 
+def report_on_runs(folders: Sequence[Path], space: Space) -> list[str]:
+    """The table of recorded runs, as Markdown."""
+    runs = {f"{folder.parent.name}/{folder.name}": read_run(folder) for folder in folders}
+    lines = [
+        "| new data | memory | configs | rank correlation | regret: memory's first, default, mean |",
+        "|---" * 5 + "|",
+    ]
+    default_id = space.default().identity
+    for new, run in runs.items():
+        records = [record for record in run.records if record.role in SEARCHED]
+        ends = curve_ends(records)
+        known = [record for record in records if record.trial_id in ends and len(points_of(space, [record]))]
+        if len(known) < FEWEST_CONFIGS:
+            continue
+        values = np.array([ends[record.trial_id] for record in known])
+        regret = (values - values.min()) / (values.max() - values.min())
+        defaults = [share for share, record in zip(regret, known, strict=True) if record.identity == default_id]
+        for old in (name for name in runs if name != new):
+            memory = memory_of({old: [r for r in runs[old].records if r.role in SEARCHED]}, space)
+            predicted = predictor(memory, space).ends(points_of(space, known))[0]
+            agreed = agreement(memory, space, known)
+            rank = "" if agreed is None or agreed.rank is None else f"{agreed.rank:+.2f}"
+            shares = [regret[np.argmin(predicted)], *defaults[:1], regret.mean()]
+            shown = ", ".join(f"{share:.0%}" for share in shares)
+            lines.append(f"| {new} | {old} | {len(known)} | {rank} | {shown} |")
+    return lines
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--memories", default=",".join(OLD), help="comma-separated")
+    parser.add_argument("--runs", nargs="+", type=Path, metavar="RUN", help="folders of recorded runs")
+    parser.add_argument("--space", default="safe_weights", help="that the recorded runs are compared in")
     given = parser.parse_args()
+    if given.runs:
+        print("\n".join(report_on_runs(given.runs, load_space(given.space))))
+        return
     seeds = range(1, given.seeds + 1)
     cold = np.array([full_lengths(seed, None)[0] for seed in seeds])
     print(
