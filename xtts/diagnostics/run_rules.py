@@ -265,12 +265,14 @@ def best_evaluation(run: LoggedRun) -> Finding | None:
 
 @run_rule
 def resumed(run: LoggedRun) -> Finding | None:
-    """The steps went back: a resumed run, whose newer values were kept."""
+    """The steps went back: a resumed run, whose newer values were kept, or a new one where they begin again."""
     resumes = {pair for curve in run.curves.values() for pair in curve.resumes}
     if not resumes:
         return None
     last, first = max(resumes, key=lambda pair: pair[0] - pair[1])
     count = max(len(curve.resumes) for curve in run.curves.values())
+    if first <= min(float(curve.steps[0]) for curve in run.curves.values() if len(curve)):
+        return Finding("restarted", "note", {"count": count, "step": first, "last": last})
     return Finding("resumed", "note", {"count": count, "step": first, "overlap": last - first + 1})
 
 

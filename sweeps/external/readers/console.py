@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sweeps.external.readers.point import Point
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+TENSOR = re.compile(r"\btensor\(([^,()]+)(?:,[^()]*)?\)")
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf)"
 PAIR = re.compile(rf"['\"]?([A-Za-z][\w./ -]{{0,60}}?)['\"]?\s*[:=]\s*({NUMBER})(?![\w.])", re.IGNORECASE)
 EPOCH = re.compile(r"\bepoch\b\D{0,4}(\d{1,7})(?:\s*/\s*\d+)?", re.IGNORECASE)
@@ -45,7 +46,7 @@ class ConsoleParser:
     def points(self, lines: Iterable[str]) -> Iterator[Point]:
         """The numbers of a training log. Points without a step of their own count the lines with their tag."""
         for line in lines:
-            text = ESCAPES.sub("", line[:LONGEST_LINE])
+            text = TENSOR.sub(r"\1", ESCAPES.sub("", line[:LONGEST_LINE]))
             for part in text.split("\r"):
                 found = STEP.search(part)
                 if found is not None:

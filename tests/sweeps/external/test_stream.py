@@ -160,6 +160,7 @@ def test_the_console_output_of_coqui_is_read_by_split_and_step(tmp_path: Path) -
         ("10/10 - 2s - loss: 0.5 - val_loss: 0.75", "val_loss", 0.75),
         ("x - INFO - Validation: {'total_loss': 12.15, 'mel_loss': 4.46}", "val/mel_loss", 4.46),
         ("Train loss components: mel_loss=11.1, stop_loss=2e-1", "train/stop_loss", 0.2),
+        ("     | > grad_norm_1: tensor(337.1086)  (tensor(337.1086))", "train/grad_norm_1", 337.1086),
         ("\rstep 10 loss: 1.5\rstep 20 loss: 1.25", "train/loss", 1.25),
     ],
 )

@@ -91,6 +91,7 @@ BROKEN: Mapping[str, LoggedRun] = {
     "schedule_ended": with_curves(healthy(), learning_rate=curve(AT, RATES)),
     "term_starts_late": with_curves(healthy(), train_stop=curve(AT, LATE)),
     "resumed": with_curves(healthy(), train_kl=curve(np.r_[AT[:300], AT[250:]], np.full(450, 0.5))),
+    "restarted": with_curves(UNSEEN, train_mel=curve(np.r_[AT, AT[:50]], np.full(450, 0.5)), train_kl=None),
     "log_cut_off": replace(healthy(), truncated=True),
 }
 
@@ -130,7 +131,9 @@ def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
         "".join(file.read_text(encoding="utf-8") for file in files) + '"three_digits_raw_mel" "three_digits_weight" '
     )
     source += '"three_digits_by_design" "clip_never" "clip_always" "clip_far_below"'  # from rules that trials share
-    assert set(re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed)"', source)) - NAMES == set(BROKEN)
+    assert set(re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed|restarted)"', source)) - NAMES == set(
+        BROKEN
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
