@@ -37,7 +37,6 @@ PACKAGES = [
 ESPEAK = "import espeakng_loader; print(espeakng_loader.get_library_path()); print(espeakng_loader.get_data_path())"
 VALIDATION_CLIPS = 4
 SMALL = {
-    "data.batch_size": 4,
     "data.num_workers": 0,
     "data.pin_memory": False,
     "trainer": "cpu",
@@ -76,7 +75,7 @@ def prepared(work: Path, data: Path) -> list[Published]:
         "PHONEMIZER_ESPEAK_LIBRARY": library,
         "ESPEAK_DATA_PATH": content,
     }
-    settings = [f"python={python}", f"cwd={repository}", "params.batch_size.value=4"]
+    settings = [f"python={python}", f"cwd={repository}", "batch_size=4"]
     settings += [f"set.{key}={'null' if value is None else value}" for key, value in given.items()]
     settings += [f"env.{key}={value}" for key, value in environment.items()]
     return [Published("matcha", "matcha", settings, [repository / "matcha", repository / "configs"])]
