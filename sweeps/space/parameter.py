@@ -198,6 +198,8 @@ def parameter_from_mapping(name: str, given: object) -> Parameter:
     if not isinstance(given, Mapping):
         given = {"value": given}
     problems = [f"{name}: {problem}" for problem in unknown_keys(given, ParameterWords)]
+    if "value" in given and "values" in given:
+        problems.append(f"{name}: has value and values; value fixes it, values are searched: leave one out")
     values = given.get("values", [given["value"]] if "value" in given else [])
     if not isinstance(values, list) or any(isinstance(value, (list, dict)) for value in values):
         problems.append(f"{name}: values is {values!r}; expected a list of numbers or words")

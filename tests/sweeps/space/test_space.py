@@ -124,6 +124,7 @@ parameters:
   learning_rate: {distribution: log_uniform_values, min: 0, max: 1, default: 3}
   dropout: {values: [0.1, 0.1], default: 0.2}
   width: {min: 1, max: 4, defualt: 2}
+  depth: {value: 2, values: [2, 4], default: 2}
 """
     message = refusal(text, tmp_path)
     for part in (
@@ -137,6 +138,7 @@ parameters:
         "dropout: values [0.1, 0.1] hold one value twice",
         "dropout: the default 0.2 is not one of",
         "width: unknown key 'defualt'; did you mean 'default'?",
+        "depth: has value and values",
     ):
         assert part in message
 
