@@ -267,11 +267,12 @@ def best_evaluation(run: LoggedRun) -> Finding | None:
 def resumed(run: LoggedRun) -> Finding | None:
     """The steps went back: a resumed run, whose newer values were kept, or a new one where they begin again."""
     resumes = {pair for curve in run.curves.values() for pair in curve.resumes}
-    if not resumes:
+    starts = [float(curve.steps[0]) for curve in run.curves.values() if len(curve)]
+    if not resumes or not starts:
         return None
     last, first = max(resumes, key=lambda pair: pair[0] - pair[1])
     count = max(len(curve.resumes) for curve in run.curves.values())
-    if first <= min(float(curve.steps[0]) for curve in run.curves.values() if len(curve)):
+    if first <= min(starts):
         return Finding("restarted", "note", {"count": count, "step": first, "last": last})
     return Finding("resumed", "note", {"count": count, "step": first, "overlap": last - first + 1})
 

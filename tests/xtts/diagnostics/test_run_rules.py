@@ -235,6 +235,20 @@ def test_a_weighted_term_is_judged_without_its_weight() -> None:
     assert not replace(plain, weighted=None).is_weighted
 
 
+def test_no_rule_fails_on_curves_that_are_empty_short_or_not_finite() -> None:
+    rng = np.random.default_rng(0)
+    names = [*healthy().curves, "val/loss", "clip_fraction", "text_use"]
+    odd = np.array([np.nan, np.inf, 0.0, -1.0, 1e300])
+    for _ in range(300):
+        curves = {}
+        for name in rng.permutation(names)[: rng.integers(1, 6)]:
+            length = int(rng.choice([0, 1, 2, 3, 12, 40]))
+            values = np.where(rng.random(length) < rng.choice([0.0, 0.3, 1.0]), rng.choice(odd, length), 1.0)
+            curves[str(name)] = curve(np.arange(length) % rng.integers(1, 50), values * rng.choice([1.0, 100.0]))
+        run = LoggedRun(curves, {"mel": 35.0, "kl": 1.0} if rng.random() < 0.5 else {}, clip=rng.choice([None, 0.5]))
+        assert run_state(run, run_findings(run)) in ("healthy", "watch", "stop", "unknown")
+
+
 def test_a_new_rule_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_rules, "RUN_RULES", list(run_rules.RUN_RULES))
 
