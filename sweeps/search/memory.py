@@ -1,9 +1,9 @@
 """What earlier runs say about a new search: their full-length trials, as another correlated level of the process.
 
 The ends of earlier runs are never taken as this data's ends: like a rung, their level has a slope and a noise of its
-own, which are learned (sweeps/search/gaussian_process.py). Only the first two trials after the default come from the
-memory alone. Once three of this data's ends are known, the memory is used where they follow what it predicts for them,
-and left out where they do not: a misleading one costs those two trials.
+own, which are learned (sweeps/search/gaussian_process.py). At most two trials come from the memory alone, the second
+unless the first is worse than the default. Once three of this data's ends are known, the memory is used where they
+follow what it predicts for them, and left out where they do not: a misleading one costs a trial or two.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from sweeps.search.options import SearchOptions
 
 LARGEST_COHORT = 4
-FROM_MEMORY = 2  # trials after the default; where the memory misleads, they are lost
+FROM_MEMORY = 2  # configs of the first design; where the memory misleads, they are lost
 TRIALS_BEFORE_MEMORY = 4  # after which a memory that agrees with them takes the place of the rest of the design
+SECOND_OF_MEMORY = 5  # the trial that tries the memory's second config, unless the first is worse than the default
 MANY_DIMENSIONS = 7
 LARGEST_COHORT_IN_MANY_DIMENSIONS = 9
 SOBOL_POINTS = 4096  # of which as many are drawn as it takes to find configs that are new and inside the limits
@@ -58,17 +59,18 @@ class Sampler:
     def _first_design(self, size: int) -> list[Proposal]:
         """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
         options = self._options
-        found: list[Proposal] = []
+        remembered: list[Proposal] = []
         if options is not None and options.memory and size > 0:
             from sweeps.search.memory import first_from_memory
 
             count = min(FROM_MEMORY, size)
-            remembered = first_from_memory(self._space, self._limits, options.memory, count=count, seed=self._seed)
-            found += [Proposal(config, "memory") for config in remembered]
-            size += len(found)
-        seen = {proposal.config.identity for proposal in found}
+            configs = first_from_memory(self._space, self._limits, options.memory, count=count, seed=self._seed)
+            remembered = [Proposal(config, "memory") for config in configs]
+        seen = {proposal.config.identity for proposal in remembered}
         fresh = (proposal for proposal in self._new_configs() if proposal.config.identity not in seen)
-        return found + [proposal for proposal, _ in zip(fresh, range(size - len(found)), strict=False)]
+        between = [proposal for proposal, _ in zip(fresh, range(size), strict=False)]
+        place = SECOND_OF_MEMORY - 3  # after the default and the memory's first
+        return remembered[:1] + between[:place] + remembered[1:] + between[place:]
 
     def propose(self, number: int, records: Sequence[TrialRecord]) -> Proposal | None:
         """The config of trial `number` (from 1); None where the space holds nothing that was not tried."""
@@ -77,8 +79,9 @@ class Sampler:
             return Proposal(listed[number - 1], "control") if number <= len(listed) else None
         if number == 1:
             return Proposal(self._space.default(self._limits), "default")
-        if number - 2 < len(self._cohort) and not (number > TRIALS_BEFORE_MEMORY and self._remembers(records)):
-            return self._cohort[number - 2]
+        planned = self._planned(records)
+        if number - 2 < len(planned) and not (number > TRIALS_BEFORE_MEMORY and self._remembers(records)):
+            return planned[number - 2]
         config = self._from_model(number, records)
         if config is not None:
             return Proposal(config, "model")
@@ -89,6 +92,16 @@ class Sampler:
             chance = np.random.default_rng([self._seed, number])
             return Proposal(left[int(chance.integers(len(left)))], "sobol") if left else None
         return next((later for later in self._new_configs() if later.config.identity not in tried), None)
+
+    def _planned(self, records: Sequence[TrialRecord]) -> list[Proposal]:
+        """The first design; without the memory's second config where the first is worse than the default."""
+        tried = {record.identity for record in records}
+        short = _memory_fell_short(records)
+        return [
+            proposal
+            for proposal in self._cohort
+            if not (short and proposal.origin == "memory" and proposal.config.identity not in tried)
+        ]
 
     def _remembers(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a memory is in use."""
@@ -138,3 +151,13 @@ class Sampler:
         from sweeps.search.prior import drawn_from
 
         return drawn_from(self._options.priors if self._options else (), self._space, units)
+
+
+def _memory_fell_short(records: Sequence[TrialRecord]) -> bool:
+    """Whether the memory's first config is worse than the default at the last epoch that both have reported."""
+    first = next((record for record in records if record.origin == "memory"), None)
+    default = next((record for record in records if record.origin == "default"), None)
+    if first is None or default is None:
+        return False
+    common = set(first.running_cost) & set(default.running_cost)
+    return bool(common) and first.running_cost[max(common)] > default.running_cost[max(common)]
