@@ -106,6 +106,18 @@ def test_the_alignment_is_the_cheapest_there_is():
     assert set(zip(np.diff(here), np.diff(there), strict=True)) <= {(0, 1), (1, 0), (1, 1)}
 
 
+@pytest.mark.parametrize(("spoken", "real"), [(1, 1), (1, 9), (9, 1), (40, 40), (60, 31)])
+def test_the_alignment_is_that_of_librosa(spoken, real):
+    from librosa.sequence import dtw
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(spoken + real)
+    one, other = rng.integers(0, 3, (spoken, CEPSTRA)) / 2.0, rng.integers(0, 3, (real, CEPSTRA)) / 2.0
+    here, there, _ = aligned_frames(one, other)
+    _, path = dtw(C=cdist(one, other))
+    assert np.stack([here, there], axis=1).tolist() == path[::-1].tolist()
+
+
 @given(st.lists(st.floats(0, 1e3) | st.none(), max_size=40))
 @settings(max_examples=50, deadline=None)
 def test_an_interval_holds_its_mean_and_counts_what_is_there(values):
