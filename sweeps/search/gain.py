@@ -111,7 +111,7 @@ def search_end(events: Sequence[Event], planned: int) -> SearchEnd | None:
 
 
 class SearchEnding:
-    """Decides before each new trial whether the search goes on, anew once one more trial has run to its end."""
+    """Decides before each new trial whether the search continues, anew once one more trial has run to its end."""
 
     def __init__(self, space: Space, limits: Limits, *, percent: float | None, trials: int, seed: int) -> None:
         self._space = space

@@ -86,7 +86,7 @@ def samples_of(samples: Samples | None, run: Run, pictures: Path) -> Sequence[Sa
     """The samples of a run; none where they cannot be made, because the record is worth more."""
     try:
         return () if samples is None else samples(run, pictures)
-    except Exception:
+    except Exception:  # whatever a trainer's own sample code raises
         return ()
 
 

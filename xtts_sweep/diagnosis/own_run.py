@@ -77,7 +77,7 @@ def judged(
     left_out = () if mode == "min" else ("objective",)
     errors = [{name: value for name, value in one.items() if name not in left_out} for one in reports]
     own = trial_findings(errors, params)
-    told = {one.code for one in own} | {"best_without_file"}  # the sweep keeps the best weights itself
-    general = [one for one in run_findings(logged) if one.code not in told]
+    reported = {one.code for one in own} | {"best_without_file"}  # the sweep keeps the best weights itself
+    general = [one for one in run_findings(logged) if one.code not in reported]
     placed = healthy.finding(errors) if healthy is not None and params.get("model", "tiny") == "tiny" else None
     return logged, mapped, worst_first([*own, *general, *([placed] if placed is not None else [])])

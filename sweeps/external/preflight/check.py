@@ -101,7 +101,7 @@ class _Check:
             or self._acts(name, probes[name], first, noisy, noise, trivial=name in weights and not weight_free)
             for name in self._searched
         }
-        if not deterministic:  # where two equal runs differ, a small effect cannot be told from none
+        if not deterministic:  # where two equal runs differ, a small effect looks like none
             unclear = [name for name, acted in acts.items() if not acted]
             acts = dict.fromkeys(acts, True)
             if unclear:

@@ -17,7 +17,7 @@ from sweeps.external.trainer import ExternalTrainer
 from sweeps.trainer import TrialContext
 
 EPOCHS = 2
-"""What the program is told to train, so that all probes have the same schedule"""
+"""Epochs that the program is asked for, so that all probes have the same schedule"""
 
 
 @dataclass
