@@ -95,13 +95,10 @@ class Sampler:
 
     def _planned(self, records: Sequence[TrialRecord]) -> list[Proposal]:
         """The first design; without the memory's second config where the first is worse than the default."""
+        if not _memory_fell_short(records):
+            return self._cohort
         tried = {record.identity for record in records}
-        short = _memory_fell_short(records)
-        return [
-            proposal
-            for proposal in self._cohort
-            if not (short and proposal.origin == "memory" and proposal.config.identity not in tried)
-        ]
+        return [one for one in self._cohort if one.origin != "memory" or one.config.identity in tried]
 
     def _remembers(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a memory is in use."""
