@@ -1,5 +1,7 @@
 """Errors for people: each message is one line that says what was given, where, and what to do."""
 
+LONGEST_REASON = 300
+
 
 class RequestError(Exception):
     """The request is wrong; the message is printed on stderr and the exit code is 2."""
@@ -7,3 +9,11 @@ class RequestError(Exception):
 
 class SweepFailed(Exception):  # noqa: N818 - what happened, as the exit code says it
     """The sweep could not produce a result; the message is printed on stderr and the exit code is 1."""
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line: the message alone where it was written for people."""
+    words = " ".join(str(error).split())[:LONGEST_REASON]
+    if words and type(error).__module__.partition(".")[0] in ("sweeps", "xtts", "xtts_sweep"):
+        return words
+    return f"{type(error).__name__}: {words}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from sweeps.common.errors import SweepFailed
+from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.run.logger import Loggers
 from sweeps.run.run import Run, SweepResult, searched
 from sweeps.run.search_summary import search_summary
@@ -20,7 +20,6 @@ from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.output_files import end_files
 
 FEW_TRIALS = 100  # optuna.db takes a twentieth of a second for each: more are not waited for after a Ctrl-C
-LONGEST_REASON = 300
 
 Value = TypeVar("Value")
 
@@ -129,11 +128,3 @@ def check_for_a_result(run: Run, reason: str) -> None:
         return
     why = next((f"{r.trial_id} {r.status}: {r.stop_reason}" for r in records if r.status is not None), reason)
     raise SweepFailed(f"run {run.folder.name}: no trial came to a result ({why})")
-
-
-def reason_of(error: Exception) -> str:
-    """An error in one line: the message alone where it was written for people."""
-    words = " ".join(str(error).split())[:LONGEST_REASON]
-    if words and type(error).__module__.partition(".")[0] in ("sweeps", "xtts", "xtts_sweep"):
-        return words
-    return f"{type(error).__name__}: {words}"

@@ -14,7 +14,7 @@ from sweeps.backend.environment import Environment
 from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.budget import Budget
-from sweeps.common.errors import SweepFailed
+from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.common.program import command
 from sweeps.confirm.confirmation import CONFIRMATION, confirms
 from sweeps.run.config import DATA_CHANGED, SweepConfig
@@ -33,7 +33,7 @@ from sweeps.trials.journal import Journal
 from sweeps.trials.record import RESUMED, TrialRecord
 from sweeps.tuner.budget_reserve import room_for_a_trial
 from sweeps.tuner.callbacks import Callbacks
-from sweeps.tuner.closing import ClosePhase, reason_of
+from sweeps.tuner.closing import ClosePhase
 from sweeps.tuner.confirmation_phase import ConfirmationPhase
 from sweeps.tuner.output_files import write_tables
 from sweeps.tuner.search_phase import SearchPhase

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sweeps.common.errors import reason_of
 from sweeps.common.program import command
 from sweeps.run.folder import RunFolder
 from sweeps.run.logger import Logger
@@ -57,9 +58,11 @@ class WandbLogger(Logger):
 
     def close(self, run: Run) -> str | None:
         """End the record with the samples; how many runs there are, and where."""
+        lines: list[str] = []
         with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
-            samples = [] if run.interrupted else samples_of(self._samples, run, Path(pictures))
-            return self.end(run.folder, samples, wait=not run.interrupted)
+            samples = [] if run.interrupted else samples_of(self._samples, run, Path(pictures), lines.append)
+            lines.append(self.end(run.folder, samples, wait=not run.interrupted) or "")
+        return "; ".join(line for line in lines if line) or None
 
     def end(self, folder: RunFolder, samples: Sequence[Sample] = (), *, wait: bool = True) -> str | None:
         """End the record once; without `wait` the process finishes it alone where that takes long."""
@@ -82,11 +85,12 @@ def record_again(
     _start(folder, ratios, online=False, again=list(trial_ids)).end(_last_message(samples), None)
 
 
-def samples_of(samples: Samples | None, run: Run, pictures: Path) -> Sequence[Sample]:
-    """The samples of a run; none where they cannot be made, because the record is worth more."""
+def samples_of(samples: Samples | None, run: Run, pictures: Path, log: Callable[[str], None]) -> Sequence[Sample]:
+    """The samples of a run; none, and a line to `log`, where they cannot be made, because the record is worth more."""
     try:
         return () if samples is None else samples(run, pictures)
-    except Exception:  # whatever a trainer's own sample code raises
+    except Exception as error:  # whatever a trainer's own sample code raises
+        log(f"W&B gets no samples: {reason_of(error)}")
         return ()
 
 

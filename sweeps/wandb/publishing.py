@@ -76,7 +76,7 @@ def _record_missing(
     if missing or _log_name(destination, "sweep") not in recorded:
         log(f"writing from trials.jsonl what {folder} lacks: {len(missing)} of {len(run.records)} trials")
         with tempfile.TemporaryDirectory(prefix="mels-", ignore_cleanup_errors=True) as pictures:
-            found = samples_of(samples, run, Path(pictures))
+            found = samples_of(samples, run, Path(pictures), log)
             record_again(run.folder, missing, ratios, [one for one in found if one.trial_id in missing])
 
 

@@ -23,6 +23,7 @@ from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.run.folder import RunFolder
 from sweeps.run.logger import Loggers
 from sweeps.run.resources import Machine, plan_resources
+from sweeps.run.run import Run, read_run
 from sweeps.trials.journal import read_events
 from sweeps.tuner.api import resume, run
 from sweeps.wandb import Sample, WandbLogger
@@ -332,6 +333,20 @@ def test_a_trial_whose_run_fails_is_passed_over_and_the_others_are_written(
     assert note is not None
     assert note.startswith("W&B failed for 1 of 3 trials (t0002: OSError: log is broken)")
     assert (folder.path / "finished.txt").read_text().split() == ["t0001", "t0003", "toy"]
+
+
+def test_samples_that_cannot_be_made_cost_one_line_and_no_record(tmp_path: Path) -> None:
+    def broken(run: Run, pictures: Path) -> list[Sample]:
+        raise ValueError("the vocoder\nis missing")
+
+    request = toy_request(tmp_path, trials=1)
+    folder = new_folder(request)
+    logger = started(folder, samples=broken)
+    write_events(folder, request, trial_events(1, [0.9, 0.8], origin="default"))
+    note = logger.close(read_run(folder.path))
+    assert note is not None
+    assert note.startswith("W&B gets no samples: ValueError: the vocoder is missing; W&B: 2 runs in ")
+    assert read_runs(folder.path / "wandb")["t0001"][0].summary["objective"] == 0.8
 
 
 def test_a_killed_sweep_leaves_readable_runs_and_no_process(tmp_path: Path) -> None:
