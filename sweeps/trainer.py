@@ -105,6 +105,11 @@ class Trainer:
         return None
 
     @classmethod
+    def configured_params(cls, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """The parameters that the user's own config, named in `settings` (--set), holds: defaults, and trial 1's."""
+        return {}
+
+    @classmethod
     def default_space(cls, without: Sequence[str] = ()) -> Mapping[str, object] | None:
         """The search space where no --space is given, as a space file holds it; None where there is none."""
         return None

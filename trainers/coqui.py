@@ -26,6 +26,7 @@ from typing import Any, ClassVar, cast
 from sweeps.common.errors import RequestError
 from sweeps.common.strict_yaml import read_yaml_mapping
 from sweeps.common.validation import meant
+from sweeps.external.config_file import ConfigFile
 from sweeps.trainer import PreparedData, Trainer, TrialContext
 from trainers.coqui_validation import SPLITS, Evaluation, Validation, seed_all, split_of
 
@@ -45,7 +46,7 @@ class CoquiTrainer(Trainer, ABC):
     """Coqui's names for the tokens of a batch and their counts"""
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
-        self._params = {**self.default_params(), **params}
+        self._params = {**self.default_params(), **self.configured_params(params), **params}
         self._data, self._seed = data, seed
         self._state: dict[str, object] | None = None
         self._folder: Path | None = None
@@ -146,6 +147,16 @@ class CoquiTrainer(Trainer, ABC):
         return {"config": "", "evaluate_on": SPLITS[0], **cls.defaults}
 
     @classmethod
+    def configured_params(cls, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """What the user's Coqui config holds at the spec's keys."""
+        path = str(settings.get("config") or "")
+        if not Path(path).is_file():
+            return {}
+        config = _read_config(path)
+        keys = {name: str(entry["key"]) for name, entry in _spec_params(cls.spec).items()}
+        return {name: config.get(key) for name, key in keys.items() if config.problem(key) is None}
+
+    @classmethod
     def confirmation_params(cls) -> Mapping[str, object]:
         """A confirmation is judged on clips that the search never saw."""
         return {"evaluate_on": SPLITS[1]}
@@ -162,7 +173,7 @@ class CoquiTrainer(Trainer, ABC):
 
     @classmethod
     def default_space(cls, without: Sequence[str] = ()) -> Mapping[str, object] | None:
-        """The spec's, with Coqui's defaults."""
+        """The spec's, with Coqui's defaults where the user's config has none."""
         parameters = {
             name: {**{key: entry[key] for key in SPACE_KEYS if key in entry}, "default": cls.defaults[name]}
             for name, entry in _spec_params(cls.spec).items()
@@ -219,13 +230,10 @@ class CoquiTrainer(Trainer, ABC):
 
     def _given(self) -> dict[str, Any]:
         """The user's config with this trial's parameters at the spec's keys."""
-        given: dict[str, Any] = json.loads(Path(str(self._params["config"])).read_text(encoding="utf-8"))
+        config = _read_config(str(self._params["config"]))
         for name, entry in _spec_params(self.spec).items():
-            *sections, last = str(entry["key"]).split(".")
-            place: Any = given
-            for section in sections:
-                place = place[int(section) if isinstance(place, list) else section]
-            place[int(last) if isinstance(place, list) else last] = self._params[name]
+            config.add(str(entry["key"]), self._params[name])
+        given: dict[str, Any] = config.document
         if self._data:
             given["datasets"][0]["path"] = self._data
         off = {"test_sentences": [], "save_checkpoints": False, "print_eval": False, "training_seed": self._seed}
@@ -326,6 +334,10 @@ class CoquiXttsGpt(CoquiTrainer):
             eval_samples=validation,
             parse_command_line_args=False,
         )
+
+
+def _read_config(path: str) -> ConfigFile:
+    return ConfigFile(Path(path).read_text(encoding="utf-8"), ".json", f"--set config={path}")
 
 
 @cache

@@ -253,7 +253,7 @@ def config_of(options: SweepOptions) -> SweepConfig:
     from sweeps.run.config import SweepConfig
     from sweeps.search.options import GAIN_PERCENT, search_options
     from sweeps.space.limits import limits_from_mapping, load_limits
-    from sweeps.space.space import load_space, space_from_mapping
+    from sweeps.space.space import load_space, override_defaults, space_from_mapping
     from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import load_trainer, pinned
     from xtts.training.settings import DEMO_SETTINGS
@@ -264,9 +264,11 @@ def config_of(options: SweepOptions) -> SweepConfig:
     loadable, given = pinned(options.trainer, asked)
     trainer: type[Trainer] = load_trainer(loadable)
     own_space, own_limits = trainer.default_space(without=list(given)), trainer.own_limits()
-    defaults = dict(trainer.default_params() or {})
+    configured = trainer.configured_params(given)
+    defaults = {**(trainer.default_params() or {}), **configured}
     if options.space is None and own_space is not None:
-        space = space_from_mapping(own_space, options.trainer)
+        hint = " (defaults: your config's; --set NAME=VALUE fixes one, --space FILE gives ranges)" if configured else ""
+        space = space_from_mapping(override_defaults(own_space, configured), f"{options.trainer}{hint}")
     else:
         space = load_space(options.space or "safe_weights", defaults=defaults)
     fixed = dict(defaults)

@@ -196,6 +196,15 @@ def space_from_mapping(given: Mapping[str, object], where: str, defaults: Mappin
     )
 
 
+def override_defaults(given: Mapping[str, Any], defaults: Mapping[str, object]) -> dict[str, Any]:
+    """A space file's content whose parameters have the `defaults` that there are for them."""
+    entries = {
+        name: {**entry, "default": defaults[name]} if name in defaults and "value" not in entry else entry
+        for name, entry in given["parameters"].items()
+    }
+    return {**given, "parameters": entries}
+
+
 def _with_defaults(given: Mapping[str, Any], own: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
     """A W&B sweep file whose parameters have defaults, and in words those that were put in.
 

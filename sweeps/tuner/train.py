@@ -62,7 +62,7 @@ def read_config(path: Path, trainer: type[Trainer], changes: Mapping[str, object
     problems = unknown_params(dict.fromkeys(params, str(path)), known)
     if problems:
         raise RequestError("; ".join(problems))
-    return {**known, **params}
+    return {**known, **trainer.configured_params(params), **params}
 
 
 def train(run: SingleRun, *, log: Callable[[str], None], stop: Callable[[], bool]) -> Mapping[str, object] | None:

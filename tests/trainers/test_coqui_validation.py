@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,8 +15,13 @@ import torch
 from torch import Tensor
 
 from sweeps.common.errors import RequestError
+from sweeps.common.strict_yaml import read_yaml_mapping
+from sweeps.external.config_file import ConfigFile
+from sweeps.external.spec import SpecFile, load_spec, shipped_specs
+from sweeps.external.trainer import bound
 from trainers.coqui import CoquiVits
 from trainers.coqui_validation import Validation, own_seed, split_of, with_foreign_texts
+from xtts_sweep.api import SweepOptions, config_of
 
 TEXTS = [[1, 2, 3], [4, 5], [6, 7, 8, 9], [1, 2, 3]]
 BATCHES = [
@@ -103,3 +110,40 @@ def test_a_missing_config_and_an_unknown_split_are_named(tmp_path: Path) -> None
     CoquiVits.check_params({**CoquiVits.default_params(), "config": str(config)})
     with pytest.raises(RequestError, match="evaluate_on=tset: did you mean 'test'"):
         CoquiVits.check_params({"config": str(config), "evaluate_on": "tset"})
+
+
+def test_trial_1_is_the_users_config(tmp_path: Path) -> None:
+    path = tmp_path / "vits.json"
+    path.write_text(json.dumps({"mel_loss_alpha": 30, "grad_clip": [5, 7.5]}))  # without kl: Coqui's own default
+    asked = SweepOptions(trainer="trainers.coqui:CoquiVits", set={"config": str(path)}, trials=2, epochs=1)
+    config = config_of(asked)
+    assert config.space.default().params == {"mel_loss_alpha": 30, "kl_loss_alpha": 1.0, "grad_clip_gen": 7.5}
+    fixed = config_of(replace(asked, set={"config": str(path), "mel_loss_alpha": 20}))
+    assert fixed.space.default().params == {"kl_loss_alpha": 1.0, "grad_clip_gen": 7.5}
+    assert fixed.shared_params["mel_loss_alpha"] == 20
+    space = tmp_path / "space.yaml"
+    space.write_text("parameters: {kl_loss_alpha: {min: 0.5, max: 2.0, distribution: uniform, default: 1.5}}")
+    searched = config_of(replace(asked, space=str(space)))
+    assert searched.shared_params["grad_clip_gen"] == 7.5
+    path.write_text(json.dumps({"mel_loss_alpha": 300}))
+    with pytest.raises(RequestError, match=r"fixes one.*the default 300 lies outside 5 to 90"):
+        config_of(asked)
+
+
+@pytest.mark.parametrize("name", ["piper", "myxtts", "coqui_vits", "coqui_xtts_gpt"])
+def test_trial_1_of_a_shipped_spec_is_the_users_template(name: str, tmp_path: Path) -> None:
+    spec = SpecFile.model_validate(read_yaml_mapping(shipped_specs()[name]))
+    assert spec.config is not None
+    template = ConfigFile("{}", ".json", "template")
+    for key, value in {**spec.set, **spec.freeze}.items():
+        if not key.startswith("+"):
+            template.add(key, value)
+    middles = {name: round((cast(float, e.min) * cast(float, e.max)) ** 0.5, 7) for name, e in spec.params.items()}
+    if name == "piper":
+        middles["c_mel"] = 31
+    for parameter, value in middles.items():
+        template.add(str(spec.params[parameter].key), value)
+    path = tmp_path / f"template{Path(spec.config.template).suffix}"
+    path.write_text(template.text())
+    loaded = load_spec(name, {"template": str(path), "config.write": f"config{path.suffix}"})
+    assert bound(loaded).default_params() == middles

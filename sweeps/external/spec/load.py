@@ -152,7 +152,9 @@ def _parameters(spec: TrainerSpec, template: ConfigFile | None, problems: list[s
             found[name] = parameter_from_mapping(name, words)
         except RequestError as error:
             hint = (
-                f"; --set params.{name}.min=... and .max=... change the range" if "lies outside" in str(error) else ""
+                f"; --set params.{name}.min=... and .max=... change the range, .default=... where trial 1 starts"
+                if "lies outside" in str(error)
+                else ""
             )
             problems.append(f"params: {error}{hint}")
     if found and not any(parameter.searched for parameter in found.values()) and not problems:
