@@ -7,7 +7,7 @@ import os
 import sys
 
 DEPENDENCIES = frozenset(
-    {"filelock", "librosa", "numba", "numpy", "optuna", "pandas", "pyarrow", "pydantic", "ray", "rich", "ruamel"}
+    {"filelock", "numba", "numpy", "optuna", "pandas", "pyarrow", "pydantic", "ray", "rich", "ruamel"}
     | {"safetensors", "scipy", "soundfile", "soxr", "tensorboardX", "torch", "wandb", "yaml", "jinja2", "msgpack"}
 )
 

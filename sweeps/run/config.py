@@ -27,7 +27,7 @@ from sweeps.trials.objective import METRIC, MODES
 ETA = 3
 DATA_CHANGED = "changed"
 """Key of the data's summary: in one line how the data has changed since the run began."""
-PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "librosa", "safetensors")
+PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "numba", "safetensors")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The front end equals librosa's, and its inverse comes back to the same mel."""
 
+import sys
 import time
 
 import librosa
@@ -63,6 +64,29 @@ def test_audio_from_a_mel_has_that_mel_again():
     assert abs(len(there) - len(back)) <= 1
     error = np.abs(there[:frames] - back[:frames]).mean() / there.std()
     assert error < 0.15
+
+
+@pytest.mark.parametrize(
+    "samples", [voiced(1.3), quiet_noise(0.7), np.zeros(1000, np.float32)], ids=["voice", "quiet noise", "zeros"]
+)
+def test_audio_from_a_mel_converges_as_librosas_griffin_lim_does(samples):
+    there = mel.log_mel(samples)
+    wanted = mel._magnitudes(there)
+    theirs = librosa.griffinlim(wanted, n_iter=32, hop_length=256, win_length=1024, n_fft=1024, random_state=0)
+    ours = mel.mel_to_audio(there)
+
+    def distance(spoken):
+        magnitude = np.abs(librosa.stft(spoken, n_fft=1024, hop_length=256))
+        return np.linalg.norm(magnitude - wanted) / np.linalg.norm(wanted)
+
+    assert len(ours) == len(theirs)
+    assert distance(ours) == pytest.approx(distance(theirs), rel=1e-3)
+    np.testing.assert_allclose(ours, theirs, atol=0.01 * np.abs(theirs).max(), rtol=0)
+
+
+def test_speaking_needs_no_librosa(monkeypatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    assert np.isfinite(mel.mel_to_audio(mel.log_mel(voiced(0.3)))).all()
 
 
 def test_audio_from_a_mel_is_the_same_every_time():
