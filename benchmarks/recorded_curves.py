@@ -8,15 +8,18 @@ nobody is stopped. The scale is the sd of a config's end over seeds, from config
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.search_functions import SearchFunction
 from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
+from sweeps.search.acquisition import points_of
 from sweeps.search.asha import FEWEST_FOR_A_CORRELATION, Rungs, rung_correlation
+from sweeps.space.space import Space
 from sweeps.trials.journal import read
 from sweeps.trials.record import TrialRecord, add_event, best_record
 
@@ -75,6 +78,28 @@ def replay(curves: Sequence[Sequence[float]], *, stops: bool, slots: int = SLOTS
     best = [(record.objective, int(str(record.params["n"]))) for record in records.values()]
     ranking = tuple(number for objective, number in sorted(one for one in best if one[0] is not None))
     return Replay(min(curves[int(str(returned.params["n"]))]), epochs, stopped, ranking)
+
+
+def recorded_function(folder: Path, space: Space) -> SearchFunction:
+    """A run's unstopped trials as a function over the unit cube of a space; RequestError where there are too few.
+
+    A config gives the curve of the recorded one nearest to it, as its best objective so far, by which a sweep ranks.
+    """
+    records = [record for record in _full_curves(folder) if len(points_of(space, [record]))]
+    if len(records) < FEWEST_CONFIGS:
+        raise RequestError(
+            f"{folder}: has {len(records)} unstopped trials in {space.name}, {FEWEST_CONFIGS} are needed"
+        )
+    points = points_of(space, records)
+    curves = np.minimum.accumulate([_curve(record) for record in records], axis=1)
+    bounds = {f"x{axis}": (0.0, 1.0) for axis in range(points.shape[1])}
+
+    def value(config: Mapping[str, float], epoch: int, seed: int) -> float:
+        away = points - np.array([config[name] for name in bounds])
+        return float(curves[int((away**2).sum(axis=1).argmin()), epoch - 1])
+
+    name, ends = f"{folder.parent.name}/{folder.name}", curves[:, -1]
+    return SearchFunction(name, name, value, bounds, float(ends.min()), float(np.ptp(ends)), curves.shape[1])
 
 
 def report_on_curves(folders: Sequence[Path]) -> list[str]:

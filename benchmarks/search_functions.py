@@ -26,7 +26,7 @@ Curve = Callable[[Mapping[str, float], int, int], float]
 
 @dataclass(frozen=True)
 class SearchFunction:
-    """What a trial of a config would report in each epoch, for a seed; at epoch `EPOCHS` without noise.
+    """What a trial of a config would report in each epoch, for a seed; at the last one without noise.
 
     `family` names the function that its full length is, so that what only sees full lengths is run once for all levels.
     """
@@ -40,10 +40,12 @@ class SearchFunction:
     known_optimum: float | None = None
     known_range: float | None = None
     """What a regret is a share of, where the worst value says nothing."""
+    epochs: int = EPOCHS
+    """The full length."""
 
     def truth(self, config: Mapping[str, float]) -> float:
         """The value at full length."""
-        return self.value(config, EPOCHS, 0)
+        return self.value(config, self.epochs, 0)
 
     @cached_property
     def optimum(self) -> float:

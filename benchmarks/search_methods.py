@@ -52,12 +52,15 @@ warnings.simplefilter("ignore")
 
 @dataclass(frozen=True)
 class Job:
-    """A config to train from one epoch to another (both counted); what was learned before is still there."""
+    """A config to train from one epoch to another (both counted); what was learned before is still there.
+
+    `last` is None for the full length.
+    """
 
     name: str
     config: Config
     first: int = 1
-    last: int = EPOCHS
+    last: int | None = None
 
 
 class Method(Protocol):
@@ -158,7 +161,7 @@ class Stock:
         space = {name: optuna.distributions.FloatDistribution(*ends) for name, ends in function.bounds.items()}
         self._searcher = OptunaSearch(space=space, metric="objective", mode="min", seed=seed)
         self._scheduler = ASHAScheduler(
-            time_attr=STEP, metric="objective", mode="min", max_t=EPOCHS, reduction_factor=ETA
+            time_attr=STEP, metric="objective", mode="min", max_t=function.epochs, reduction_factor=ETA
         )
         self._numbers = itertools.count(1)
         self._last: dict[str, tuple[float, Config]] = {}
@@ -192,6 +195,7 @@ class FullLength:
 
     def __init__(self, function: SearchFunction, sampler: optuna.samplers.BaseSampler) -> None:
         self._study = optuna.create_study(sampler=sampler)
+        self._epochs = function.epochs
         self._space = {name: optuna.distributions.FloatDistribution(*ends) for name, ends in function.bounds.items()}
         self._asked: dict[str, optuna.Trial] = {}
         self._best: tuple[float, Config] | None = None
@@ -203,7 +207,7 @@ class FullLength:
         return Job(name, trial.params)
 
     def report(self, job: Job, epoch: int, value: float) -> bool:
-        if epoch < EPOCHS:
+        if epoch < self._epochs:
             return False
         self._study.tell(self._asked.pop(job.name), value)
         if self._best is None or value < self._best[0]:
@@ -222,7 +226,7 @@ class OneEpoch:
 
     def __init__(self, function: SearchFunction, seed: int, configs: int = 60, top: int = 5) -> None:
         self._chance = np.random.default_rng(seed)
-        self._bounds = function.bounds
+        self._bounds, self._epochs = function.bounds, function.epochs
         self._configs, self._top = configs, top
         self._jobs = self._plan()
         self._first: dict[str, tuple[float, Config]] = {}
@@ -246,9 +250,9 @@ class OneEpoch:
     def report(self, job: Job, epoch: int, value: float) -> bool:
         if epoch == 1:
             self._first[job.name] = value, job.config
-        if epoch == EPOCHS and (self._best is None or value < self._best[0]):
+        if epoch == self._epochs and (self._best is None or value < self._best[0]):
             self._best = value, job.config
-        return epoch == job.last
+        return epoch == (job.last or self._epochs)
 
     def incumbent(self) -> Config | None:
         return None if self._best is None else self._best[1]
@@ -281,7 +285,7 @@ def space_of(function: SearchFunction) -> Space:
 def make_method(name: str, function: SearchFunction, seed: int, slots: int) -> Method:
     """A method at its start."""
     if name == SWEEP:
-        return Sweep(space_of(function), seed, slots)
+        return Sweep(space_of(function), seed, slots, epochs=function.epochs)
     if name == FULL_GP:
         return FullLength(function, optuna.samplers.GPSampler(seed=seed))
     if name == "random at full length":
@@ -329,7 +333,7 @@ def drive(
             job, epoch = at
             used += 1
             ends = method.report(job, epoch, function.value(job.config, epoch, seed))
-            running[slot] = None if ends or epoch == job.last else (job, epoch + 1)
+            running[slot] = None if ends or epoch == (job.last or function.epochs) else (job, epoch + 1)
             best = method.incumbent() if running[slot] is None else None
             if best is None:
                 continue

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search_functions import EPOCHS, SearchFunction
+from benchmarks.search_functions import SearchFunction
 from benchmarks.search_methods import Config, Job
 from benchmarks.search_rival_worker import RIVALS
 
@@ -25,7 +25,7 @@ class Rival:
     """A method of search_rival_worker.py, asked over pipes."""
 
     def __init__(self, python: Path, name: str, function: SearchFunction, seed: int) -> None:
-        command = [str(python), str(WORKER), name, str(seed), str(EPOCHS), json.dumps(dict(function.bounds))]
+        command = [str(python), str(WORKER), name, str(seed), str(function.epochs), json.dumps(dict(function.bounds))]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _ask(self, **question: object) -> Any:

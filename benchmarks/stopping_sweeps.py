@@ -2,11 +2,13 @@
 
     python benchmarks/stopping_sweeps.py --seeds 10 --trials 40
     python benchmarks/stopping_sweeps.py --seeds 10 --trials 16 --functions bowl,hartmann
+    python benchmarks/stopping_sweeps.py --seeds 40 --curves runs/A runs/B    # over recorded, unstopped curves
 
 Each search runs to its last trial with the sweep's own classes (search_methods.py). The rule is asked before each
 trial; where it would have ended the search first, the best so far is compared with the best at the end, both by their
 true value at full length. Wrong: a gain larger than the one asked for came later. Intervals are 95 % (Wilson).
-Objectives are shifted to be positive, as errors are.
+Objectives are shifted to be positive, as errors are. On recorded curves a config gives the curve of the recorded one
+that is nearest to it.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from benchmarks.recorded_curves import recorded_function
 from benchmarks.search_functions import EPOCHS, Curve, SearchFunction, hartmann3, heavy7, noise_of
 from benchmarks.search_methods import Job, Sweep, space_of
 from sweeps.search.gain import SLIGHT_CHANCE, GainRule
 from sweeps.space.limits import NO_LIMITS
+from sweeps.space.space import load_space
 
 SLOTS = 2
 CUBE = {f"x{axis}": (0.0, 1.0) for axis in range(3)}
@@ -78,7 +82,7 @@ FUNCTIONS = {
 def course(function: SearchFunction, seed: int, trials: int, gain: float) -> dict[str, float]:
     """One search to its last trial: where the rule would have ended it, and what came after."""
     space, rule = space_of(function), GainRule(gain, trials)
-    method = Sweep(space, seed, SLOTS, trials=trials)
+    method = Sweep(space, seed, SLOTS, trials=trials, epochs=function.epochs)
     running: list[tuple[Job, int] | None] = [None] * SLOTS
     used = ends = 0
     at: tuple[int, int, float] | None = None
@@ -90,8 +94,6 @@ def course(function: SearchFunction, seed: int, trials: int, gain: float) -> dic
             if at is None and finished > ends and len(method.records) < trials:
                 ends = finished
                 found = rule.chance(space, NO_LIMITS, method.records, seed=seed)
-                if os.environ.get("SHOW"):
-                    print(function.name, seed, len(method.records), finished, found, file=sys.stderr)
                 if found is not None and found < SLIGHT_CHANCE:
                     best = method.incumbent()
                     assert best is not None
@@ -106,7 +108,7 @@ def course(function: SearchFunction, seed: int, trials: int, gain: float) -> dic
             job, epoch = busy
             used += 1
             ended = method.report(job, epoch, function.value(job.config, epoch, seed))
-            running[slot] = None if ended or epoch == EPOCHS else (job, epoch + 1)
+            running[slot] = None if ended or epoch == function.epochs else (job, epoch + 1)
     best = method.incumbent()
     assert best is not None
     last = function.truth(best)
@@ -137,17 +139,28 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--gain", type=float, default=0.01)
     parser.add_argument("--functions", default=",".join(FUNCTIONS))
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--curves", nargs="+", type=Path, metavar="RUN", help="run folders with unstopped curves")
+    parser.add_argument("--space", default="safe_weights", help="that recorded configs are searched in")
     given = parser.parse_args()
+    if given.curves:
+        functions = [recorded_function(folder, load_space(given.space)) for folder in given.curves]
+    else:
+        functions = [FUNCTIONS[name] for name in given.functions.split(",")]
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     print(f"up to {given.trials} trials, {given.seeds} seeds, a gain of {given.gain:.0%}, {SLOTS} slots\n")
     print("| function | ended early | wrong | epochs saved | at trial (median) | largest loss |")
     print("|---|---|---|---|---|---|")
     rows: list[dict[str, float]] = []
-    for name in given.functions.split(","):
+    for function in functions:
         begun = time.process_time()
-        found = [course(FUNCTIONS[name], seed, given.trials, given.gain) for seed in range(1, given.seeds + 1)]
+        found = [course(function, seed, given.trials, given.gain) for seed in seeds]
         rows += found
-        print(f"| {name} | {_line(found)}", flush=True)
-        print(f"{name}: {time.process_time() - begun:.0f} s of processor", file=sys.stderr)
+        for seed, row in zip(seeds, found, strict=True):
+            if row["stopped"]:
+                print(f"{function.name}, seed {seed}: at {row['trials']:.0f}, lost {row['lost']:.2%}", file=sys.stderr)
+        print(f"| {function.name} | {_line(found)}", flush=True)
+        print(f"{function.name}: {time.process_time() - begun:.0f} s of processor", file=sys.stderr)
     print(f"| all | {_line(rows)}")
     low, high = wilson(sum(row["wrong"] for row in rows), len(rows))
     print(f"\nwrong stops: {np.mean([row['wrong'] for row in rows]):.1%} of all searches ({low:.1%} to {high:.1%})")

@@ -54,11 +54,12 @@ class Sampler:
         self._options = options
         self._limits = limits
         self._seed = seed
-        self._cohort = [] if space.controls else self._first_design(cohort)
+        self._size = cohort
+        self._cohort = [] if space.controls else self._first_design()
 
-    def _first_design(self, size: int) -> list[Proposal]:
-        """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
-        options = self._options
+    def _first_design(self) -> list[Proposal]:
+        """What may come between the default and the model: the memory's best, beliefs, and Sobol configs."""
+        options, size = self._options, self._size
         remembered: list[Proposal] = []
         if options is not None and options.memory and size > 0:
             from sweeps.search.memory import first_from_memory
@@ -94,11 +95,14 @@ class Sampler:
         return next((later for later in self._new_configs() if later.config.identity not in tried), None)
 
     def _planned(self, records: Sequence[TrialRecord]) -> list[Proposal]:
-        """The first design; without the memory's second config where the first is worse than the default."""
+        """The first design; without the memory's second config where the first is worse than the default.
+
+        What comes from a memory counts, so that a misleading one delays the model by nothing.
+        """
         if not _memory_fell_short(records):
-            return self._cohort
+            return self._cohort[: self._size]
         tried = {record.identity for record in records}
-        return [one for one in self._cohort if one.origin != "memory" or one.config.identity in tried]
+        return [one for one in self._cohort if one.origin != "memory" or one.config.identity in tried][: self._size]
 
     def _remembers(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a memory is in use."""
