@@ -1,10 +1,10 @@
 """How long the driver takes for a decision when many trials run and have ended, without Ray and without training.
 
     OMP_NUM_THREADS=1 python benchmarks/decision_time.py                     # 1,000 trials of 27 epochs on 64 slots
-    OMP_NUM_THREADS=1 python benchmarks/decision_time.py --trials 200 --slots 8
+    OMP_NUM_THREADS=1 python benchmarks/decision_time.py --trials 200 --slots 4 --level heavy7    # seven dimensions
 
 Search, scheduler, callback and journal are the sweep's own, with the journal in memory; learning curves are those of a
-published test function. By quarters of the trials: processor time from a free slot to the next config, and from a
+test function (search_functions.py). By quarters of the trials: processor time from a free slot to the next config, and from a
 report to stop or go. Then what trials.csv costs in the end: a sweep writes its files in at most a twentieth
 of its time.
 """
@@ -31,8 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--level", choices=LEVELS, default="good")
     options = parser.parse_args()
-    function = LEVELS["good"]
+    function = LEVELS[options.level]
     sweep = Sweep(space_of(function), 1, options.slots, trials=options.trials)
     suggestions: list[float] = []
     reports: list[tuple[int, float]] = []
@@ -64,7 +65,7 @@ def main() -> None:
         print(f"| {part[0]} to {part[-1]} | {' | '.join(cells)} |")
     before = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        write_trials_csv(Path(folder) / "trials.csv", sweep.records, ["x0", "x1", "x2"])
+        write_trials_csv(Path(folder) / "trials.csv", sweep.records, list(function.bounds))
     print(f"\ntrials.csv: {time.process_time() - before:.2f} s for {len(sweep.records)} trials")
     sweep.close()
 
