@@ -4,9 +4,9 @@
     OMP_NUM_THREADS=1 python benchmarks/decision_time.py --trials 200 --slots 4 --level heavy7    # seven dimensions
 
 Search, scheduler, callback and journal are the sweep's own, with the journal in memory; learning curves are those of a
-test function (search_functions.py). By quarters of the trials: processor time from a free slot to the next config, and from a
-report to stop or go. Then what trials.csv costs in the end: a sweep writes its files in at most a twentieth
-of its time.
+test function (search_functions.py). By quarters of the trials: processor time from a free slot to the next config, and
+from a report to stop or go. Then what trials.csv costs in the end: a sweep writes its files in at most a twentieth of
+its time.
 """
 
 from __future__ import annotations
