@@ -153,8 +153,7 @@ class CoquiTrainer(Trainer, ABC):
         if not Path(path).is_file():
             return {}
         config = _read_config(path)
-        keys = {name: str(entry["key"]) for name, entry in _spec_params(cls.spec).items()}
-        return {name: config.get(key) for name, key in keys.items() if config.problem(key) is None}
+        return {name: config.get(key) for name, key in cls.export_keys().items() if config.problem(key) is None}
 
     @classmethod
     def confirmation_params(cls) -> Mapping[str, object]:
@@ -188,6 +187,11 @@ class CoquiTrainer(Trainer, ABC):
         return {
             name: {key: entry[key] for key in keys if key in entry} for name, entry in _spec_params(cls.spec).items()
         }
+
+    @classmethod
+    def export_keys(cls) -> Mapping[str, str]:
+        """The spec's keys in the user's Coqui config."""
+        return {name: str(entry["key"]) for name, entry in _spec_params(cls.spec).items()}
 
     @classmethod
     def prepare(cls, data: str | None, val_data: str | None, **options: Any) -> PreparedData:
@@ -231,8 +235,8 @@ class CoquiTrainer(Trainer, ABC):
     def _given(self) -> dict[str, Any]:
         """The user's config with this trial's parameters at the spec's keys."""
         config = _read_config(str(self._params["config"]))
-        for name, entry in _spec_params(self.spec).items():
-            config.add(str(entry["key"]), self._params[name])
+        for name, key in self.export_keys().items():
+            config.add(key, self._params[name])
         given: dict[str, Any] = config.document
         if self._data:
             given["datasets"][0]["path"] = self._data

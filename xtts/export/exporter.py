@@ -40,7 +40,7 @@ class ExportJob:
     def tuned(self) -> TunedConfig:
         """The config of the built-in trainer. Raises ExportError for an external trainer's."""
         if not isinstance(self.params, TunedConfig):
-            raise ExportError("this run trained an external trainer; use --to template with --template FILE")
+            raise ExportError("this run trained an external trainer; use --to template")
         return self.params
 
 

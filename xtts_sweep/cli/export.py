@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeps.common.errors import RequestError
 from xtts_sweep.arguments import TRAINER, add_run
 from xtts_sweep.run_lookup import found_run
 
@@ -85,7 +86,13 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _template(options: argparse.Namespace, trainer: type[Trainer] | None) -> Iterator[Path | None]:
     """The file of --template, or the template that an external trainer was swept with."""
-    own = None if trainer is None or options.template or options.to != "template" else trainer.export_template()
+    asks_for_own = trainer is not None and options.to == "template" and not options.template
+    own = trainer.export_template() if trainer is not None and asks_for_own else None
+    if asks_for_own and own is None:
+        raise RequestError(
+            "--to template: this trainer was swept without a config file; give yours with --template FILE. "
+            "The values are in best_config.yaml, the command of an external program in best/command.txt"
+        )
     if own is None:
         yield Path(options.template) if options.template else None
         return
