@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from sweeps.common.budget import duration
 from sweeps.common.program import command as command_line
-from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.verdict import Verdict
 from sweeps.report.charts.confirmation import interval_picture
 from sweeps.report.data import RunData
@@ -137,7 +136,8 @@ def _better(data: RunData, words: Words) -> Card:
         return Card("better", [(words("controls_not_compared"), "")])
     change = search_difference_percent(data)
     if verdict is not None and verdict.difference_percent is not None and math.isfinite(verdict.difference_percent):
-        said = _change(words, verdict.difference_percent, "on_test", trial=_finalist(data))
+        judged = "" if data.finalist is None else data.finalist.trial_id
+        said = _change(words, verdict.difference_percent, "on_test", trial=judged)
     elif change is not None:
         said = _change(words, data.sign * change, "in_search", trial="" if data.best is None else data.best.trial_id)
     else:
@@ -149,12 +149,6 @@ def _better(data: RunData, words: Words) -> Card:
 def _change(words: Words, percent: float, where: str, trial: str) -> str:
     amount = words("lower" if percent < 0 else "higher", percent=f"{abs(percent):.1f}")
     return words(where, amount=amount, trial=trial)
-
-
-def _finalist(data: RunData) -> str:
-    """The trial that was judged: not always the search's first, because fresh seeds chose among its best."""
-    finalist, _, _ = judged_runs(data.records)
-    return finalist or ("" if data.best is None else data.best.trial_id)
 
 
 def _sure(data: RunData, words: Words) -> Card:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.convergence import ENDINGS, Curve, Targets
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
@@ -79,6 +80,13 @@ class RunData:
             return default_record(self.records)
         wanted = self.config.space.default().identity
         return default_record(self.records) or next((one for one in self.records if one.identity == wanted), None)
+
+    @cached_property
+    def finalist(self) -> TrialRecord | None:
+        """The trial that a confirmation judged: not always the search's first, because fresh seeds chose among its
+        best. The search's best where nothing was judged."""
+        finalist, _, _ = judged_runs(self.records)
+        return next((one for one in self.records if one.trial_id == finalist), self.best)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -110,10 +110,19 @@ def trials(data: RunData, words: Words) -> dict[str, Any]:
             "" if loss is None else f"{loss:.4g}",
             *([record.seed] if seeds else []),
         ]
-        notes = [words("kind_best")] if record is data.best else []
-        notes += [words("kind_default")] if record is data.default else []
-        rows.append({"record": record, "notes": ", ".join(notes), "before": before, "after": after})
+        rows.append({"record": record, "notes": _notes(data, words, record), "before": before, "after": after})
     return {"head": head, "rows": rows}
+
+
+def _notes(data: RunData, words: Words, record: TrialRecord) -> str:
+    """What a trial is besides a trial."""
+    marks = {
+        "kind_best": data.best,
+        "kind_default": data.default,
+        "kind_finalist": None if data.finalist is data.best else data.finalist,
+        "taken": None if data.verdict is None else data.chosen,
+    }
+    return ", ".join(words(name) for name, marked in marks.items() if record is marked)
 
 
 def _roles(data: RunData) -> set[str]:
@@ -150,7 +159,13 @@ def rivals(data: RunData, words: Words) -> Table | None:
     _, ours, theirs = judged_runs(data.records)
     rows = [
         _rival(data, words, words("kind_default"), data.default, list(theirs.values())),
-        _rival(data, words, words("kind_best"), data.best, list(ours.values())),
+        _rival(
+            data,
+            words,
+            words("kind_best" if data.finalist is data.best else "kind_finalist"),
+            data.finalist,
+            list(ours.values()),
+        ),
     ]
     for name, runs in by_method.items():
         own_run = next((record for record in runs if record.origin != CONFIRMATION), None)

@@ -16,7 +16,8 @@ STATUSES = ("finished", "stopped", "diverged", "failed", "budget", "running")
 
 
 def kind(data: RunData, record: TrialRecord) -> str:
-    """best, default, trial, control, confirm or rival; in a run of controls each has a hue of its own."""
+    """best, default, finalist (where it is neither), trial, control, confirm or rival; in a run of controls each has a
+    hue of its own."""
     if data.config.space.controls:
         place = data.records.index(record)
         return f"hue-{place % HUES}" + (" again" if place >= HUES else "")
@@ -24,12 +25,14 @@ def kind(data: RunData, record: TrialRecord) -> str:
         return "best"
     if record is data.default:
         return "default"
+    if record is data.finalist:
+        return "finalist"
     return "confirm" if record.origin == CONFIRMATION else record.role
 
 
 def front_last(data: RunData, records: list[TrialRecord]) -> list[TrialRecord]:
     """Records in the order of drawing: the most important come last and are on top."""
-    order = {"confirm": 0, "trial": 1, "rival": 2, "control": 3, "default": 4, "best": 5}
+    order = {"confirm": 0, "trial": 1, "rival": 2, "control": 3, "default": 4, "finalist": 5, "best": 6}
     return sorted(records, key=lambda record: order.get(kind(data, record), 3))
 
 

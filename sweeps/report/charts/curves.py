@@ -22,7 +22,7 @@ Line = list[tuple[float, float]]
 LOG_SPAN = 20.0
 SHOWN_SHARE = 0.95
 """Of the trials' results: what is worse leaves the chart at its top, so that one bad trial cannot flatten the rest."""
-KINDS = ("best", "default", "trial", "control", "confirm", "rival")
+KINDS = ("best", "default", "finalist", "trial", "control", "confirm", "rival")
 
 
 def objective_chart(data: RunData, words: Words) -> Chart:

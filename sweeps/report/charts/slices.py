@@ -149,6 +149,8 @@ def _safe_range(axis: Axis, x: Scale) -> Markup | None:
 def _legend(data: RunData, words: Words, dots: Sequence[Dot], safe: bool) -> list[tuple[str, str]]:
     kinds = {kind(data, dot.record) for dot in dots}
     entries = [(f"mark-{name}", words(f"kind_{name}")) for name in ("best", "default") if name in kinds]
+    if "finalist" in kinds:
+        entries.append(("dot finalist", words("kind_finalist")))
     if any(dot.record.status != "finished" for dot in dots):
         entries.append(("dot partial", words("stopped_dot")))
     if any(dot.record.role == "control" for dot in dots) and not data.config.space.controls:

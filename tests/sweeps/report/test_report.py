@@ -203,6 +203,31 @@ def test_the_pairs_of_a_confirmation_are_shown_seed_by_seed(tmp_path: Path) -> N
     assert len(seeds) == 3
 
 
+def test_the_finalist_is_marked_where_it_is_neither_the_lowest_nor_the_default(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT))
+    data, page = RunData(read_run(folder.path)), read(folder)
+    assert data.best is not None
+    assert data.best.trial_id != "t0002"
+    assert "t0002 finalist of the confirmation, taken" in page.text("trials-table")
+    assert f"{data.best.trial_id} best of the search" in page.text("trials-table")
+    assert "finalist of the confirmation" in page.text("objective-by-epoch")
+    assert "finalist of the confirmation" in page.text("panel-parameters")
+    assert "finalist of the confirmation t0002" in page.text("rivals")
+    rows = {one["data-trial"]: str(one["class"]) for name, one in page.elements if name == "tr" and "data-trial" in one}
+    assert rows["t0002"] == "trial finalist"
+    assert rows[data.best.trial_id] == "trial best"
+    alone = read(write_run(tmp_path / "alone"))
+    assert "finalist" not in alone.text("trials-table")
+    assert "taken" not in alone.text("trials-table")
+
+
+def test_the_default_is_marked_as_taken_where_the_finalist_is_no_better(tmp_path: Path) -> None:
+    same = confirmation_events(DEFAULT, DEFAULT)
+    table = read(write_run(tmp_path, more_events=same)).text("trials-table")
+    assert "t0001 default, taken" in table
+    assert "t0002 finalist of the confirmation " in table
+
+
 def test_a_run_without_confirmation_has_neither_pairs_nor_rivals(tmp_path: Path) -> None:
     page = read(write_run(tmp_path))
     assert not page.text("confirmation")
@@ -214,4 +239,4 @@ def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Pat
     assert re.search(r"GradNorm r0001 0\.5300 [+-]\d+\.\d % finished 0\.5360 2001, 2002, 2003", page.text("rivals"))
     assert re.search(r"AutoClip r0002 0\.5200 [+-]\d+\.\d % finished", page.text("rivals"))
     assert re.search(r"default t0001 0\.\d+ \+0\.0 % finished 0\.5350 2001, 2002, 2003", page.text("rivals"))
-    assert "best of the search" in page.text("rivals")
+    assert "finalist of the confirmation t0002" in page.text("rivals")
