@@ -3,6 +3,7 @@
     python benchmarks/reference_curves.py --out FOLDER                    # trains what FOLDER does not hold yet
     python benchmarks/reference_curves.py --out FOLDER --voices mina      # one voice, in a few minutes
     python benchmarks/reference_curves.py --out FOLDER --table FILE       # writes the reference curves as YAML
+    python benchmarks/reference_curves.py --out OTHER --trainer coqui_vits --trainer-python PATH    # Coqui's logs
 
 Each speaker of the demo speech (in two languages) is a data set of its own. Model tiny, 9 epochs, CPU. A run
 counts as called broken when its state is watch or stop. Where a rule uses the reference curves, a voice is judged by
@@ -27,6 +28,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import reference_logs
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,11 +116,22 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="a further voice (LJSpeech)")
     parser.add_argument("--no-training", action="store_true", help="only judge what is recorded")
     parser.add_argument("--sweeps", type=Path, nargs="*", default=[], help="run folders of healthy sweeps to judge")
+    parser.add_argument("--trainer", choices=("xtts", "coqui_vits"), default="xtts", help="whose runs; default: ours")
+    parser.add_argument("--trainer-python", type=Path, help="the Python of that trainer's environment")
+    parser.add_argument("--voices", nargs="*", help="only these")
     parser.add_argument("--table", type=Path, help="write the reference curves to this file")
     options = parser.parse_args()
+    given = dict(one.partition("=")[::2] for one in options.data)
+    demo = [f"{speaker} {language}" for language in LANGUAGES for speaker in SPEAKERS]
+    voices = [voice for voice in [*given, *demo] if not options.voices or voice in options.voices]
+    if options.trainer != "xtts":
+        if not options.no_training:
+            clips = {voice: clips_of(voice, given.get(voice)) for voice in voices}
+            reference_logs.record(options.trainer_python, options.out, clips, spoiled, {*FAULTS_OF_DATA})
+        print_view(reference_logs.VIEW, *reference_logs.judged(options.out, voices, LOOKS, NAMED_BY))
+        return
     if not options.no_training:
-        given = dict(one.partition("=")[::2] for one in options.data)
-        for voice in [*given, *(f"{speaker} {language}" for language in LANGUAGES for speaker in SPEAKERS)]:
+        for voice in voices:
             train_voice(voice, clips_of(voice, given.get(voice)), options.out / voice)
     runs = {folder.name: runs_in(folder) for folder in sorted(options.out.iterdir()) if folder.is_dir()}
     print_tables(runs)
@@ -371,9 +384,9 @@ def print_view(
             code for one in called.get((view, fault, LOOKS[0]), []) for code in filter(None, one.split(", "))
         )
         print(f"{fault:<34}{cells}   {', '.join(f'{code} {count}' for code, count in reasons.most_common(4))}")
-    first = [right for fault in FAULTS for right in named[view, fault, LOOKS[0]]]
-    broken = [bool(bad) for fault in FAULTS for bad in called[view, fault, LOOKS[0]]]
-    alarms = [bool(bad) for look in LOOKS for bad in called[view, "healthy", look]]
+    first = [right for fault in FAULTS for right in named.get((view, fault, LOOKS[0]), [])]
+    broken = [bool(bad) for fault in FAULTS for bad in called.get((view, fault, LOOKS[0]), [])]
+    alarms = [bool(bad) for look in LOOKS for bad in called.get((view, "healthy", look), [])]
     print(f"faults named by epoch {LOOKS[0]}: {np.mean(first):.0%} of {len(first)}; called: {np.mean(broken):.0%}")
     print(f"healthy looks called broken: {np.mean(alarms):.1%} of {len(alarms)}")
 

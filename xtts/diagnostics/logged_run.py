@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,18 @@ class Checkpoint:
     is_best: bool = False
 
 
+CrashKind = Literal["error", "memory", "killed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The error that ended the program, in its own words, and the file that it was printed to."""
+
+    error: str
+    kind: CrashKind
+    file: str
+
+
 @dataclass(frozen=True)
 class Best:
     """The best evaluation: the judged curve's name, its value, and the weights file that is nearest."""
@@ -44,7 +57,8 @@ class LoggedRun:
     `weighted`: whether the logged terms contain their weights; None if unknown. `mel_sd` and `mean_frame_error` (ln-mel
     units) describe the data set, where it was given. `mode`: whether a lower or a higher `val/objective` is better.
     `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one. `raw_mel`: whether the
-    trainer's mel is un-normalised, where that is known.
+    trainer's mel is un-normalised, where that is known. `folders`: those that a resumed run continues in, oldest first.
+    `is_of_sweep`: a trial of this program, which deletes weights that it does not need.
     """
 
     curves: Mapping[str, Curve]
@@ -58,6 +72,9 @@ class LoggedRun:
     mode: str = "min"
     counts_from_zero: bool = False
     raw_mel: bool | None = None
+    crash: Crash | None = None
+    folders: tuple[str, ...] = ()
+    is_of_sweep: bool = False
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""

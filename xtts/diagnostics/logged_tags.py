@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TERMS: Mapping[str, re.Pattern[str]] = {
     "mel_ce": re.compile(r"mel_?ce|ce_?mel"),
@@ -47,6 +47,8 @@ _VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "evalstats", 
 _TRAINING = {"train", "training", "trainiterstats", "trainepochstats"}
 _NOT_A_TERM = _VALIDATION | _TRAINING | {"epoch", "step"}
 _WORDS = re.compile(r"[/.:\s-]+")
+_PART_OF_GRADIENT = re.compile(r"grad_norm_(0|p\d+)$|grad_[\d.]+_norm/|[._](weight|bias)$")
+"""The discriminator's norm, an epoch's quantile, or the norm of one layer, as Lightning's grad_norm logs them"""
 _NO_LOSS = {"time", "step", "steps", "seconds", "eta", "size", "accuracy"}
 
 
@@ -60,8 +62,12 @@ class Trainer:
     weighted: bool
     raw_mel: bool | None = None
     """Whether its mel is un-normalised; None where that depends or there is no mel term"""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of its terms, where no config says them"""
 
 
+MATCHA = tuple(f"sub_loss/train_{term}_loss_step" for term in ("dur", "prior", "diff"))
+ONES: Mapping[str, float] = {"duration": 1.0, "prior": 1.0, "diffusion": 1.0}
 TRAINERS = (
     Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True),
     Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True, raw_mel=True),
@@ -72,6 +78,7 @@ TRAINERS = (
     Trainer("coqui-xtts", ("train/loss_mel_ce", "train/loss_text_ce"), weighted=True),
     Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True),
     Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False, raw_mel=True),
+    Trainer("matcha", MATCHA, weighted=False, weights=ONES),
     Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
 )
 EPOCH_MEANS = "TrainEpochStats/"
@@ -80,11 +87,13 @@ EPOCH_MEANS = "TrainEpochStats/"
 
 @dataclass(frozen=True)
 class Mapped:
-    """The tag behind each name, the tags without a name, and the trainer that the tags point to."""
+    """The tag behind each name, the other tags, and the trainer that the tags point to."""
 
     tags: Mapping[str, str]
     unmapped: tuple[str, ...]
     trainer: Trainer | None
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Of the other tags those that mean what a used one stands for already, with their names"""
 
 
 def map_tags(counts: Mapping[str, int], given: Mapping[str, str] | None = None) -> Mapped:
@@ -103,8 +112,9 @@ def map_tags(counts: Mapping[str, int], given: Mapping[str, str] | None = None) 
         if name not in tags:
             best = min if name.startswith("val/") else max
             tags[name] = best(sorted(found, key=_weight_in_name), key=lambda tag: counts[tag])
+    same = {tag: name for name, found in candidates.items() for tag in found if tag not in tags.values()}
     unmapped = tuple(sorted(tag for tag in counts if tag not in tags.values()))
-    return Mapped(tags, unmapped, recognised(counts))
+    return Mapped(tags, unmapped, recognised(counts), same)
 
 
 def recognised(tags: Iterable[str]) -> Trainer | None:
@@ -118,8 +128,8 @@ def name_of(tag: str) -> str | None:
     words = [word for word in _WORDS.split(tag.lower()) if word]
     parts = {part for word in words for part in word.split("_")} | set(words)
     last = words[-1] if words else ""
-    if "grad" in tag.lower() and "norm" in tag.lower():  # of two optimisers the generator's; no epoch's quantile
-        return None if re.search(r"grad_norm_(0|p\d+)$", tag.lower()) else "grad_norm"
+    if is_gradient(tag):
+        return None if _PART_OF_GRADIENT.search(tag.lower()) else "grad_norm"
     if parts & {"lr", "learning_rate"} or "learning_rate" in tag.lower():
         return "learning_rate"
     if last in ("epoch", "epochs"):
@@ -136,6 +146,11 @@ def name_of(tag: str) -> str | None:
     known = "loss" in tag.lower() or bool(parts & (_VALIDATION | _TRAINING))
     term = next((term for term, pattern in TERMS.items() if pattern.search(bare)), None)
     return f"{split}/{term}" if term is not None and known else None
+
+
+def is_gradient(tag: str) -> bool:
+    """Whether a tag is some norm of a gradient."""
+    return "grad" in tag.lower() and "norm" in tag.lower()
 
 
 def _weight_in_name(tag: str) -> tuple[int, str]:

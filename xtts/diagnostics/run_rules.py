@@ -10,6 +10,7 @@ import numpy as np
 
 from xtts.diagnostics.finding import Finding, Numbers, worst_first
 from xtts.diagnostics.logged_curve import Curve
+from xtts.diagnostics.logged_file_rules import LOGGED_FILE_RULES
 from xtts.diagnostics.logged_run import TOO_FEW_STEPS, TOO_SHORT, LoggedRun
 from xtts.diagnostics.logged_setting_rules import LOGGED_SETTING_RULES
 from xtts.diagnostics.setting_rules import USUAL_MEL_SD
@@ -17,7 +18,7 @@ from xtts.diagnostics.setting_rules import USUAL_MEL_SD
 State = Literal["healthy", "watch", "stop", "unknown"]
 Rule = Callable[[LoggedRun], Finding | None]
 RuleT = TypeVar("RuleT", bound=Rule)
-RUN_RULES: list[Rule] = [*LOGGED_SETTING_RULES]
+RUN_RULES: list[Rule] = [*LOGGED_FILE_RULES, *LOGGED_SETTING_RULES]
 
 SPIKE_TIMES = 3.0
 RISING = 1.3
@@ -260,27 +261,7 @@ def best_evaluation(run: LoggedRun) -> Finding | None:
             return Finding("best_differs", "warning", {**numbers, "own": newest.path, "own_step": newest.step})
     if best.file:
         return Finding("best_checkpoint", "note", {**numbers, "file": best.file})
-    return Finding("best_without_file", "note", numbers)
-
-
-@run_rule
-def resumed(run: LoggedRun) -> Finding | None:
-    """The steps went back: a resumed run, whose newer values were kept, or a new one where they begin again."""
-    resumes = {pair for curve in run.curves.values() for pair in curve.resumes}
-    starts = [float(curve.steps[0]) for curve in run.curves.values() if len(curve)]
-    if not resumes or not starts:
-        return None
-    last, first = max(resumes, key=lambda pair: pair[0] - pair[1])
-    count = max(len(curve.resumes) for curve in run.curves.values())
-    if first <= min(starts):
-        return Finding("restarted", "note", {"count": count, "step": first, "last": last})
-    return Finding("resumed", "note", {"count": count, "step": first, "overlap": last - first + 1})
-
-
-@run_rule
-def log_cut_off(run: LoggedRun) -> Finding | None:
-    """The log ends within a record: the writer was killed, or is writing."""
-    return Finding("log_cut_off", "note") if run.truncated else None
+    return Finding("best_kept_by_sweep" if run.is_of_sweep else "best_without_file", "note", numbers)
 
 
 def _is_raw_mel(run: LoggedRun) -> bool:

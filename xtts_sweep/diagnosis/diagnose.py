@@ -17,8 +17,7 @@ from xtts.diagnostics.logged_tags import CLIP_KEYS, EPOCH_MEANS, WEIGHT_KEYS, ma
 from xtts.diagnostics.run_rules import run_findings, run_state
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
 from xtts_sweep.diagnosis.own_run import own_run
-from xtts_sweep.diagnosis.run_curves import RunCurves
-from xtts_sweep.diagnosis.run_logs import RunLogs, find_runs
+from xtts_sweep.diagnosis.read_logs import Followed, ReadLogs, read_logs
 from xtts_sweep.diagnosis.trainer_spec import TrainerSpec
 
 NAME = re.compile(r"(train|val)/\w+|grad_norm|learning_rate|epoch")
@@ -41,7 +40,7 @@ def diagnose(
     names: Mapping[str, str] | None = None,
     settings: Mapping[str, object] | None = None,
     data: DataScale | None = None,
-    followed: dict[Path, RunCurves] | None = None,
+    followed: Followed | None = None,
 ) -> Diagnosis:
     """Diagnose the runs at or below `path`; the newest comes first, the rest are its `others`.
 
@@ -61,8 +60,10 @@ def diagnose(
     _check(names, settings, spec)
     found = own_run(path)
     if found is None:
-        found = [_diagnosed(logs, spec, names, settings, data, followed) for logs in find_runs(path)]
-        found = [one for one in found if one.mapped] or [one for one in found if one.unmapped] or found[:1]
+        logs = read_logs(path, followed)
+        found = [_diagnosed(one, spec, names, settings, data) for one in logs]
+        found = [one for one in found if any("/" in name for name in one.mapped)] or found
+        found = [one for one in found if one.mapped or one.unmapped] or found[:1]
     elif names or settings or data or trainer != "auto":
         raise RequestError(f"{path}: is a run of this program; --map, --set, --trainer and --data are for other logs")
     first, *others = found
@@ -99,22 +100,16 @@ def _check(names: Mapping[str, str], settings: Mapping[str, object], spec: Train
 
 
 def _diagnosed(
-    logs: RunLogs,
-    spec: TrainerSpec,
-    names: dict[str, str],
-    settings: dict[str, object],
-    data: DataScale | None,
-    followed: dict[Path, RunCurves] | None,
+    read: ReadLogs, spec: TrainerSpec, names: dict[str, str], settings: dict[str, object], data: DataScale | None
 ) -> Diagnosis:
-    reading = RunCurves() if followed is None else followed.setdefault(logs.folder, RunCurves())
-    tags, truncated = reading.read(logs, final=followed is None)
+    logs, tags = read.logs, read.tags
     missing = [tag for tag in names.values() if tags and tag not in tags]
     if missing:
         raise RequestError(f"--map: the log has no tag {', '.join(missing)}; it has {', '.join(sorted(tags))}")
     given = {name: tag for name, tag in spec.names.items() if tag in tags} | names
     mapped = map_tags({tag: curve.count + curve.bad_count for tag, curve in tags.items()}, given)
     config = {**logs.config, **settings}
-    weights = weights_in(config)
+    weights = {**(mapped.trainer.weights if mapped.trainer else {}), **weights_in(config)}
     found = {term: number_under(config, [key]) for term, key in spec.weight_keys.items()}
     weights |= {term: value for term, value in found.items() if value is not None}
     curves = {name: tags[tag] for name, tag in mapped.tags.items() if tag in tags}
@@ -129,10 +124,13 @@ def _diagnosed(
         checkpoints=logs.checkpoints,
         mel_sd=data.mel_sd if data else None,
         mean_frame_error=data.mean_frame_error if data else None,
-        truncated=truncated,
+        truncated=read.truncated,
         mode=spec.mode,
         raw_mel=mapped.trainer.raw_mel if mapped.trainer else None,
         counts_from_zero=logs.is_lightning and mapped.tags.get("epoch") == "epoch",
+        crash=read.crash,
+        folders=logs.folders,
+        is_of_sweep=logs.is_of_sweep,
     )
     findings = run_findings(run)
     return Diagnosis(
@@ -146,6 +144,7 @@ def _diagnosed(
         spec.name or (mapped.trainer.name if mapped.trainer else None),
         run,
         logs.folder,
+        same=mapped.same,
     )
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 from messages import Texts
 from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.logged_run import Best, LoggedRun
+from xtts.diagnostics.logged_tags import is_gradient
 from xtts.diagnostics.run_rules import State
+
+MOST_SHOWN = 12
+"""Tags in a line"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Diagnosis:
     run: LoggedRun
     folder: Path | None = None
     others: tuple[Diagnosis, ...] = field(default=())
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Of `unmapped` the tags of which another one of the same meaning is used, with their names"""
 
     def as_dict(self, lang: str = "en") -> dict[str, object]:
         """The diagnosis as `--json` prints it."""
@@ -48,6 +54,7 @@ class Diagnosis:
             ],
             "mapped": dict(self.mapped),
             "unmapped": list(self.unmapped),
+            "same": dict(self.same),
             "trainer": self.trainer,
         }
         return found | ({"runs": [one.as_dict(lang) for one in self.others]} if self.others else {})
@@ -62,9 +69,17 @@ class Diagnosis:
             starts = [texts(f"severity.{one.severity}"), *[""] * len(parts)]
             lines += [f"{start:<8} {part}" for start, part in zip(starts, parts, strict=False)]
         lines.append(texts("mapped", names=", ".join(f"{name} = {tag}" for name, tag in self.mapped.items()) or "-"))
-        if self.unmapped:
-            shown = ", ".join(self.unmapped[:12]) + (", ..." if len(self.unmapped) > 12 else "")
-            lines.append(texts("unmapped", tags=shown))
+        unknown = [tag for tag in self.unmapped if tag not in self.same]
+        if unknown:
+            gradients = [tag for tag in unknown if is_gradient(tag)]
+            left = [tag for tag in unknown if tag not in gradients]
+            shown = [*left[:MOST_SHOWN], *(["..."] if len(left) > MOST_SHOWN else [])]
+            shown += [texts("gradients", count=len(gradients))] if len(gradients) > 2 else gradients
+            lines.append(texts("unmapped", tags=", ".join(shown)))
+        if self.same:
+            pairs = [f"{tag} ({name})" for tag, name in self.same.items()]
+            more = ["..."] if len(pairs) > MOST_SHOWN else []
+            lines.append(texts("same", tags=", ".join([*pairs[:MOST_SHOWN], *more])))
         if self.others:
             lines += ["", texts("compared_trials" if self.folder is None else "compared"), *self._table(texts)]
         return lines

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from xtts.diagnostics.logged_run import Checkpoint
 PREFERENCE = ("trainer_state", *KINDS, "console")
 """Of several kinds of log in one folder, the first that holds numbers is read"""
 CONSOLE_NAMES = (".log", ".txt", ".out")
+TEXTS = ("console", "jsonl", "stderr")
+"""Kinds of log that can hold an error message; of the last nothing else is read"""
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "test"}
 """Keras writes a folder of events for each split"""
 CHECKPOINT_FOLDER = re.compile(r"checkpoint-(\d+)$")
@@ -54,6 +56,30 @@ class RunLogs:
     streams: dict[str, list[tuple[str, LogStream]]] = field(default_factory=dict)
     config: Mapping[str, object] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Where the run was resumed into folders of its own: their names, oldest first"""
+
+    @classmethod
+    def joined(cls, parts: Sequence[RunLogs]) -> RunLogs:
+        """A resumed run, from the logs of its folders, oldest first; the config is the newest one's."""
+        streams: dict[str, list[tuple[str, LogStream]]] = {}
+        for part in parts:
+            for kind, own in part.streams.items():
+                streams.setdefault(kind, []).extend((prefix, LogStream(kind, one.path)) for prefix, one in own)
+        last, names = parts[-1], tuple(part.folder.name for part in parts)
+        return cls(
+            last.name, last.folder, streams, last.config, tuple(one for p in parts for one in p.checkpoints), names
+        )
+
+    @property
+    def texts(self) -> list[Path]:
+        """Files that hold console output."""
+        return [stream.path for kind in TEXTS for _, stream in self.streams.get(kind, [])]
+
+    @property
+    def is_of_sweep(self) -> bool:
+        """Whether the folder lies in a run of this program."""
+        return any((one / "sweep.yaml").is_file() and (one / "trials.jsonl").is_file() for one in self.folder.parents)
 
     @property
     def is_lightning(self) -> bool:
@@ -102,6 +128,8 @@ def log_kind(file: Path, *, given: bool) -> str | None:
         return "trainer_state"
     if file.name in CONFIG_NAMES or file.name in NO_LOGS or file.name.startswith("metadata"):
         return None
+    if file.suffix.lower() == ".err" or file.name.endswith("stderr"):
+        return "stderr"
     known = kind_of(file)
     if known is None and (given or file.suffix.lower() in CONSOLE_NAMES or file.name.endswith("stdout")):
         return None if file.suffix.lower() in WEIGHT_FILES else "console"

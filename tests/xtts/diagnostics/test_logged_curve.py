@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xtts.diagnostics.logged_curve import MOST_POINTS, CurveBuilder
-from xtts.diagnostics.logged_tags import map_tags, name_of, number_under, recognised, weights_in
+from xtts.diagnostics.logged_tags import MATCHA, map_tags, name_of, number_under, recognised, weights_in
 
 
 def built(*pieces: tuple[object, object]) -> CurveBuilder:
@@ -81,6 +81,9 @@ def test_a_slope_has_an_interval_that_holds_the_truth() -> None:
         ("sub_loss/val_diff_loss_epoch", "val/diffusion"),
         ("loss/val_epoch", "val/loss"),
         ("grad_norm/grad_2.0_norm_total", "grad_norm"),
+        ("grad_norm/grad_2.0_norm/encoder.emb.weight", None),
+        ("gradients/encoder.norm.bias", None),
+        ("train_disc", "train/discriminator"),
         ("eval_loss", "val/loss"),
         ("validation/epoch_loss", "val/loss"),
         ("lr-Adam", "learning_rate"),
@@ -105,7 +108,14 @@ def test_per_step_tags_stand_for_training_and_per_epoch_ones_for_validation() ->
     assert mapped.tags["train/mel"] == "TrainIterStats/loss_mel"
     assert mapped.trainer is not None
     assert mapped.trainer.name == "coqui"
+    assert mapped.same == {"TrainEpochStats/avg_loss_mel": "train/mel"}
     assert recognised(["a"]) is None
+
+
+def test_matcha_adds_its_losses_up_without_weights() -> None:
+    mapped = map_tags(dict.fromkeys([*MATCHA, "loss/train_step", "sub_loss/val_diff_loss_epoch"], 9))
+    assert mapped.trainer is not None
+    assert (mapped.trainer.name, mapped.trainer.weights) == ("matcha", {"duration": 1, "prior": 1, "diffusion": 1})
 
 
 def test_weights_and_clip_are_found_in_a_nested_config() -> None:

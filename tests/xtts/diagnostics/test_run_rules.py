@@ -12,9 +12,9 @@ import pytest
 
 from messages import LANGUAGES
 from tests.xtts.diagnostics.logged_runs import AT, EVALUATED, STEPS, changed, curve, healthy, noisy, with_curves
-from xtts.diagnostics import logged_setting_rules, run_rules
+from xtts.diagnostics import logged_file_rules, logged_setting_rules, run_rules
 from xtts.diagnostics.finding import Finding
-from xtts.diagnostics.logged_run import Checkpoint, LoggedRun
+from xtts.diagnostics.logged_run import Checkpoint, Crash, LoggedRun
 from xtts.diagnostics.run_rules import run_findings, run_state
 
 NAMES = {"grad_norm", "learning_rate", "own_step"}
@@ -93,6 +93,12 @@ BROKEN: Mapping[str, LoggedRun] = {
     "resumed": with_curves(healthy(), train_kl=curve(np.r_[AT[:300], AT[250:]], np.full(450, 0.5))),
     "restarted": with_curves(UNSEEN, train_mel=curve(np.r_[AT, AT[:50]], np.full(450, 0.5)), train_kl=None),
     "log_cut_off": replace(healthy(), truncated=True),
+    "crashed": replace(healthy(), crash=Crash("ValueError: too short", "error", "run.log")),
+    "crashed_memory": replace(healthy(), crash=Crash("torch.OutOfMemoryError: CUDA", "memory", "run.log")),
+    "crashed_killed": replace(healthy(), crash=Crash("Killed", "killed", "run.log")),
+    "interrupted": replace(healthy(), crash=Crash("KeyboardInterrupt", "interrupted", "run.log")),
+    "continued_in_folders": replace(healthy(), folders=("version_0", "version_1")),
+    "best_kept_by_sweep": replace(healthy(), is_of_sweep=True),
 }
 
 
@@ -126,14 +132,14 @@ def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: s
 
 
 def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
-    files = [Path(module.__file__) for module in (run_rules, logged_setting_rules)]
+    files = [Path(module.__file__) for module in (run_rules, logged_setting_rules, logged_file_rules)]
     source = (
         "".join(file.read_text(encoding="utf-8") for file in files) + '"three_digits_raw_mel" "three_digits_weight" '
     )
     source += '"three_digits_by_design" "clip_never" "clip_always" "clip_far_below"'  # from rules that trials share
-    assert set(re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed|restarted)"', source)) - NAMES == set(
-        BROKEN
-    )
+    assert set(
+        re.findall(r'"([a-z]+_[a-z_]+|skill|overfitting|plateau|resumed|restarted|crashed|interrupted)"', source)
+    ) - NAMES == set(BROKEN)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -144,7 +150,16 @@ def test_healthy_runs_are_healthy_whatever_their_noise(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["not_finite", "loss_rises", "not_learning", "no_better_than_mean_frame", "overfitting"]
+    "code",
+    [
+        "not_finite",
+        "loss_rises",
+        "not_learning",
+        "no_better_than_mean_frame",
+        "overfitting",
+        "crashed",
+        "crashed_memory",
+    ],
 )
 def test_a_broken_run_is_to_be_stopped(code: str) -> None:
     run = BROKEN[code]

@@ -1,0 +1,70 @@
+"""Trains Coqui VITS several times in one process, in the Python of Coqui's environment; each run leaves its own log.
+
+    python benchmarks/published/coqui_runs.py JOBS.json
+
+A job: `folder` of the run, `data` (LJSpeech), `config` (a VITS config), `changes` of its top-level keys, `params` of
+trainers.coqui:CoquiVits, `seed`, `epochs`, `batch_size`, and `spoil`, the epoch before which a weight turns NaN.
+Training, evaluation and their TensorBoard log are Coqui's own; only its figures are left out, which take most time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SEGMENT = 8
+"""Frames of the waveform that a step is judged by; at four the mel error of a step is mostly noise"""
+FINISHED = "finished"
+"""An empty file in the folder of a run that came to its end"""
+
+
+def main(jobs: Path) -> None:
+    """Run what is not finished yet."""
+    import torch
+
+    torch.set_num_threads(1)
+    for job in json.loads(jobs.read_text("utf-8")):
+        folder = Path(job["folder"])
+        if not (folder / FINISHED).exists():
+            began = time.process_time()
+            trained(job, folder)
+            (folder / FINISHED).touch()
+            print(f"{folder.parent.name}, {folder.name}: {time.process_time() - began:.0f} s on a core", flush=True)
+
+
+def trained(job: dict[str, Any], folder: Path) -> None:
+    """One run: as Coqui's fit does it, without checkpoints."""
+    import torch
+    from trainer.generic_utils import KeepAverage
+
+    from trainers.coqui import CoquiVits
+    from trainers.coqui_validation import seed_all
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("events*"):
+        old.unlink()
+    given = json.loads(Path(job["config"]).read_text("utf-8")) | job["changes"] | {"plot_step": 1}
+    given["model_args"]["spec_segment_size"] = SEGMENT
+    config = folder / "given.json"
+    config.write_text(json.dumps(given), "utf-8")
+    seed_all(job["seed"])
+    coqui = CoquiVits({"config": str(config), **job["params"]}, job["data"], job["seed"]).make(folder)
+    config.unlink()
+    coqui.config.save_json(str(folder / "config.json"))
+    coqui.model.train_log = coqui.model.eval_log = lambda *_: None
+    coqui.train_loader = coqui.get_train_dataloader(coqui.train_samples, verbose=False)
+    for epoch in range(job["epochs"]):
+        if epoch + 1 == job["spoil"]:
+            with torch.no_grad():
+                next(iter(coqui.model.waveform_decoder.parameters())).view(-1)[0] = float("nan")
+        coqui.epochs_done, coqui.keep_avg_train, coqui.keep_avg_eval = epoch, KeepAverage(), KeepAverage()
+        coqui.train_epoch()
+        coqui.eval_epoch()
+    coqui.dashboard_logger.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
