@@ -46,6 +46,7 @@ from xtts.diagnostics.reference import reference as shipped_reference  # noqa: E
 from xtts.diagnostics.run_rules import run_findings, run_state  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts.training.settings import DEMO_SETTINGS  # noqa: E402
 from xtts_sweep.diagnosis.own_run import judged  # noqa: E402
 from xtts_sweep.integration.findings import all_params  # noqa: E402
 
@@ -62,6 +63,7 @@ HEALTHY: Mapping[str, Mapping[str, object]] = {
     "healthy, learning rate /2": {"learning_rate": 5e-4},
     "healthy, small batches": {"batch_frames": 300},
     "healthy, weights 5 and 1": {"mel_loss_weight": 5.0},
+    "healthy, demo settings": DEMO_SETTINGS,
 }
 FAULTS: Mapping[str, Mapping[str, object]] = {
     "mel weight x14": {"mel_loss_weight": 35.0},
@@ -190,6 +192,7 @@ def train_voice(voice: str, clips: Sequence[tuple[Path, str]], folder: Path) -> 
 def trained(trainer: XttsTrainer, count: int, *, spoil: bool) -> tuple[list[dict[str, object]], list[list[float]]]:
     """Metrics of the epochs and the rows of all steps; `spoil`: a parameter turns NaN before the second epoch."""
     training, epochs, rows = trainer.training, [], []
+    training.plan(count)  # the cooldown goes by it
     step = training._step
 
     def noted(*arguments: Any) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.sweeps.wandb.wandb_files import WandbFile
+from tests.sweeps.wandb.wandb_server import KEY, wandb_server
 from xtts_sweep.diagnosis.diagnose import diagnose
 from xtts_sweep.main import main
 
@@ -40,10 +44,12 @@ def test_findings_become_a_note_and_a_table_of_the_run(offline: Path, capsys: py
     assert [one.name for one in offline.parent.glob("offline-run-*")] == [offline.name], "untouched unless asked"
 
     assert main(["diagnose", str(offline), "--wandb"]) == 0
-    assert "added to W&B run" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing was uploaded yet" in said
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
     (added,) = (one for one in offline.parent.glob("offline-run-*") if one != offline)
     (path,) = added.glob("*.wandb")
+    assert f"`wandb sync {offline} {added}`" in said
     original, fragment = WandbFile(file), WandbFile(path)
     assert fragment.run.run_id == original.run.run_id
     assert fragment.run.project == "speech"
@@ -61,3 +67,38 @@ def test_findings_become_a_note_and_a_table_of_the_run(offline: Path, capsys: py
     assert not found.others, "both folders are of one run"
     assert found.epochs == 40
     assert found.unmapped == ()
+
+
+@pytest.fixture
+def online(offline: Path) -> Path:
+    """The same files as those of a run that was uploaded while it trained."""
+    return offline.rename(offline.with_name(offline.name.removeprefix("offline-")))
+
+
+def test_findings_of_an_online_run_are_uploaded(online: Path) -> None:
+    """Against a server on the loopback that speaks W&B's protocol."""
+    run_id = online.name.rpartition("-")[2]
+    with wandb_server() as server:
+        environment = {**os.environ, "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
+        command = [sys.executable, str(ROOT / "run_sweep.py"), "diagnose", str(online), "--wandb"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    said = done.stderr
+    assert f"added to W&B run {run_id}: {server.url}" in said
+    assert "mel weight 35 times an error of 5.26" in server.runs[run_id]["notes"]
+    assert server.runs[run_id]["project"] == "speech"
+    assert server.summaries[run_id]["diagnosis/state"] == "healthy"
+    assert server.summaries[run_id]["val/mel"] == pytest.approx(1 + math.exp(-39 / 9))
+    assert any("diagnosis" in row for row in server.rows(run_id))
+    assert server.unknown == []
+
+
+def test_an_online_run_that_cannot_be_reached_is_one_line_and_leaves_nothing(
+    online: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    before = sorted(online.parent.iterdir())
+    assert main(["diagnose", str(online), "--wandb"]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "nothing was added to run" in said
+    assert "wandb login" in said
+    assert sorted(online.parent.iterdir()) == before

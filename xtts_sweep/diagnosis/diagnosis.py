@@ -12,7 +12,7 @@ from xtts.diagnostics.logged_run import Best, LoggedRun
 from xtts.diagnostics.logged_tags import is_gradient
 from xtts.diagnostics.run_rules import State
 
-MOST_SHOWN = 12
+MOST_SHOWN, MOST_SAME = 12, 4
 """Tags in a line"""
 
 
@@ -78,8 +78,8 @@ class Diagnosis:
             lines.append(texts("unmapped", tags=", ".join(shown)))
         if self.same:
             pairs = [f"{tag} ({name})" for tag, name in self.same.items()]
-            more = ["..."] if len(pairs) > MOST_SHOWN else []
-            lines.append(texts("same", tags=", ".join([*pairs[:MOST_SHOWN], *more])))
+            more = ["..."] if len(pairs) > MOST_SAME else []
+            lines.append(texts("same", tags=", ".join([*pairs[:MOST_SAME], *more])))
         if self.others:
             lines += ["", texts("compared_trials" if self.folder is None else "compared"), *self._table(texts)]
         return lines

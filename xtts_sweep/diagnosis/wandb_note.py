@@ -6,6 +6,8 @@ fragment replaces config and summary of its run, so both are given again.
 
 from __future__ import annotations
 
+import glob
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +30,19 @@ def add_to_wandb(found: Diagnosis, lang: str) -> str:
     logged = _Logged.of(file)
     lines = found.lines(lang)
     note = "\n".join(filter(None, [logged.run.notes, *lines[: lines.index("") if "" in lines else None]]))
+    name, texts, before = logged.run.run_id, Texts("diagnose", lang), _parts(file)
     try:
         where = _write(logged, file.parent, note, found, lang)
     except Exception as error:  # of many kinds: no login, no network, no room
-        name = logged.run.run_id
-        raise RequestError(f"--wandb: the findings cannot be added to run {name}: {one_line(error)}") from error
-    return Texts("diagnose", lang)("wandb_added", run=logged.run.run_id, where=where)
+        for folder in _parts(file) - before:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise RequestError(
+            f"--wandb: nothing was added to run {name}: {one_line(error)}; an online run needs `wandb login` and the"
+            " network"
+        ) from error
+    if _is_offline(file.parent):
+        return texts("wandb_added_offline", run=name, where=where, folder=file.parent)
+    return texts("wandb_added", run=name, where=where)
 
 
 @dataclass
@@ -70,11 +79,20 @@ def _log_of(found: Diagnosis) -> Path:
     return files[0]
 
 
+def _parts(file: Path) -> set[Path]:
+    """The folders of the run that a .wandb file is of."""
+    return set(file.parent.parent.glob(f"*run-*-{glob.escape(file.stem.removeprefix('run-'))}"))
+
+
+def _is_offline(folder: Path) -> bool:
+    return folder.name.startswith("offline-")
+
+
 def _write(logged: _Logged, folder: Path, note: str, found: Diagnosis, lang: str) -> str:
     """A fragment of the run with the note and the table, and where it is: its folder, or the run's page."""
     import wandb
 
-    run, online = logged.run, not folder.name.startswith("offline-")
+    run, online = logged.run, not _is_offline(folder)
     fragment = wandb.init(
         project=run.project or None,
         entity=run.entity or None,
