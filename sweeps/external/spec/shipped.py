@@ -24,7 +24,7 @@ def described_specs() -> list[dict[str, Any]]:
     for name, path in shipped_specs().items():
         file = SpecFile.model_validate(read_yaml_mapping(path))
         params = [
-            {"name": param, "key": entry.key, "range": _range(entry), "reason": entry.reason}
+            {"name": param, "key": entry.key, "range": _range(entry, file.config is not None), "reason": entry.reason}
             for param, entry in file.params.items()
         ]
         about = {"spec": name, "path": str(path), "name": file.name, "description": file.description}
@@ -33,10 +33,11 @@ def described_specs() -> list[dict[str, Any]]:
     return found
 
 
-def _range(entry: ParamEntry) -> str:
-    if entry.values is not None:
-        return ", ".join(map(str, entry.values))
+def _range(entry: ParamEntry, has_template: bool) -> str:
     if entry.value is not None:
         return f"fixed at {entry.value}"
-    default = f", default {entry.default}" if entry.default is not None else ""
-    return f"{entry.min} to {entry.max}{default}"
+    default = ", default as in your template" if has_template else ""
+    if entry.default is not None:
+        default = f", default {entry.default}"
+    values = f"{entry.min} to {entry.max}" if entry.values is None else ", ".join(map(str, entry.values))
+    return f"{values}{default}"

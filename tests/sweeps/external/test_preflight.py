@@ -111,7 +111,9 @@ def test_the_shipped_specs_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["trainers", "--json"]) == 0
     assert "coqui_vits" in [spec["spec"] for spec in json.loads(capsys.readouterr().out)]
     assert main(["trainers"]) == 0
-    assert "mel_loss_alpha" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "mel_loss_alpha           5 to 90, default as in your template" in listed
+    assert "batch_size               8, 16, 32, 64, default 32" in listed
 
 
 def test_a_sweep_that_would_be_a_lie_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
