@@ -13,7 +13,7 @@
   const set = (name, value) => { state.set(name, value); keep(); };
   addEventListener("hashchange", keep);
 
-  // A trial's name is shown beside the pointer; the titles that serve pages without a script would show twice.
+  // A trial's name is shown next to the pointer; the titles that serve pages without a script would show twice.
   const names = new Map();
   for (const drawn of find("g.trial")) {
     const title = drawn.querySelector(":scope > title");
@@ -41,56 +41,6 @@
   for (const button of find(".pin")) button.addEventListener("click", () => toggle(button.closest("tr").dataset.trial));
   pin(pinned());
 
-  // Ranges on the axes of the parallel coordinates: two numbers an axis, which dragging along it sets
-  const ends = find(".ranges input");
-  const values = new Map(find("#parallel polyline[data-values]").map(line => [
-    line.closest("g.trial").dataset.trial, line.dataset.values.split("|").map(text => (text === "" ? NaN : Number(text)))]));
-  const end = (axis, which) => ends.find(one => one.dataset.axis === axis && one.dataset.end === which);
-  const bound = (axis, which) => { const text = end(axis, which).value; return text === "" ? (which === "low" ? -Infinity : Infinity) : Number(text); };
-  const areas = find(".brush-area");
-  const ranged = () => areas.map(area => area.dataset.axis).filter(axis => end(axis, "low").value + end(axis, "high").value !== "");
-  const within = (trial, axes) => axes.every(axis => {
-    const value = (values.get(trial) || [])[axis];
-    return value >= bound(axis, "low") && value <= bound(axis, "high");
-  });
-  const scaled = ({ low, high, start, stop, log }) => {
-    const [a, b, from, to] = [low, high, start, stop].map(Number), f = log ? Math.log : v => v, g = log ? Math.exp : v => v;
-    return { at: v => from + (f(v) - f(a)) / (f(b) - f(a)) * (to - from), value: y => g(f(a) + (y - from) / (to - from) * (f(b) - f(a))) };
-  };
-  const drawRanges = () => {
-    for (const area of areas) {
-      const { axis, low, high } = area.dataset, { at } = scaled(area.dataset);
-      const chosen = document.querySelector(`.brush[data-axis="${axis}"]`);
-      const inside = value => Math.min(Math.max(value, Number(low)), Number(high));
-      const top = at(inside(bound(axis, "high"))), bottom = at(inside(bound(axis, "low")));
-      chosen.toggleAttribute("hidden", !ranged().includes(axis));
-      chosen.setAttribute("y", Math.min(top, bottom));
-      chosen.setAttribute("height", Math.abs(bottom - top));
-    }
-  };
-  const setRange = (axis, low, high) => {
-    end(axis, "low").value = low; end(axis, "high").value = high;
-    filtered();
-  };
-  for (const area of areas) {
-    const svg = area.ownerSVGElement, { axis } = area.dataset, { value } = scaled(area.dataset);
-    const place = event => {
-      const [top, bottom] = [area.dataset.stop, area.dataset.start].map(Number);
-      const y = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse()).y;
-      return Math.min(Math.max(y, top), bottom);
-    };
-    let from = null;
-    area.addEventListener("pointerdown", event => { from = place(event); area.setPointerCapture(event.pointerId); event.preventDefault(); });
-    area.addEventListener("pointermove", event => {
-      if (from === null || Math.abs(place(event) - from) < 3) return;
-      const [low, high] = [value(from), value(place(event))].sort((a, b) => a - b).map(v => Number(v.toPrecision(4)));
-      setRange(axis, low, high);
-    });
-    area.addEventListener("pointerup", event => { if (from !== null && Math.abs(place(event) - from) < 3) setRange(axis, "", ""); from = null; });
-    area.addEventListener("pointercancel", () => { from = null; });
-    area.addEventListener("click", event => event.stopPropagation());
-  }
-
   // Filters
   const filters = document.getElementById("filters");
   const shown = document.getElementById("shown");
@@ -100,21 +50,18 @@
     const best = Number(filters.elements.best.value);
     if (best && !(Number(row.dataset.rank) <= best && row.dataset.rank)) return false;
     const text = filters.elements.text.value.trim().toLowerCase();
-    return allowed("status") && allowed("role") && (!text || row.textContent.toLowerCase().includes(text))
-      && within(row.dataset.trial, ranged());
+    return allowed("status") && allowed("role") && (!text || row.textContent.toLowerCase().includes(text));
   };
   const filter = () => {
     const visible = new Set(rows.filter(matches).map(row => row.dataset.trial));
     for (const element of everywhere) element.toggleAttribute("hidden", !visible.has(element.dataset.trial));
     light(pinned());
-    drawRanges();
     shown.textContent = shown.dataset.text.replace("{shown}", visible.size).replace("{of}", rows.length);
   };
   const off = name => find(`input[name="${name}"]`, filters).filter(box => !box.checked).map(box => box.value).join(",");
   const filtered = () => {
     for (const name of ["status", "role"]) state.set("no-" + name, off(name));
     state.set("best", filters.elements.best.value);
-    state.set("ranges", ranged().map(axis => [axis, end(axis, "low").value, end(axis, "high").value].join("~")).join(";"));
     set("text", filters.elements.text.value.trim());
     filter();
   };
@@ -125,12 +72,7 @@
   if (state.get("best")) filters.elements.best.value = state.get("best");
   if (filters.elements.best.selectedIndex < 0) filters.elements.best.value = "";
   filters.elements.text.value = state.get("text") || "";
-  for (const range of (state.get("ranges") || "").split(";").filter(Boolean)) {
-    const [axis, low, high] = range.split("~");
-    if (end(axis, "low")) { end(axis, "low").value = low; end(axis, "high").value = high; }
-  }
   filters.addEventListener("input", filtered);
-  for (const one of ends) one.addEventListener("input", filtered);
   filters.addEventListener("submit", event => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(filtered));
   filter();
@@ -236,7 +178,7 @@
     });
   }
 
-  // While the run goes on: reload, unless that is switched off or something is playing
+  // While the run continues: reload, unless that is switched off or something is playing
   const live = document.getElementById("live");
   if (live) {
     live.checked = state.get("live") !== "off";

@@ -22,7 +22,7 @@ LONGEST_NAME = 22
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One vertical axis: a scale for numbers or places for words; `low` and `high` name its ends' safe limits."""
+    """One vertical axis: a scale for numbers, or places for words."""
 
     name: str
     x: float
@@ -47,19 +47,17 @@ def parallel_chart(data: RunData, words: Words) -> Chart | None:
     shade = shades(data)
     worst_first = sorted(drawn, key=lambda record: record.rank, reverse=True)
     lines = (_trial(data, words, record, columns, shade) for record in front_last(data, worst_first))
-    axes = (_axis(column, place) for place, column in enumerate(columns))
     return Chart(
         "parallel",
         words("chart_parallel"),
         words("chart_parallel_caption"),
         PLOT,
-        together([shape("g", lines), axes]),
+        together([shape("g", lines), map(_axis, columns)]),
         legend=[
             ("shade-0", words("shade_best")),
             (f"shade-{SHADES - 1}", words("shade_worst")),
             ("default", words("kind_default")),
         ],
-        ranges=[(column.name, place) for place, column in enumerate(columns) if column.scale is not None],
         wide=True,
     )
 
@@ -84,29 +82,7 @@ def _column(data: RunData, name: str, x: float, drawn: Sequence[TrialRecord]) ->
     return Column(name, x, None, {word: floor - (place + 0.5) * step for place, word in enumerate(distinct)})
 
 
-def _brush(column: Column, place: int) -> Markup | None:
-    if column.scale is None:
-        return None
-    floor, ceiling = PLOT.up
-    area = shape(
-        "rect",
-        x=column.x - 14,
-        y=ceiling - 6,
-        width=28,
-        height=floor - ceiling + 12,
-        class_="brush-area",
-        data_axis=place,
-        data_low=f"{column.scale.low:.8g}",
-        data_high=f"{column.scale.high:.8g}",
-        data_start=column.scale.start,
-        data_stop=column.scale.stop,
-        data_log="1" if column.scale.log else None,
-    )
-    chosen = shape("rect", x=column.x - 7, y=ceiling, width=14, height=0, class_="brush", data_axis=place, hidden=True)
-    return together([chosen, area])
-
-
-def _axis(column: Column, place: int) -> Markup:
+def _axis(column: Column) -> Markup:
     floor, ceiling = PLOT.up
     name = column.name if len(column.name) <= LONGEST_NAME else f"{column.name[: LONGEST_NAME - 1]}…"
     if column.scale is not None:
@@ -118,7 +94,6 @@ def _axis(column: Column, place: int) -> Markup:
         path("M", column.x, ceiling, "V", floor, class_="axis"),
         label(name, column.x, ceiling - 16, "middle", "name"),
         (label(text, column.x + 6, up + 4, class_="over") for text, up in ticks),
-        _brush(column, place),
     )
 
 
@@ -131,8 +106,7 @@ def _trial(
     if len(known) < len(placed):
         return None
     looks = f"line {kind(data, record)} shade-{shade.get(record.trial_id, '0')}"
-    stored = "|".join("" if (found := number(value)) is None else f"{found:.8g}" for value in values)
-    return group(data, words, record, shape("polyline", points=points(known), class_=looks, data_values=stored))
+    return group(data, words, record, shape("polyline", points=points(known), class_=looks))
 
 
 def _value(record: TrialRecord, name: str) -> object:

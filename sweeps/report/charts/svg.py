@@ -133,7 +133,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing with what the page puts around it; `legend` holds (class, text), `ranges` inputs for its axes."""
+    """A drawing with what the page puts around it; `legend` holds (class, text)."""
 
     name: str
     title: str
@@ -142,7 +142,6 @@ class Chart:
     drawing: Markup
     legend: Sequence[tuple[str, str]] = ()
     table: Table | None = None
-    ranges: Sequence[tuple[str, int]] = ()
     wide: bool = False
 
 

@@ -329,51 +329,6 @@ def test_a_running_page_reloads_itself_until_that_is_switched_off(browser: Brows
     assert browser.run("location.hash") == "#view:live=off"
 
 
-LINES = "[...document.querySelectorAll('#parallel g.trial')].filter(one => one.getClientRects().length)"
-
-
-def test_dragging_along_an_axis_keeps_the_configs_between(browser: Browser, folder: RunFolder) -> None:
-    browser.open(url(folder, view="tab=all"))
-    before = visible(browser)
-    browser.run("document.querySelector('#parallel').scrollIntoView({block: 'center'})")
-    where = """(() => { const box = document.querySelector('.brush-area').getBoundingClientRect();
-        return [box.left + box.width / 2, box.top, box.height]; })()"""
-    x, top, height = browser.run(where)
-    for kind, share in (("mousePressed", 0.2), ("mouseMoved", 0.6), ("mouseReleased", 0.6)):
-        at = {"x": x, "y": top + share * height, "button": "left", "buttons": 1, "clickCount": 1}
-        browser.call("Input.dispatchMouseEvent", type=kind, **at)
-    low, high = (float(browser.run(f"document.querySelector('[data-end={end}]').value")) for end in ("low", "high"))
-    assert low < high
-    kept = visible(browser)
-    assert 0 < len(kept) < len(before)
-    weights = browser.run(f"{LINES}.map(one => Number(one.querySelector('polyline').dataset.values.split('|')[0]))")
-    assert len(weights) == len(kept)
-    assert all(low <= weight <= high for weight in weights)
-    assert browser.run("document.querySelector('.brush').getBoundingClientRect().height") > 50
-    browser.call("Page.reload")
-    browser.wait_for("document.readyState === 'complete' && document.documentElement.classList.contains('script')")
-    assert visible(browser) == kept
-    browser.run("document.querySelector('#filters [type=reset]').click()")
-    browser.wait_for(f"document.querySelector('[data-end=low]').value === '' && {LINES}.length > {len(kept)}")
-    assert visible(browser) == before
-    assert browser.complaints() == []
-
-
-def test_a_range_is_typed_on_a_keyboard_and_has_a_name(browser: Browser, folder: RunFolder) -> None:
-    browser.open(url(folder, view="tab=all"))
-    field = "document.querySelector('.ranges input[data-end=high]')"
-    assert browser.run(f"{field}.getAttribute('aria-label')") == "mel_loss_weight, at most"
-    browser.run(f"{field}.focus()")
-    browser.press("2", code=50, text="2")
-    weights = browser.run(f"{LINES}.map(one => Number(one.querySelector('polyline').dataset.values.split('|')[0]))")
-    assert weights
-    assert max(weights) <= 2
-    rows = browser.run("[...document.querySelectorAll('#trials-table tbody tr')].filter(row => !row.hidden).length")
-    assert rows == len(weights)
-    browser.open(url(folder), media="print")
-    assert browser.run("document.querySelector('.ranges').getClientRects().length") == 0
-
-
 def test_confirmation_and_rivals_are_drawn_and_named_under_the_pointer(browser: Browser, tmp_path: Path) -> None:
     run = write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT))
     write_report(read_run(run.path), extras())
