@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.common.budget import Budget, duration
 from sweeps.run.config import SweepConfig
-from sweeps.run.trials_csv import convergence_against
-from sweeps.trials.record import TrialRecord, best_record, default_record
+from sweeps.trials.record import TrialRecord, best_record
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -76,27 +75,9 @@ class Progress:
         return " · ".join(parts)
 
     def rows(self, most: int | None = None) -> list[list[str]]:
-        """A row per trial, under its heading; only the best and the newest where there are more than `most`.
-
-        A column for speed is there as soon as there is one to show.
-        """
-        head = ["trial", *self.columns, "epoch", "objective", "speed", "status"]
-        table = [head, *(self.row(record) for record in _shown(self.records, most))]
-        column = head.index("speed")
-        if any(row[column] for row in table[1:]):
-            return table
-        return [[*row[:column], *row[column + 1 :]] for row in table]
-
-    def speed(self, record: TrialRecord) -> str:
-        """Speed to the 90 % target compared with the default, as far as it is known; empty where it is not."""
-        default = default_record(self.records)
-        if default is None or default.status is None or record.status is None:
-            return ""
-        found = convergence_against(record, default)
-        if isinstance(found["speedup"], float):
-            return f"{found['speedup']:.2f}x"
-        bound = str(found["speedup_bound"])
-        return bound.replace("at least ", "≥ ").replace("at most ", "≤ ") + "x" if bound[:2] == "at" else bound
+        """A row per trial, under its heading; only the best and the newest where there are more than `most`."""
+        head = ["trial", *self.columns, "epoch", "objective", "status"]
+        return [head, *(self.row(record) for record in _shown(self.records, most))]
 
     def row(self, record: TrialRecord) -> list[str]:
         """The cells of one trial."""
@@ -108,7 +89,6 @@ class Progress:
             *(_cell(values.get(column)) for column in self.columns),
             f"{record.epochs}/{self.budget.epochs}",
             objective + at_best,
-            self.speed(record) if record.role == "trial" else "",
             record.status or "running",
         ]
 
@@ -154,8 +134,6 @@ class LineDisplay(Display):
                 values = {**record.coordinates, **record.params}
                 shown = ", ".join(f"{name} {_cell(values[name])}" for name in progress.columns if name in values)
                 objective = "no objective" if record.objective is None else f"objective {record.objective:.4f}"
-                speed = progress.speed(record) if record.role == "trial" else ""
-                objective += f"  speed {speed}" if speed else ""
                 why = f" ({record.stop_reason})" if record.status not in ("finished", "stopped") else ""
                 self.log(
                     f"{_name(record)}  {shown}  epoch {record.epochs}/{progress.budget.epochs}  {objective}  "

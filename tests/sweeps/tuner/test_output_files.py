@@ -1,21 +1,16 @@
-"""trials.csv, best_config.yaml and the table: what a person reads."""
+"""trials.csv and best_config.yaml: what a person reads."""
 
 from __future__ import annotations
 
 import csv
-import math
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed
 from sweeps.run.best_config import write_best_config
-from sweeps.run.progress import LineDisplay, LiveDisplay, Progress
 from sweeps.run.trials_csv import write_trials_csv
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
@@ -104,63 +99,6 @@ def test_the_best_config_is_a_training_section_with_its_provenance(tmp_path: Pat
     assert "  mel_loss_weight: 1.3\n" in path.read_text()
 
 
-def progress(records: list[TrialRecord], seconds: float = 30.0) -> Progress:
-    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds)
-
-
-def test_the_text_of_progress_is_the_table() -> None:
-    records = [
-        trial(1, [0.9, 0.5, 0.6]),
-        trial(2, [0.95], "stopped"),
-        trial(3, [math.nan], "diverged"),
-        trial(4, [], None),
-    ]
-    assert str(progress(records)).splitlines() == [
-        "trial  mel_loss_weight  epoch  objective  status",
-        "t0001  1.1              3/3    0.5000 @2  finished",
-        "t0002  1.2              1/3    0.9500     stopped",
-        "t0003  1.3              1/3               diverged",
-        "t0004  1.4              0/3               running",
-        "3 of 10 trials · best 0.5000 (t0001, epoch 2) · 30 s, about 70 s left",
-    ]
-
-
-def test_the_time_left_follows_the_epochs_that_are_left() -> None:
-    assert progress([]).seconds_left is None
-    assert progress([trial(n, [0.5] * 3) for n in range(1, 6)], 60.0).seconds_left == pytest.approx(60.0)
-    assert progress([trial(n, [0.5] * 3) for n in range(1, 11)], 60.0).seconds_left == 0.0
-
-
-def test_lines_tell_each_ended_trial_once(capsys: pytest.CaptureFixture[str]) -> None:
-    display = LineDisplay()
-    display.update(progress([trial(1, [0.5] * 3), trial(2, [], None)]))
-    display.update(progress([trial(1, [0.5] * 3), trial(2, [], "failed", reason="ValueError: broke")]))
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("t0001  mel_loss_weight 1.1  epoch 3/3  objective 0.5000  finished  [")
-    assert "failed (ValueError: broke)" in second
-
-
-def test_each_trial_has_its_line_once_in_whatever_order_they_end(capsys: pytest.CaptureFixture[str]) -> None:
-    display, ended = LineDisplay(), set()
-    for number in (3, 1, 5, 2, 4):
-        ended.add(number)
-        display.update(progress([trial(n, [0.5] * 3, "finished" if n in ended else None) for n in range(1, 6)]))
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        f"t000{number}" for number in (3, 1, 5, 2, 4)
-    ]
-
-
-def test_the_live_table_shows_the_best_and_the_newest(capsys: pytest.CaptureFixture[str]) -> None:
-    records = [trial(1, [0.1]), *(trial(n, [0.5]) for n in range(2, 60))]
-    display = LiveDisplay()
-    display.update(progress(records))
-    display.close()
-    out = capsys.readouterr().out
-    assert "t0001" in out
-    assert "t0059" in out
-    assert "t0020" not in out
-
-
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write anywhere")
 def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -181,27 +119,3 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypa
         write_trials_csv(path, [trial(1, [0.4])], COLUMNS)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["trials.csv"]
-
-
-def test_the_table_says_how_fast_a_trial_was_beside_the_default_as_soon_as_that_has_ended(tmp_path: Path) -> None:
-    def at(number: int, objectives: list[float], status: str | None = "finished", **more: Any) -> TrialRecord:
-        record = trial(number, objectives, status, **more)
-        counted = [
-            {**report, "updates": 10 * place, "mean_frame_error": 1.0} for place, report in enumerate(record.reports, 1)
-        ]
-        return replace(record, reports=tuple(counted))
-
-    def speeds(records: list[TrialRecord]) -> list[str]:
-        table = progress(records).rows()
-        return [row[table[0].index("speed")] for row in table[1:]]
-
-    slow = [0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5]
-    fast = [0.7, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
-    default = at(1, slow, origin="default")
-    others = [at(2, fast), at(3, slow[:3], "stopped"), at(4, fast[:2], None)]
-    one, two, three, four = speeds([default, *others])
-    assert (one, three, four) == ("1.00x", "≤ 1.49x", "")  # sqrt(40 x 50) updates against more than 30
-    assert float(two.removesuffix("x")) > 2
-    assert "speed" not in progress([at(1, slow[:4], None, origin="default"), *others]).rows()[0]
-    rival = replace(at(5, fast), role="rival", label="balancer", trial_id="r0001")
-    assert progress([default, rival]).rows()[2][0] == "r0001 balancer"
