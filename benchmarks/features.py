@@ -133,7 +133,7 @@ def memory_of_workers(speech: Dataset) -> str:
     for worker in workers:
         _line(worker)
     for worker in workers:
-        _go_on(worker)
+        _continue(worker)
     answers = [_line(worker).split() for worker in workers]
     for worker in workers:
         worker.communicate("\n")
@@ -150,7 +150,7 @@ def _line(worker: subprocess.Popen[str]) -> str:
     return worker.stdout.readline()
 
 
-def _go_on(worker: subprocess.Popen[str]) -> None:
+def _continue(worker: subprocess.Popen[str]) -> None:
     assert worker.stdin is not None
     worker.stdin.write("\n")
     worker.stdin.flush()

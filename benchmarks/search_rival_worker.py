@@ -61,7 +61,7 @@ class Smac:
         return {"name": name, "config": dict(info.config), "first": min(first, last), "last": last}
 
     def report(self, name: str, epoch: int, value: float) -> bool:
-        """An epoch's value; the last one of a budget is told."""
+        """An epoch's value; the last one of a budget is reported."""
         from smac.runhistory.dataclasses import TrialValue
 
         info = self._asked[name]

@@ -3,10 +3,10 @@
     python benchmarks/wandb_overhead.py                     # 16 trials of 9 epochs
     python benchmarks/wandb_overhead.py --trials 100
 
-Nothing is trained: the journal is written as fast as the disk takes it, once alone and once with W&B offline beside
+Nothing is trained: the journal is written as fast as the disk takes it, once alone and once with W&B offline next to
 it, so that all of W&B's work falls into the measured time; the record ends with nine sounds of 3 s and their mels.
 In a real sweep most of it passes while trials train. Processor time is what a machine whose cores are all busy would
-lose. W&B's own start, a fixed cost, is told apart.
+lose. W&B's own start, a fixed cost, is shown apart.
 """
 
 from __future__ import annotations
@@ -83,19 +83,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wandb-overhead-") as scratch:
         none = measure(Path(scratch), 0, options.epochs, wandb=True)
         alone = measure(Path(scratch), options.trials, options.epochs, wandb=False)
-        beside = measure(Path(scratch), options.trials, options.epochs, wandb=True)
+        logged = measure(Path(scratch), options.trials, options.epochs, wandb=True)
     print("                          start   journal    close   processor (W&B's processes)")
-    for name, cost in (("W&B, no trials", none), ("no W&B", alone), ("W&B offline", beside)):
+    for name, cost in (("W&B, no trials", none), ("no W&B", alone), ("W&B offline", logged)):
         print(f"{name:<22}{cost.start:8.2f}s {cost.events:8.2f}s {cost.close:7.2f}s {cost.processor:8.2f}s")
-    added = (beside.wall - alone.wall) / options.trials
+    added = (logged.wall - alone.wall) / options.trials
     print(f"\nadded wall time, everything counted: {added:.3f} s a trial")
-    print(f"added while trials run:              {(beside.events - alone.events) / options.trials:.3f} s a trial")
-    print(f"processor time, start counted:       {beside.processor / options.trials:.3f} s a trial")
-    print(f"processor time of one more trial:    {(beside.processor - none.processor) / options.trials:.3f} s")
+    print(f"added while trials run:              {(logged.events - alone.events) / options.trials:.3f} s a trial")
+    print(f"processor time, start counted:       {logged.processor / options.trials:.3f} s a trial")
+    print(f"processor time of one more trial:    {(logged.processor - none.processor) / options.trials:.3f} s")
 
 
 def measure(scratch: Path, trials: int, epochs: int, *, wandb: bool) -> Cost:
-    """One sweep's journal, written with or without W&B beside it."""
+    """One sweep's journal, written with or without W&B next to it."""
     request = SweepConfig(
         search=SearchOptions(),
         name=f"{'with' if wandb else 'without'}-{trials}",

@@ -3,7 +3,7 @@
     python run_sweep.py --trainer examples.own_trainer:LineTrainer --space safe_weights --trials 8 --epochs 6
 
 A sweep starts it from params + data + seed, asks for one epoch at a time, and keeps its state in checkpoints, so that a
-trial goes on after a crash. `objective` must not contain a searched weight: it is what configs are ranked by.
+trial continues after a crash. `objective` must not contain a searched weight: it is what configs are ranked by.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LineTrainer(Trainer):
         return {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5, "learning_rate": 0.05}
 
     def train_epoch(self) -> Mapping[str, object]:
-        """One pass; raw terms are reported beside the weighted loss, and only the objective is ranked."""
+        """One pass; raw terms are reported with the weighted loss, and only the objective is ranked."""
         for rows in torch.arange(256).split(32):
             error = (self._x[rows] @ self._weight - self._y[rows]).abs().mean()
             size = self._weight.square().mean()
@@ -50,7 +50,7 @@ class LineTrainer(Trainer):
         return {"weight": self._weight.detach().clone(), "optimiser": self._optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from what state_dict gave."""
+        """Continue from what state_dict returned."""
         with torch.no_grad():
             self._weight.copy_(state["weight"])  # type: ignore[arg-type]
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ class CoquiTrainer(Trainer, ABC):
         self._state, self._epoch = state, int(cast(int, state["epoch"]))
 
     def close(self) -> None:
-        """Let go of the model, and of Coqui's own folder where nobody gave one."""
+        """Release the model, and remove Coqui's own folder where none was given."""
         self._coqui = self._validation = None
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Does it train, and is it right: losses that fall, bf16 against float32, equal runs, waits, learning beside a CPU."""
+"""Does it train, and is it right: losses that fall, bf16 against float32, equal runs, waits, learning against a CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trainer that is a program of somebody else's: an epoch is what its logs close."""
+"""A trainer that is an external program: an epoch ends where its logs say so."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Searching ratios of knobs instead of the knobs: what acts under AdamW, without ever leaving the limits.
+"""Searching ratios of hyperparameters instead of themselves: what acts under AdamW, without ever leaving the limits.
 
-Each ratio is numerator / denominator. A common factor of all the knobs is left free by the ratios; it is put as near
+Each ratio is numerator / denominator. A common factor of all of them is left free by the ratios; it is put as near
 to its preferred value as the limits allow. In logarithms all of this is linear: the ratios for which some factor keeps
-every knob inside its limits form a convex set, so a point outside is drawn towards the default until it is inside.
+each inside its limits form a convex set, so a point outside is drawn towards the default until it is inside.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ BISECTIONS = 40
 
 @dataclass(frozen=True)
 class Ratios:
-    """Ratios by name as (numerator, denominator), and the knob whose preferred value fixes the common factor."""
+    """Ratios by name as (numerator, denominator); the preferred value of `reference` fixes the common factor."""
 
     pairs: Mapping[str, tuple[str, str]]
-    scale_knob: str
+    reference: str
     scale_value: float
 
     def __post_init__(self) -> None:
-        reached = {self.scale_knob}
+        reached = {self.reference}
         for _ in self.pairs:
             for top, bottom in self.pairs.values():
                 if {top, bottom} & reached:
@@ -35,18 +35,18 @@ class Ratios:
         hyperparameters = self.hyperparameters
         if len(hyperparameters) != len(self.pairs) + 1 or reached != set(hyperparameters):
             raise RequestError(
-                f"ratios: {len(self.pairs)} ratios must tie {len(self.pairs) + 1} knobs to {self.scale_knob}, "
+                f"ratios: {len(self.pairs)} ratios must tie {len(self.pairs) + 1} hyperparameters to {self.reference}, "
                 f"each exactly once; they tie {', '.join(hyperparameters)}"
             )
 
     @property
     def hyperparameters(self) -> list[str]:
         """The trainer's parameters that the ratios stand for."""
-        return sorted({hyperparameter for pair in self.pairs.values() for hyperparameter in pair} | {self.scale_knob})
+        return sorted({hyperparameter for pair in self.pairs.values() for hyperparameter in pair} | {self.reference})
 
     def multiples(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Each knob as a multiple of the scale knob."""
-        known = {self.scale_knob: 1.0}
+        """Each hyperparameter as a multiple of the reference."""
+        known = {self.reference: 1.0}
         while len(known) < len(self.hyperparameters):
             for name, (top, bottom) in self.pairs.items():
                 if top in known and bottom not in known:
@@ -56,7 +56,7 @@ class Ratios:
         return known
 
     def scale_range(self, values: Mapping[str, float], limits: Limits) -> tuple[float, float]:
-        """The least and the greatest scale that keep every knob inside its limits; empty where the first is greater."""
+        """The least and the greatest scale that keep all inside their limits; empty where the first is greater."""
         low, high = 0.0, math.inf
         for hyperparameter, multiple in self.multiples(values).items():
             limit = limits.by_name.get(hyperparameter)
@@ -65,7 +65,7 @@ class Ratios:
         return low, high
 
     def feasible(self, values: Mapping[str, float], limits: Limits) -> bool:
-        """Whether some common factor keeps every knob inside its limits."""
+        """Whether some common factor keeps every hyperparameter inside its limits."""
         low, high = self.scale_range(values, limits)
         return low <= high
 
@@ -82,8 +82,8 @@ class Ratios:
                 outside = middle
         return _between(values, default, within)
 
-    def to_knobs(self, values: Mapping[str, float], limits: Limits) -> dict[str, float]:
-        """The trainer's knobs for feasible ratios, readable and inside their limits."""
+    def to_hyperparameters(self, values: Mapping[str, float], limits: Limits) -> dict[str, float]:
+        """The trainer's hyperparameters for feasible ratios, readable and inside their limits."""
         low, high = self.scale_range(values, limits)
         scale = min(max(self.scale_value, low), high)
         hyperparameters = {}

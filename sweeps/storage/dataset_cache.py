@@ -95,7 +95,7 @@ def _entry(path: Path) -> dict[str, object]:
 
 
 def _room() -> Path:
-    """A folder of this user's alone: names in a shared temporary folder can be taken by anybody."""
+    """A folder of this user's alone: names in a shared temporary folder can be taken by any user."""
     owner = os.getuid() if hasattr(os, "getuid") else 0
     room = Path(tempfile.gettempdir()) / f"xtts-sweep-{owner}" / "data"
     room.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -23,8 +23,8 @@ UNUSABLE_REASONS = {
 
 OTHER_REASONS = {
     "in_eval": "text or recording also stands in the eval set",
-    "too_much_text": "more text than anybody could say in the recording",
-    "cut_off": "too short for a word, with more text than anybody could say in it",
+    "too_much_text": "more text than can be said in the recording",
+    "cut_off": "too short for a word, with more text than can be said in it",
 }
 """Reasons that do not count against a data set; many clips with too much text have a limit of their own."""
 

@@ -63,7 +63,7 @@ class StoryRow:
     zero_gradient_share: float | None
 
 
-def beside_the_bands(epochs: Sequence[Epoch]) -> tuple[BandRow, ...]:
+def measured_in_bands(epochs: Sequence[Epoch]) -> tuple[BandRow, ...]:
     """Each band with the lowest and highest epoch mean of the printed loss in its quarter of training."""
     printed = [
         (epoch_number(epochs, place), value)

@@ -99,7 +99,7 @@ def hyperparameters_act_as_one(
 def learning_rate_is_the_limit(
     trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]
 ) -> Finding | None:
-    """A searched learning rate that clearly acts, and at least twice as much as any other knob."""
+    """A searched learning rate that clearly acts, and at least twice as much as any other hyperparameter."""
     fit, best = _comparable(trials, FEWEST_TRIALS), _best(trials)
     if fit is None or best is None:
         return None

@@ -203,7 +203,7 @@ class Training:
         """Metrics of the evaluated split, of the averaged weights.
 
         The raw weights are evaluated at the end of the planned length alone, and so is all but the objective on the
-        test split: half of the cost, for figures that nobody reads before the end.
+        test split: half of the cost, for metrics that are read at the end alone.
         """
         ends = self._epoch >= self._epochs
         with self._average.in_place():

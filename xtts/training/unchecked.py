@@ -12,7 +12,7 @@ FiniteFloat = float
 
 
 class _Mark:
-    """A constraint that nobody checks."""
+    """A constraint that is not checked."""
 
     def __init__(self, *given: object, **named: object) -> None:
         del given, named

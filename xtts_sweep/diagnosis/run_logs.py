@@ -123,7 +123,7 @@ def find_runs(path: Path) -> list[RunLogs]:
 
 
 def log_kind(file: Path, *, given: bool) -> str | None:
-    """What a file is; text files that nobody named are logs only by their ending."""
+    """What a file is; text files that were not named are logs only by their ending."""
     if file.name == "trainer_state.json":
         return "trainer_state"
     if file.name in CONFIG_NAMES or file.name in NO_LOGS or file.name.startswith("metadata"):

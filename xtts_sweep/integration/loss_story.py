@@ -10,7 +10,7 @@ from sweeps.report import ExtraTable, LossBand
 from sweeps.run.run import Run
 from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.trials.record import TrialRecord
-from xtts.diagnostics.loss_story import BANDS, BandRow, beside_the_bands, story_row, success_signs
+from xtts.diagnostics.loss_story import BANDS, BandRow, measured_in_bands, story_row, success_signs
 
 
 def loss_bands(lang: str) -> tuple[LossBand, ...]:
@@ -59,7 +59,7 @@ def _story_table(run: Run, ended: Sequence[TrialRecord], words: Texts) -> ExtraT
 
 
 def _bands_table(ended: Sequence[TrialRecord], words: Texts) -> ExtraTable:
-    rows = [(_name(record), *(_band(row, words) for row in beside_the_bands(record.reports))) for record in ended]
+    rows = [(_name(record), *(_band(row, words) for row in measured_in_bands(record.reports))) for record in ended]
     head = (words("trial"), *(band.name for band in loss_bands(words.lang)))
     return ExtraTable(words("bands"), head, tuple(rows), words("bands_note"))
 

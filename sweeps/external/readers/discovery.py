@@ -1,4 +1,4 @@
-"""Finds the logs below a folder and reads them once: for the diagnosis of a run that somebody else made."""
+"""Finds the logs below a folder and reads them once: for the diagnosis of a run of any trainer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alignment is made once, kept beside the features, and made again where its file is damaged."""
+"""The alignment is made once, kept next to the features, and made again where its file is damaged."""
 
 from __future__ import annotations
 

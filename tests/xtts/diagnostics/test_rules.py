@@ -453,12 +453,12 @@ def test_all_rules_over_trials_run_together_on_few_trials_and_on_diverged_ones()
 # The story
 
 
-def test_the_bands_of_the_story_stand_beside_the_measured_losses() -> None:
-    rows = stories.beside_the_bands(curve((0.6,) * 8, loss=[20.0, 16.0, 12.0, 6.0, 9.0, 4.0, 1.0, 0.2]))
+def test_the_measured_losses_are_compared_with_the_bands_of_the_story() -> None:
+    rows = stories.measured_in_bands(curve((0.6,) * 8, loss=[20.0, 16.0, 12.0, 6.0, 9.0, 4.0, 1.0, 0.2]))
     assert [(row.first_epoch, row.last_epoch) for row in rows] == [(1, 2), (3, 4), (5, 6), (7, 8)]
     assert [(row.lowest, row.highest) for row in rows] == [(16, 20), (6, 12), (4, 9), (0.2, 1)]
     assert [row.inside for row in rows] == [True, True, False, False]
-    assert [row.inside for row in stories.beside_the_bands([])] == [None] * 4
+    assert [row.inside for row in stories.measured_in_bands([])] == [None] * 4
 
 
 def test_the_signs_of_success_are_marked_one_by_one() -> None:

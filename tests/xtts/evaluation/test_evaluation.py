@@ -1,4 +1,4 @@
-"""The objective and the figures beside it are what a plain computation, clip by clip and without a cache, gives."""
+"""The objective and the figures next to it are what a plain computation, clip by clip and without a cache, gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip gives the same result alone and beside longer ones, whatever stands in the padding."""
+"""A clip gives the same result alone and next to longer ones, whatever stands in the padding."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_batch_loses_what_its_clips_lose_alone(dtype, rubbish):
 
 
 @pytest.mark.parametrize("rubbish", [0, 31])
-def test_a_clip_contributes_the_same_loss_beside_any_longer_one(rubbish):
+def test_a_clip_contributes_the_same_loss_next_to_any_longer_one(rubbish):
     """Told from the batch's loss by taking the other clip's own away."""
     model = made_model()
     for seed, size in enumerate(CLIPS):

@@ -174,7 +174,7 @@ def test_a_batch_holds_what_its_clips_are(batches, train):
         assert batch.step_token.shape[1] * 2 == batch.mel.shape[1]
 
 
-def test_a_clip_is_collated_alone_as_beside_longer_ones(batches, train):
+def test_a_clip_is_collated_alone_as_next_to_longer_ones(batches, train):
     by_length = train[np.argsort(batches.speech.frames[train])]
     short, long = (Item(int(by_length[at]), int(by_length[at - 3]), 1) for at in (0, -1))
     alone, both = batches.collate([short]), batches.collate([short, long])

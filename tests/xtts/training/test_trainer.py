@@ -262,7 +262,7 @@ def test_on_the_test_split_all_but_the_objective_waits_for_the_end_of_the_trial(
     assert {"text_use", "val/free", "val/nll", "objective_raw"} <= set(last) - set(first)
 
 
-def test_a_state_can_be_gone_on_from_twice(learnable):
+def test_a_state_can_be_loaded_twice(learnable):
     """Two trials that start from one state in memory do not share it."""
     first = learnable.training()
     first.train_epoch()
