@@ -141,7 +141,7 @@ def test_the_cloud_head_trains_nothing_and_its_dashboard_stays_on_the_loopback()
 
 
 @pytest.mark.parametrize("kind", ["NetworkPolicy", "ServiceAccount"])
-def test_kubernetes_takes_what_stands_beside_the_job(kind: str) -> None:
+def test_kubernetes_takes_what_stands_next_to_the_job(kind: str) -> None:
     kubernetes_validate.validate(_kubernetes()[kind], KUBERNETES, strict=True)
 
 

@@ -1,6 +1,6 @@
 """A trainer that learns nothing in no time: a smooth function of the weights that decays by epoch, with seeded noise.
 
-Parameters beside the knobs make it misbehave: `slow` (seconds an epoch), `raise_at`, `nan_at`, `hang_at`, `kill_at`,
+Further parameters make it misbehave: `slow` (seconds an epoch), `raise_at`, `nan_at`, `hang_at`, `kill_at`,
 `exit_once_at` (epochs; a file in `data` remembers that it happened), `best_mel` (where the minimum lies), `noise`.
 """
 

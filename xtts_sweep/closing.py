@@ -33,11 +33,12 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
     from dataclasses import replace
 
     from sweeps.run.summary import closing_lines, result_as_dict
+    from xtts_sweep.integration import closing_findings
 
     findings: Sequence[str] = []
     try:
         if result.ended != "interrupted":
-            findings = _findings(result, lang)
+            findings = closing_findings(result.run, lang)
     except KeyboardInterrupt:
         result = replace(result, ended="interrupted", reason="interrupted")
     say = printer(as_json)
@@ -46,10 +47,3 @@ def close(result: SweepResult, as_json: bool, lang: str) -> int:
     for line in closing_lines(result, lang, findings):
         say(line)
     return 130 if result.ended == "interrupted" else 0
-
-
-def _findings(result: SweepResult, lang: str) -> Sequence[str]:
-    from sweeps.run.run import read_run
-    from xtts_sweep.integration import closing_findings
-
-    return closing_findings(read_run(result.folder.path) if result.run is None else result.run, lang)

@@ -17,7 +17,7 @@ from pathlib import Path
 from sweeps.backend.cluster_resources import Node, room
 from sweeps.backend.ray_patches import found_address, head_answers, session_folder, while_ray_ends, while_ray_starts
 from sweeps.backend.session import ENVIRONMENT, is_installed, with_environment
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import LONGEST_REASON, RequestError, one_line
 from sweeps.common.program import program
 from sweeps.run.resources import Resources
 from sweeps.storage.object_store import Storage
@@ -108,7 +108,7 @@ class Cluster:
                 try:
                     read = ray.get(answer)
                 except Exception as error:
-                    reason = " ".join(str(error).split())[-300:]
+                    reason = " ".join(str(error).split())[-LONGEST_REASON:]  # the end of a remote traceback says most
                     raise RequestError(f"--storage {storage.uri}: node {asked[answer].address}: {reason}") from error
                 if read != content:
                     raise RequestError(
@@ -134,14 +134,12 @@ def joined(address: str, trainer: str) -> Iterator[Cluster]:
         try:
             there = found_address(address)
         except Exception as error:
-            raise RequestError(f"--address {address}: no Ray cluster runs here: {_one_line(error)}") from error
+            raise RequestError(f"--address {address}: no Ray cluster runs here: {one_line(error)}") from error
         _check_answer(address, there)
         try:
             _join(there, trainer)
         except Exception as error:  # Ray raises plain ones, too
-            raise RequestError(
-                f"--address {address}: no Ray cluster can be joined there: {_one_line(error)}"
-            ) from error
+            raise RequestError(f"--address {address}: no Ray cluster can be joined there: {one_line(error)}") from error
         ended = threading.Event()
         threading.Thread(target=_end_with_the_head, args=(address, ended), daemon=True).start()
         try:
@@ -204,12 +202,8 @@ def _check_answer(address: str, there: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, UnicodeError) as error:
         raise RequestError(
-            f"--address {address}: no server answers there ({_one_line(error)}); is Ray running?"
+            f"--address {address}: no server answers there ({one_line(error)}); is Ray running?"
         ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _reads(uri: str, name: str) -> bytes | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sweeps.backend.ray_patches import dead_servers, while_ray_ends, while_ray_starts
 from sweeps.backend.reaper import end_processes_in, guarded
-from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.common.errors import RequestError, SweepFailed, one_line
 from sweeps.common.program import program
 from sweeps.common.shadowing import complaint, hiding_file
 from sweeps.run.resources import Resources
@@ -57,7 +57,7 @@ def ray_session(
 
     Where `leave()` is true at the end, Ray is killed instead of shut down, and this process can start no other.
 
-    A worker for each core imports `modules` as soon as it is there, before anybody has a trial for it.
+    A worker for each core imports `modules` when it starts, before it gets a trial.
     """
     values = {
         **ENVIRONMENT,
@@ -118,7 +118,7 @@ def _started(
         except Exception as error:  # Ray raises plain ones, too
             end_processes_in(folder)  # Ray itself lets what it has started run until this process ends
             if last or "timed out" not in str(error):
-                raise SweepFailed(f"Ray could not start: {' '.join(str(error).split())[:300]}") from error
+                raise SweepFailed(f"Ray could not start: {one_line(error)}") from error
     ended = threading.Event()
     threading.Thread(target=_end_with_the_servers, args=(ended,), daemon=True).start()
     try:

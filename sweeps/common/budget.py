@@ -39,12 +39,10 @@ class Budget:
         """
         return -(-self.epochs // 3)
 
-    def exhausted(self, *, trials: int, seconds: float) -> str | None:
-        """Which limit fired, in words, or None while none has."""
+    def exhausted(self, seconds: float) -> str | None:
+        """That the time is used up after so many seconds, in words; None where it is not."""
         if self.seconds is not None and seconds >= self.seconds:
             return f"the budget of {duration(self.seconds)} is used up"
-        if trials >= self.trials:
-            return f"all {self.trials} trials are done"
         return None
 
 

@@ -1,4 +1,4 @@
-"""What a run's records say of its finalist against its default: the verdict, and the config to take home."""
+"""What a run's records say of its finalist against its default: the verdict, and the recommended config."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
 from sweeps.confirm.verdict import Note, Verdict
 from sweeps.confirm.verdict_json import verdict_to_json
 from sweeps.confirm.verdict_text import Side, disagreement_notes, explanation, rival_note
-from sweeps.trials.record import TrialRecord, best_record, default_record
+from sweeps.trials.objective import number
+from sweeps.trials.record import TrialRecord, default_record
 
 
 @dataclass(frozen=True)
 class RivalComparison:
-    """A method that needs no sweep, judged as a finalist is, against the config to take home (`against`)."""
+    """A method that needs no sweep, judged as a finalist is, against the recommended config (`against`)."""
 
     name: str
     verdict: Verdict
@@ -162,8 +163,7 @@ def break_even_of(
 
 
 def _seconds(record: TrialRecord) -> float:
-    value = record.last_report.get("seconds")
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
+    return number(record.last_report.get("seconds")) or 0.0
 
 
 def _notes_of(verdict: Verdict, figures: Sequence[SecondaryMetric]) -> tuple[Note, ...]:
@@ -175,12 +175,7 @@ def _notes_on(rivals: Sequence[RivalComparison]) -> list[Note]:
     return [note for note in notes if note is not None]
 
 
-def recommended(records: Sequence[TrialRecord], judged: Comparison | None) -> TrialRecord | None:
-    """The trial whose config to use: the proven one, or the search's best while nothing was judged."""
-    return best_record(records) if judged is None else judged.proven
-
-
-def write_verdict(path: Path, judged: Comparison, besides: Mapping[str, object]) -> None:
-    """Replace verdict.json; `besides` is what it says of the run, such as how its data has changed since it began."""
-    content = judged.to_json() | dict(besides)
+def write_verdict(path: Path, judged: Comparison, more: Mapping[str, object]) -> None:
+    """Replace verdict.json; `more` is what it says of the run, such as how its data has changed since it began."""
+    content = judged.to_json() | dict(more)
     write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
 from sweeps.confirm.plan import ConfirmationPlan, Design, choose_finalist, confirmation_plan, simplest
 from sweeps.confirm.verdict import Verdict, judge_curves
 from sweeps.trials.record import Event, TrialRecord, default_record
@@ -223,7 +223,7 @@ def confirmation_of(
 
 
 def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
-    """Whom the run's confirmation was begun with; None where none was begun."""
+    """The candidates that the run's confirmation began with; None where none was begun."""
     begun = next((event for event in events if event["event"] == "confirm_started"), None)
     named = None if begun is None else begun.get("candidates")
     return tuple(map(str, named)) if isinstance(named, (list, tuple)) else None
@@ -296,7 +296,7 @@ def judged_pairs(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialReco
     return judge_curves(
         {seed: learning_curve(run) for seed, run in ours.items()},
         {seed: learning_curve(run) for seed, run in theirs.items()},
-        _mean_frame_error([*theirs.values()]),
+        mean_frame_error(theirs.values()),
         design=design,
         sign=next((run.sign for run in theirs.values()), 1.0),
     )
@@ -313,12 +313,6 @@ def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRe
 
 def _key(record: TrialRecord) -> tuple[str, str, int] | None:
     return (record.origin, record.label or "", record.seed) if confirms(record) else None
-
-
-def _mean_frame_error(runs: Sequence[TrialRecord]) -> float | None:
-    """The error of the mean frame, as a cost, on the split that the pairs were judged on."""
-    errors = ((run.sign, report.get("mean_frame_error")) for run in runs for report in run.reports)
-    return next((sign * float(error) for sign, error in errors if isinstance(error, (int, float))), None)
 
 
 def _end(run: TrialRecord) -> float:

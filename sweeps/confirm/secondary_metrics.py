@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeps.confirm.paired_test import paired_interval
 from sweeps.confirm.verdict_text import MeasuredDifference
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 ALPHA = 0.05
@@ -62,17 +63,16 @@ def _figures(record: TrialRecord) -> _Figures:
     stored = record.last_report.get("figures")
     if not isinstance(stored, Mapping):
         return {}
-    return {str(name): one for name, one in stored.items() if isinstance(one, Mapping) and _mean(one) is not None}
-
-
-def _mean(figure: Mapping[str, object]) -> float | None:
-    value = figure.get("mean")
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return {
+        str(name): one
+        for name, one in stored.items()
+        if isinstance(one, Mapping) and number(one.get("mean")) is not None
+    }
 
 
 def _compared(name: str, ours: Mapping[int, _Figures], theirs: Mapping[int, _Figures]) -> SecondaryMetric | None:
     seeds = [seed for seed in ours if name in ours[seed] and name in theirs[seed]]
-    pairs = [(_mean(ours[seed][name]) or 0.0, _mean(theirs[seed][name]) or 0.0) for seed in seeds]
+    pairs = [(number(ours[seed][name]["mean"]) or 0.0, number(theirs[seed][name]["mean"]) or 0.0) for seed in seeds]
     default = sum(their for _, their in pairs) / max(len(pairs), 1)
     if not default:
         return None

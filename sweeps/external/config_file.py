@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, one_line
 from sweeps.common.validation import meant
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
@@ -189,7 +189,7 @@ def _parsed(text: str, suffix: str, where: str) -> Any:
             f"{where}{line}: not YAML: {' '.join(str(error.problem or error.context).split())}"
         ) from error
     except (YAMLError, RecursionError, ValueError) as error:
-        raise RequestError(f"{where}: not YAML: {' '.join(str(error).split())[:200]}") from error
+        raise RequestError(f"{where}: not YAML: {one_line(error)}") from error
 
 
 def _yaml() -> Any:

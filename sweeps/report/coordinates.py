@@ -105,5 +105,5 @@ def _safe_ratio(limits: Limits, one: Coordinate) -> tuple[float, float] | None:
 def _is_log(parameter: Parameter | None, limits: Limits, name: str) -> bool:
     if parameter is not None:
         return parameter.logarithmic
-    limit = limits.by_name.get(name)  # a knob that ratios or a list of controls set
+    limit = limits.by_name.get(name)  # a hyperparameter that ratios or a list of controls set
     return limit is not None and limit.min > 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.convergence import ENDINGS, Curve, Targets
+from sweeps.confirm.convergence import Curve, Targets
+from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
 from sweeps.report.coordinates import Axis, acting_axes, searched_axes
@@ -111,7 +112,7 @@ class RunData:
     @cached_property
     def search_summary(self) -> SearchSummary:
         """What came of the search's options."""
-        return search_summary(self.config, self.records, self.run.events)
+        return search_summary(self.run)
 
     @property
     def sign(self) -> float:
@@ -134,7 +135,7 @@ class RunData:
     @cached_property
     def curves(self) -> dict[str, Curve]:
         """Each trial's evaluations; empty where they cannot be placed on a curve."""
-        return {record.trial_id: _curve(record) for record in self.records}
+        return {record.trial_id: learning_curve(record) for record in self.records}
 
     @cached_property
     def targets(self) -> Targets:
@@ -145,13 +146,7 @@ class RunData:
     @cached_property
     def mean_frame_error(self) -> float | None:
         """The objective of a trainer that has learned nothing but the mean, where the trainer reports it."""
-        errors = (
-            record.sign * error
-            for record in self.records
-            for report in record.reports
-            if (error := number(report.get("mean_frame_error"))) is not None
-        )
-        return next((error for error in errors if error is not None), None)
+        return mean_frame_error(self.records)
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -192,14 +187,6 @@ class RunData:
     def params(self, record: TrialRecord) -> dict[str, object]:
         """All that a trial's trainer was given."""
         return {**self.config.shared_params, **record.params}
-
-
-def _curve(record: TrialRecord) -> Curve:
-    ended = ENDINGS.get(record.status, "failed")
-    try:
-        return Curve.from_reports(record.reports, ended, record.sign)
-    except ValueError:  # the trainer's update counts are not ascending
-        return Curve((), ended)
 
 
 def pairs_at_comparison(data: RunData, metric: str) -> list[tuple[str, float, float]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.report.coordinates import Axis
+from sweeps.search.asha import ranks_of
 from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
@@ -72,23 +73,13 @@ def importances(
     if at is None or len(at.costs) < FEWEST_TRIALS:
         return ()
     compared = [configs[trial_id] for trial_id in at.costs]
-    order = _ranks(np.array(list(at.costs.values())))
+    order = ranks_of(np.array(list(at.costs.values())))
     found = []
     for axis in axes:
         basis = _basis([axis.value(config) if axis.bottom else config.get(axis.top) for config in compared])
         if basis is not None:
             found.append(_importance(axis.name, basis, order))
     return tuple(sorted(found, key=lambda one: -one.share))
-
-
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rho; None with fewer than three pairs or without any spread."""
-    if len(first) < 3:
-        return None
-    one, other = _ranks(np.array(first)), _ranks(np.array(second))
-    if one.std() == 0 or other.std() == 0:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _importance(name: str, basis: Matrix, order: NDArray[np.float64]) -> Importance:
@@ -127,17 +118,10 @@ def _basis(values: Sequence[object]) -> Matrix | None:
     """Columns to fit with: rank and its square for numbers, one column a word otherwise; None where all are alike."""
     numbers = [number(value) for value in values]
     if all(value is not None for value in numbers) and len(set(numbers)) > 2:
-        ranks = _ranks(np.array([value if value is not None else math.nan for value in numbers]))
+        ranks = ranks_of(np.array([value if value is not None else math.nan for value in numbers]))
         scaled = ranks / max(len(ranks) - 1, 1) - 0.5
         return np.stack([scaled, scaled**2], axis=1)
     words = sorted({repr(value) for value in values})
     if len(words) < 2 or len(words) > len(values) / 2:
         return None
     return np.array([[float(repr(value) == word) for word in words[1:]] for value in values])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.stats import rankdata
-
-    ranks: NDArray[np.float64] = rankdata(values) - 1.0
-    return ranks

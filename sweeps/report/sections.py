@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import yaml
 
 from sweeps.confirm.confirmation import CONFIRMATION, SELECTION, judged_runs
@@ -20,10 +21,11 @@ from sweeps.report.charts.slices import plane_chart, slice_chart
 from sweeps.report.coordinates import Axis
 from sweeps.report.data import RunData, pairs_at_comparison
 from sweeps.report.extras import ReportExtras, SampleText
-from sweeps.report.importance import FEWEST_TRIALS, rank_correlation
+from sweeps.report.importance import FEWEST_TRIALS
 from sweeps.report.table import Cell, Row, Table, simple_table
 from sweeps.report.text import Words, own, quiet
 from sweeps.report.trial_marks import STATUSES, figure, kind, shown_speed, status, value_text
+from sweeps.search.asha import rank_correlation
 from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
@@ -58,7 +60,7 @@ def misleading(data: RunData, words: Words) -> str:
         return words("loss_misleads")
     by_loss = min(pairs, key=lambda pair: pair[1])
     place = 1 + sum(data.sign * objective < data.sign * by_loss[2] for _, _, objective in pairs)
-    rho = rank_correlation([loss for _, loss, _ in pairs], [objective for _, _, objective in pairs])
+    rho = rank_correlation(np.array([loss for _, loss, _ in pairs]), np.array([end for _, _, end in pairs]))
     chosen = words("loss_would_choose", trial=by_loss[0], place=place, trials=len(pairs), epoch=data.comparison.epoch)
     agreement = "" if rho is None else " " + words("loss_agreement", rho=f"{rho:+.2f}")
     return f"{words('loss_misleads')} {chosen}{agreement}"

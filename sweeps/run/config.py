@@ -108,7 +108,7 @@ class SweepConfig:
 
     @property
     def columns(self) -> list[str]:
-        """The searched names: coordinates first where the search has its own, then the trainer's knobs."""
+        """The searched names: coordinates first where the search has its own, then the trainer's hyperparameters."""
         ratios = list(self.space.ratios.pairs) if self.space.ratios is not None else []
         return [*ratios, *self.space.hyperparameters]
 

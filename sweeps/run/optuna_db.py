@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sweeps.common.atomic_file import write_failure
+from sweeps.common.errors import one_line
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
 from sweeps.trials.record import TrialRecord, searched_values
@@ -59,7 +60,7 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
         storage.engine.dispose()
         temporary.replace(path)
     except (OSError, SQLAlchemyError) as error:
-        reason = error if isinstance(error, OSError) else OSError(" ".join(str(error).split()))
+        reason = error if isinstance(error, OSError) else OSError(one_line(error))
         raise write_failure(path, reason) from error
     finally:
         optuna.logging.set_verbosity(before)

@@ -6,21 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import Comparison, comparison_of, recommended
+from sweeps.confirm.comparison import Comparison, comparison_of
 from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.resources import Resources
-from sweeps.search.asha import RungCorrelation
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
 from sweeps.trials.wall_clock import seconds_used
-
-if TYPE_CHECKING:
-    from sweeps.run.search_summary import SearchSummary
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Run:
     @property
     def recommended(self) -> TrialRecord | None:
         """The trial whose config best_config.yaml holds: the proven one, or the search's best while unconfirmed."""
-        return recommended(self.records, self.comparison)
+        return self.best if self.comparison is None else self.comparison.proven
 
     @property
     def interrupted(self) -> bool:
@@ -69,27 +64,40 @@ class Run:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What came out. `ended` is finished, budget or interrupted; `reason` says it in words."""
+    """What came out of a session: `ended` is finished, budget or interrupted; `reason` says it in words."""
 
-    folder: RunFolder
-    records: Sequence[TrialRecord]
-    best: TrialRecord | None
+    run: Run
     ended: str
     reason: str
     seconds: float
-    correlation: RungCorrelation
+    """Wall clock of all sessions"""
     notes: Sequence[str] = ()
-    comparison: Comparison | None = None
-    address: str | None = None
-    """Of the Ray cluster that it ran on"""
-    search: SearchSummary | None = None
-    run: Run | None = None
-    """Config, resources, events and records"""
+    """Lines for people"""
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        return self.run.folder
+
+    @property
+    def records(self) -> Sequence[TrialRecord]:
+        """All trials, confirmation runs and baselines."""
+        return self.run.records
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial of the search."""
+        return self.run.best
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Finalist against default; None where no seed has confirmed anything yet."""
+        return self.run.comparison
 
     @property
     def verdict(self) -> Verdict | None:
         """The word and what it rests on; None where no seed has confirmed anything yet."""
-        return None if self.comparison is None else self.comparison.verdict
+        return self.run.verdict
 
 
 def read_run(path: Path) -> Run:

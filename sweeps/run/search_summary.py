@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 from messages import Texts
 from sweeps.run.config import SweepConfig
-from sweeps.run.run import searched
+from sweeps.run.run import Run, searched
 from sweeps.search.gain import SearchEnd, search_end
-from sweeps.trials.record import Event, TrialRecord, best_record, default_record
+from sweeps.trials.record import TrialRecord, best_record, default_record
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class SearchSummary:
         return found
 
 
-def search_summary(config: SweepConfig, records: Sequence[TrialRecord], events: Sequence[Event]) -> SearchSummary:
+def search_summary(run: Run) -> SearchSummary:
     """The summary of a run, from its journal alone."""
-    trials, options = searched(records), config.search
+    trials, config = searched(run.records), run.config
     best, default = best_record(trials), default_record(trials)
     requirements = []
-    for one in options.requirements:
+    for one in config.search.requirements:
         ended = [record for record in trials if record.status == "finished"]
         values = {record.trial_id: one.value(record.best_report) for record in ended}
         margins = {record.trial_id: one.margin(record.best_report) for record in ended}
@@ -110,7 +110,7 @@ def search_summary(config: SweepConfig, records: Sequence[TrialRecord], events: 
                 len(ended),
             )
         )
-    end = search_end(events, config.trials)
+    end = search_end(run.events, config.trials)
     return SearchSummary(end, tuple(requirements), best is not None, memory_used(config, trials))
 
 

@@ -15,9 +15,9 @@ from sweeps.confirm.confirmation import RIVAL, confirms
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
 from sweeps.run.run import Run, SweepResult, searched
+from sweeps.run.search_summary import search_summary
 from sweeps.run.trials_csv import convergence_against
-from sweeps.search.asha import RungCorrelation
-from sweeps.trials.objective import Best
+from sweeps.search.asha import RungCorrelation, rung_correlation
 from sweeps.trials.record import TrialRecord, default_record
 
 LABEL_WIDTH = 13
@@ -38,18 +38,18 @@ class ClosingLine:
     rank: int = 0
 
 
-def exportable(run: Run, unproven: bool = False) -> tuple[TrialRecord, Best]:
-    """The trial that a run would export, and its best epoch; RequestError where it has none (controls never are).
+def exportable(run: Run, unproven: bool = False) -> TrialRecord:
+    """The trial that a run would export; RequestError where it has none (controls never are).
 
     After a confirmation it is the proven one: the default, unless the finalist is better or `unproven` asks for it.
     """
     best = run.comparison.finalist if unproven and run.comparison is not None else run.recommended
-    if best is None or best.best is None:
+    if best is None or best.objective is None:
         why = "no trial has a finite objective yet"
         if run.records and all(record.role == "control" for record in run.records):
             why = "it holds only controls"
         raise RequestError(f"{run.folder.name}: there is no config to export: {why}")
-    return best, best.best
+    return best
 
 
 def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str] = ()) -> list[str]:
@@ -64,13 +64,12 @@ def closing_lines(result: SweepResult, lang: str = "en", findings: Sequence[str]
     lines += [ClosingLine(""), ClosingLine(say("ended", how=how, counts=counts, time=time))]
     lines += [ClosingLine(note) for note in result.notes]
     lines += _answer(result, lang)
-    if result.search is not None:
-        lines += [ClosingLine(line(label, text), SEARCH) for _, label, text in result.search.lines(lang)]
+    lines += [ClosingLine(line(label, text), SEARCH) for _, label, text in search_summary(result.run).lines(lang)]
     rivals = (record for record in result.records if record.role == RIVAL and not confirms(record))
     lines += _joined(say, "rival", [_rival(record, lang) for record in rivals])
-    lines.append(ClosingLine(line(say("rungs"), _correlation(result.correlation, lang)), RUNGS))
+    lines.append(ClosingLine(line(say("rungs"), _correlation(rung_correlation_of(result.run), lang)), RUNGS))
     if result.ended == "interrupted":
-        address = "" if result.address is None else f" --address {result.address}"
+        address = "" if result.run.config.address is None else f" --address {result.run.config.address}"
         lines.append(ClosingLine(line(say("resume"), command(f"resume {folder.in_command}{address}"))))
     else:
         lines += [ClosingLine(line(say("config"), str(folder.best_config)))] if result.best is not None else []
@@ -163,6 +162,11 @@ def _figure(figure: SecondaryMetric, lang: str) -> str:
     )
 
 
+def rung_correlation_of(run: Run) -> RungCorrelation:
+    """How well the first rung foretold the order at the end."""
+    return rung_correlation(searched(run.records), run.config.budget.first_rung)
+
+
 def _correlation(correlation: RungCorrelation, lang: str) -> str:
     name = "rung_few" if correlation.value is None else "rung_is"
     return Texts("closing", lang)(name, rung=correlation.rung, trials=correlation.trials, value=correlation.value)
@@ -180,9 +184,9 @@ def result_as_dict(result: SweepResult) -> dict[str, object]:
         "trials": dict(Counter(record.status or "running" for record in result.records)),
         "best": None if best is None else _trial(best),
         "verdict": None if result.comparison is None else result.comparison.to_json(),
-        "rung_correlation": result.correlation.value,
+        "rung_correlation": rung_correlation_of(result.run).value,
         "notes": list(result.notes),
-        **({} if result.search is None else result.search.as_dict()),
+        **search_summary(result.run).as_dict(),
     }
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
 from sweeps.confirm.convergence_columns import convergence_columns
-from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
+from sweeps.trials.objective import number
 from sweeps.trials.record import Event, TrialRecord, reference_record
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
@@ -117,17 +118,11 @@ def compared_with(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], Tri
 def convergence_against(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
     """How fast a trial learned, compared with a run of the default."""
     reference = None if default is None else learning_curve(default)
-    columns = convergence_columns(learning_curve(record), reference, _mean_frame_error(default))
+    columns = convergence_columns(
+        learning_curve(record), reference, None if default is None else mean_frame_error([default])
+    )
     means = {name: columns[name] for name in ("mean_objective", "default_mean_objective")}
     return {**columns, **{name: record.sign * cost for name, cost in means.items() if isinstance(cost, float)}}
-
-
-def _mean_frame_error(record: TrialRecord | None) -> float | None:
-    """The error of the mean frame, as a cost."""
-    if record is None:
-        return None
-    errors = (report.get("mean_frame_error") for report in record.reports)
-    return next((record.sign * float(value) for value in errors if isinstance(value, (int, float))), None)
 
 
 def _metric(record: TrialRecord, column: str, metric: str) -> object:
@@ -135,10 +130,8 @@ def _metric(record: TrialRecord, column: str, metric: str) -> object:
     if column == "loss_first":
         return record.reports[0].get(metric) if record.reports else None
     if column == "loss_max":
-        values = [
-            value for value in (report.get(metric) for report in record.reports) if isinstance(value, (int, float))
-        ]
-        return max(values, default=None)
+        values = (number(report.get(metric)) for report in record.reports)
+        return max((value for value in values if value is not None), default=None)
     report: Event = record.best_report if column in ("val_next", "text_use") else record.last_report
     return report.get(metric)
 

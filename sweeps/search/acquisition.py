@@ -1,17 +1,16 @@
 """The model-based sampler: which config promises most, judged by a Gaussian process over rungs and ends together.
 
 Low fidelities mislead, so no rung's value is ever taken as if it were final: how much a rung says about the end is
-learned from the trials that went there (sweeps/surrogate.py), and a stopped trial tells of its end only as much as
-that. A diverged trial stands at the worst end seen, so that its region is avoided; a running one at the end that is
-expected of it. The next config is the one with the largest expected improvement (Jones et al. 1998; its logarithm:
-Ament et al. 2023). benchmarks/search_efficiency.py compares this with other samplers.
+learned from the trials that ran on (sweeps/search/gaussian_process.py), and a stopped trial informs of its end only as
+much as that. A diverged trial stands at the worst end seen, so that its region is avoided; a running one at the end
+that is expected of it. The next config is the one with the largest expected improvement (Jones et al. 1998; its
+logarithm: Ament et al. 2023). benchmarks/search_efficiency.py compares this with other samplers.
 
 A suggestion depends on the records, the seed and the trial's number alone, so a resumed sweep suggests the same.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,12 +42,6 @@ REFINEMENTS = (0.08, 0.03, 0.01)
 KEPT = 10
 FEASIBILITY_WEIGHT = 3.0  # with 1, half of the later trials miss the requirement: the improvement there stays large
 FEWEST_FOR_A_MIDDLE = 3
-
-
-def preload() -> None:
-    """Import what the search needs: seconds that can pass while Ray starts instead of between two trials."""
-    for module in ("scipy.stats", "scipy.special", "sweeps.search.gaussian_process"):
-        importlib.import_module(module)
 
 
 def suggest(

@@ -2,10 +2,10 @@
 
 The rungs, and the decision on each trial as it comes to one, are those of Li et al., A System for Massively Parallel
 Hyperparameter Tuning (2020). Their cutoff, the best 1/eta of those before, stops as many where a rung says nothing of
-the end as where it says all, and hardly anybody once a model suggests only good configs. Here the full-length trials
+the end as where it says all, and hardly any once a model suggests only good configs. Here the full-length trials
 draw it: over them the order at the rung must agree with the order at the end, and a trial stops where the line from
 rung to end, with the spread of the trials around it, leaves hardly a chance of a new best. Until enough trials have run
-to the end, nobody stops. Where only stopped trials are left the line cannot correct itself, so the best of four that
+to the end, none stops. Where only stopped trials are left the line cannot correct itself, so the best of four that
 would be stopped in a row continues.
 
 A decision follows from the records in the journal alone, so a resumed sweep decides the same.
@@ -39,7 +39,7 @@ class Decision:
 
     def __str__(self) -> str:
         if self.cutoff is None:
-            return f"{self.value:.4f} at epoch {self.epoch}, where nobody is stopped yet"
+            return f"{self.value:.4f} at epoch {self.epoch}, where no trial is stopped yet"
         return f"{self.value:.4f} at epoch {self.epoch}, where {self.cutoff:.4f} was needed"
 
 
@@ -154,10 +154,11 @@ def rank_correlation(at_rung: np.ndarray, at_end: np.ndarray) -> float | None:
     """Spearman's; None of fewer than four pairs, or where nothing differs."""
     if len(at_rung) < FEWEST_FOR_A_CORRELATION or at_rung.std() == 0 or at_end.std() == 0:
         return None
-    return float(np.corrcoef(_ranks(at_rung), _ranks(at_end))[0, 1])
+    return float(np.corrcoef(ranks_of(at_rung), ranks_of(at_end))[0, 1])
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks_of(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0; equal values share the mean of theirs."""
     order = np.sort(values)
     return (np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right") - 1) / 2
 

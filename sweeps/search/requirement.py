@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweeps.common.errors import RequestError
+from sweeps.trials.objective import number
 
 CONDITION = re.compile(r"\s*([A-Za-z_][\w/.-]*)\s*(>=|<=|>|<)\s*(\S+)\s*")
 
@@ -25,9 +26,7 @@ class Requirement:
 
     def value(self, report: Mapping[str, object]) -> float | None:
         """The metric of a report; None where it is missing or not finite."""
-        value = report.get(self.metric)
-        known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        return float(str(value)) if known else None
+        return number(report.get(self.metric))
 
     def margin(self, report: Mapping[str, object]) -> float | None:
         """How far the metric is on the right side of the threshold, negative on the wrong one; None without it."""

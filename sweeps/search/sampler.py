@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweeps.search.acquisition import memory_in_use, suggest
+from sweeps.search.memory import first_from_memory
+from sweeps.search.options import SearchOptions
+from sweeps.search.prior import drawn_from
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
 from sweeps.trials.record import TrialRecord
-
-if TYPE_CHECKING:
-    from sweeps.search.options import SearchOptions
 
 LARGEST_COHORT = 4
 FROM_MEMORY = 2  # configs of the first design; where the memory misleads, they are lost
@@ -62,8 +62,6 @@ class Sampler:
         options, size = self._options, self._size
         remembered: list[Proposal] = []
         if options is not None and options.memory and size > 0:
-            from sweeps.search.memory import first_from_memory
-
             count = min(FROM_MEMORY, size)
             configs = first_from_memory(self._space, self._limits, options.memory, count=count, seed=self._seed)
             remembered = [Proposal(config, "memory") for config in configs]
@@ -83,7 +81,7 @@ class Sampler:
         planned = self._planned(records)
         if number - 2 < len(planned) and not (number > TRIALS_BEFORE_MEMORY and self._remembers(records)):
             return planned[number - 2]
-        config = self._from_model(number, records)
+        config = suggest(self._space, self._limits, records, seed=self._seed, number=number, options=self._options)
         if config is not None:
             return Proposal(config, "model")
         tried = {record.identity for record in records} | {proposal.config.identity for proposal in self._cohort}
@@ -108,21 +106,7 @@ class Sampler:
         """Whether a memory is in use."""
         if self._options is None or not self._options.memory:
             return False
-        from sweeps.search.acquisition import memory_in_use
-
         return memory_in_use(self._options, self._space, records) is not None
-
-    def _from_model(self, number: int, records: Sequence[TrialRecord]) -> Configuration | None:
-        from sweeps.search.acquisition import suggest
-
-        return suggest(
-            self._space,
-            self._limits,
-            records,
-            seed=self._seed,
-            number=number,
-            options=self._options,
-        )
 
     def _new_configs(self) -> Iterator[Proposal]:
         """Distinct configs of a scrambled Sobol sequence, first those inside the limits as they stand; every other one
@@ -139,7 +123,7 @@ class Sampler:
                 count += 1
                 believed = bool(priors) and count % 2 == 1
                 if believed:
-                    units = self._as_believed(units)
+                    units = drawn_from(priors, self._space, units)
                 if not self._space.feasible(units, self._limits):
                     continue
                 config = self._space.at(units, self._limits)
@@ -147,11 +131,6 @@ class Sampler:
                     seen.add(config.identity)
                     yield Proposal(config, "prior" if believed else "sobol")
             drawn += size
-
-    def _as_believed(self, units: np.ndarray) -> np.ndarray:
-        from sweeps.search.prior import drawn_from
-
-        return drawn_from(self._options.priors if self._options else (), self._space, units)
 
 
 def _memory_fell_short(records: Sequence[TrialRecord]) -> bool:

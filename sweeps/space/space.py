@@ -125,14 +125,14 @@ class Space:
         return [self.configuration({**defaults, **dict(zip(names, c, strict=True))}, limits) for c in combinations]
 
     def configuration(self, values: Mapping[str, Value], limits: Limits = NO_LIMITS) -> Configuration:
-        """The config for values of the space's parameters: ratios become knobs that keep the limits."""
+        """The config for values of the space's parameters: ratios become hyperparameters inside the limits."""
         if self.ratios is None:
             return Configuration(dict(values))
         ratios = {name: cast(float, values[name]) for name in self.ratios.pairs}
         defaults = {p.name: cast(float, p.default) for p in self.parameters if self._is_ratio(p)}
         inside = self.ratios.inside(ratios, defaults, limits)
         rest = {name: value for name, value in values.items() if name not in ratios}
-        hyperparameters: dict[str, object] = dict(self.ratios.to_knobs(inside, limits))
+        hyperparameters: dict[str, object] = dict(self.ratios.to_hyperparameters(inside, limits))
         rounded = {p.name: p.rounded(inside[p.name]) for p in self.parameters if self._is_ratio(p)}
         return Configuration(hyperparameters | rest, coordinates=rounded)
 
@@ -262,10 +262,10 @@ def _check_together(
         seen.add(identity)
 
 
-def check_limits(space: Space, fixed: Mapping[str, object], limits: Limits, *, allow_unsafe: bool) -> None:
-    """RequestError where the space or a fixed value (--set) can leave the limits, unless that is asked for."""
+def beyond_limits(space: Space, fixed: Mapping[str, object], limits: Limits, *, allow_unsafe: bool) -> list[str]:
+    """Where the space or a fixed value (--set) can leave the limits, a line each; none where that is asked for."""
     if space.controls or allow_unsafe:
-        return
+        return []
     problems = [f"--set {problem}" for problem in limits.problems(fixed)]
     problems += [f"space {space.name}, set: {problem}" for problem in limits.problems(space.fixed)]
     for parameter in space.parameters:
@@ -277,8 +277,7 @@ def check_limits(space: Space, fixed: Mapping[str, object], limits: Limits, *, a
     default = space.default(limits)
     if space.ratios is not None and not limits.hold(default.params):
         problems.append(f"space {space.name}: no common factor keeps its default inside the limits")
-    if problems:
-        raise RequestError("; ".join(problems) + "; --allow-unsafe runs such trials as controls")
+    return [*problems[:-1], f"{problems[-1]}; --allow-unsafe runs such trials as controls"] if problems else []
 
 
 def _parameters(given: Mapping[object, object], problems: list[str]) -> list[Parameter]:

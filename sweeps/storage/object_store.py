@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, one_line
 
 SCHEMES = ("file", "s3", "gs")
 SECRETS = ("access_key", "secret_key", "session_token", "access_token")
@@ -51,7 +51,7 @@ class Storage:
         try:
             filesystem, root = _retried(lambda: fs.FileSystem.from_uri(_tuned(uri)), patience, lambda error: None)
         except (ArrowInvalid, OSError, ValueError) as error:
-            raise RequestError(f"--storage {uri}: {_reason(error)}") from error
+            raise RequestError(f"--storage {uri}: {one_line(error)}") from error
         self._filesystem = filesystem
         self._root = Path(root) if isinstance(filesystem, fs.LocalFileSystem) else root
 
@@ -157,7 +157,9 @@ class Storage:
         def waits(error: Exception) -> None:
             nonlocal logged
             if not logged:
-                self._log(f"{self.uri} does not answer ({_reason(error)}); waiting up to {self._patience / 60:.0f} min")
+                self._log(
+                    f"{self.uri} does not answer ({one_line(error)}); waiting up to {self._patience / 60:.0f} min"
+                )
             logged = True
 
         return _retried(action, self._patience, waits)
@@ -192,7 +194,7 @@ def opened(uri: str, patience: float = PATIENCE_SECONDS, log: Callable[[str], No
         same = trying.get(probe) == b"xtts-sweep"
         trying.delete(probe)
     except OSError as error:
-        raise RequestError(f"--storage {uri}: cannot be written and read: {_reason(error)}") from error
+        raise RequestError(f"--storage {uri}: cannot be written and read: {one_line(error)}") from error
     if not same:
         raise RequestError(f"--storage {uri}: gives back something else than what was written")
     return Storage(uri, patience, log)
@@ -227,12 +229,8 @@ def _retried(action: Callable[[], Value], patience: float, waits: Callable[[Exce
         except OSError as error:
             waited = time.monotonic() - begun
             if waited + wait > patience:
-                raise StorageUnreachable(f"no answer within {waited:.0f} s: {_reason(error)}") from error
+                raise StorageUnreachable(f"no answer within {waited:.0f} s: {one_line(error)}") from error
             if waited > QUIET_SECONDS:
                 waits(error)
         time.sleep(wait * random.uniform(0.7, 1.3))
         wait = min(2.0 * wait, LONGEST_WAIT_SECONDS)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

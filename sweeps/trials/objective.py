@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 METRIC = "objective"
 MODES = ("min", "max")
 HUGE = 1e100  # from here on a value says only that training blew up, and its square may be infinite
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best objective of a trial, as reported, and the epoch it was reached in."""
-
-    value: float
-    epoch: int
 
 
 def number(value: object) -> float | None:

@@ -11,7 +11,7 @@ from sys import intern
 from sweeps.space.configuration import identity
 from sweeps.space.space import Space
 from sweeps.trials.failure import ENVIRONMENT_WORDS
-from sweeps.trials.objective import Best, number, objective_of, sign_of
+from sweeps.trials.objective import number, objective_of, sign_of
 
 Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
@@ -62,37 +62,29 @@ class TrialRecord:
         return {epoch: self.sign * value for epoch, value in values.items() if value is not None}
 
     @cached_property
-    def best(self) -> Best | None:
-        """The best finite objective with its epoch, the earliest of equals; None where there is none.
+    def best_epoch(self) -> int | None:
+        """The epoch of the best finite objective, the earliest of equals; None where there is none.
 
         Of the epochs that meet the requirements (--require), where there are any.
         """
-        if not self.costs:
-            return None
         missed = {_epoch(report) for report in self.reports if report.get("feasible") is False}
         met = [epoch for epoch in self.costs if epoch not in missed]
-        epoch = min(met or self.costs, key=lambda epoch: self.costs[epoch])
-        return Best(self.sign * self.costs[epoch], epoch)
-
-    @cached_property
-    def objective(self) -> float | None:
-        """The objective of the best epoch, as reported."""
-        return None if self.best is None else self.best.value
+        return min(met or self.costs, key=lambda epoch: self.costs[epoch], default=None)
 
     @property
     def cost(self) -> float | None:
         """The objective of the best epoch with the sign that makes less better: what configs are ranked by."""
-        return None if self.best is None else self.sign * self.best.value
+        return None if self.best_epoch is None else self.costs[self.best_epoch]
+
+    @property
+    def objective(self) -> float | None:
+        """The objective of the best epoch, as reported."""
+        return None if self.cost is None else self.sign * self.cost
 
     @property
     def rank(self) -> tuple[float, str]:
         """What trials are sorted by, the best first."""
         return math.inf if self.cost is None else self.cost, self.trial_id
-
-    @property
-    def best_epoch(self) -> int | None:
-        """The epoch of the best objective."""
-        return None if self.best is None else self.best.epoch
 
     @cached_property
     def epochs(self) -> int:
@@ -125,7 +117,7 @@ class TrialRecord:
         """Whether this config may be the best: no control, nothing that diverged, crashed or misses a requirement, and
         no NaN."""
         ran = self.role == "trial" and self.status not in ("diverged", "failed")
-        return ran and self.best is not None and self.feasible
+        return ran and self.best_epoch is not None and self.feasible
 
     @property
     def feasible(self) -> bool:

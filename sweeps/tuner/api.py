@@ -18,7 +18,7 @@ from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder
 from sweeps.run.resources import Resources
 from sweeps.run.run import Run, SweepResult, read_run, searched
 from sweeps.search.options import checked_gain
-from sweeps.space.space import check_limits
+from sweeps.space.space import beyond_limits
 from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, load_trainer, unknown_params
@@ -52,7 +52,8 @@ def plan_for(config: SweepConfig) -> Resources:
 
 def check(config: SweepConfig) -> type[Trainer]:
     """The trainer's class, after everything that can be wrong with a request was looked at."""
-    beyond = _beyond_limits(config)
+    given = {**config.space.fixed, **config.set_params}
+    problems = beyond_limits(config.space, given, config.limits, allow_unsafe=config.allow_unsafe)
     searched = [name for name in config.set_params if name in config.columns]
     if searched:
         raise RequestError(f"--set {searched[0]}: space {config.space.name} searches it already")
@@ -74,21 +75,10 @@ def check(config: SweepConfig) -> type[Trainer]:
         where |= dict.fromkeys(config.space.fixed, f"space {config.space.name}, set")
         where |= dict.fromkeys(config.set_params, "--set")
         values = {**known, **config.fixed}  # a resumed run's hold what --set fixed when it was started
-        problems = [*beyond, *(unknown_params(where, known) or impossible_values(trainer, config, values))]
-    else:
-        problems = beyond
+        problems += unknown_params(where, known) or impossible_values(trainer, config, values)
     if problems:
         raise RequestError("; ".join(problems))
     return trainer
-
-
-def _beyond_limits(config: SweepConfig) -> list[str]:
-    given = {**config.space.fixed, **config.set_params}
-    try:
-        check_limits(config.space, given, config.limits, allow_unsafe=config.allow_unsafe)
-    except RequestError as error:
-        return [str(error)]
-    return []
 
 
 def check_room(config: SweepConfig, resources: Resources, trainer: type[Trainer]) -> None:
@@ -166,7 +156,7 @@ def resume(
         config = replace(config, search=replace(config.search, gain_percent=checked_gain(gain_percent)))
     if config.trials < len(searched(found.records)):
         raise RequestError(f"--trials {config.trials}: {folder.name} has {len(searched(found.records))} already")
-    spent = config.budget.exhausted(trials=0, seconds=found.seconds)
+    spent = config.budget.exhausted(found.seconds)
     if spent is not None:
         raise RequestError(f"{folder.name}: {spent}; give it more with --budget")
     changed: dict[str, object] = {"trials": config.trials, "budget_seconds": config.budget.seconds}

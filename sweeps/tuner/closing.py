@@ -9,9 +9,7 @@ from typing import TypeVar
 
 from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.run.logger import Loggers
-from sweeps.run.run import Run, SweepResult, searched
-from sweeps.run.search_summary import search_summary
-from sweeps.search.asha import rung_correlation
+from sweeps.run.run import Run, SweepResult
 from sweeps.storage.checkpoint_store import CheckpointStore
 from sweeps.storage.retention import Compared, export_best
 from sweeps.trainer import Trainer
@@ -63,20 +61,7 @@ class ClosePhase:
         self._notes += self._loggers.close(run)
         reports = {record.trial_id: record.reports for record in run.records}
         self._notes += self._trainer.notes_on(run.config.data_summary, reports)
-        return SweepResult(
-            run.folder,
-            run.records,
-            run.best,
-            ended,
-            reason,
-            self._seconds,
-            rung_correlation(searched(run.records), run.config.budget.first_rung),
-            tuple(dict.fromkeys(self._notes)),
-            run.comparison,
-            run.config.address,
-            search=search_summary(run.config, run.records, run.events),
-            run=run,
-        )
+        return SweepResult(run, ended, reason, self._seconds, tuple(dict.fromkeys(self._notes)))
 
     def attempt(self, failed: str, step: Callable[[], Value]) -> Value | None:
         """What the step returns; where it raises, None and a line that says why."""
@@ -124,7 +109,7 @@ def compared_with(run: Run, best: TrialRecord) -> Compared | None:
 def check_for_a_result(run: Run, reason: str) -> None:
     """SweepFailed where no trial has a finite objective."""
     records: Sequence[TrialRecord] = run.records
-    if any(r.best is not None and r.status not in ("diverged", "failed") for r in records):
+    if any(r.best_epoch is not None and r.status not in ("diverged", "failed") for r in records):
         return
     why = next((f"{r.trial_id} {r.status}: {r.stop_reason}" for r in records if r.status is not None), reason)
     raise SweepFailed(f"run {run.folder.name}: no trial came to a result ({why})")

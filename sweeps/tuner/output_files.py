@@ -34,12 +34,12 @@ def write_tables(run: Run) -> None:
     word = compared.verdict.word
     write_best_config(run.folder.best_config, best, run.config.shared_params, provenance, verdict=word)
     changed = run.config.data_summary.get(DATA_CHANGED)
-    besides: dict[str, object] = {"data_changed": changed} if changed else {}
+    more: dict[str, object] = {"data_changed": changed} if changed else {}
     memory = memory_used(run.config, searched(run.records))
     if memory is not None:
-        besides["memory"] = memory.verdict_fields()
-        besides["sentence"] = f"{sentence(compared.verdict)} Memory: {memory.text('en')}."
-    write_verdict(run.folder.verdict, compared, besides)
+        more["memory"] = memory.verdict_fields()
+        more["sentence"] = f"{sentence(compared.verdict)} Memory: {memory.text('en')}."
+    write_verdict(run.folder.verdict, compared, more)
 
 
 def write_optuna(run: Run) -> None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from sweeps.backend.environment import Environment
 from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
-from sweeps.common.budget import Budget
 from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.common.program import command
 from sweeps.confirm.confirmation import CONFIRMATION, confirms
@@ -72,7 +71,6 @@ class Tuner:
         self._display = callbacks.display
         self._environment = environment or Environment()
         self._searching = searching
-        self._budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
         self._store = checkpoint_store_at(self._environment.checkpoints(folder))
         self._signals = SignalHandler(self._display.close, callbacks.patience, self._last_words)
         self._started = time.monotonic()
@@ -117,13 +115,13 @@ class Tuner:
             search = SearchPhase(self._config, self._journal, self._confirmation.rivals, self._has_room)
             self._search = search
             self._source = TrialSource(self._journal, search if self._searching else None, self._confirmation)
-            self._journal.append(first_event, None, trials=self._config.trials, epochs=self._budget.epochs)
+            self._journal.append(first_event, None, trials=self._config.trials, epochs=self._config.budget.epochs)
             changed = self._config.data_summary.get(DATA_CHANGED)
             if changed:
                 self._journal.append("data_changed", None, detail=changed)
                 log(str(changed))
             if first_event != "sweep_started":
-                reopen(self._journal, self._budget.epochs, searching=self._searching)
+                reopen(self._journal, self._config.budget.epochs, searching=self._searching)
             yield loggers
 
     def _train(self) -> tuple[str, str]:
@@ -173,7 +171,7 @@ class Tuner:
     @property
     def _heartbeat(self) -> Heartbeat:
         """How long a trial may report nothing: longer where the trainer says so."""
-        usual, silence = self._callbacks.heartbeat, self._trainer.longest_silence(self._budget.epochs)
+        usual, silence = self._callbacks.heartbeat, self._trainer.longest_silence(self._config.budget.epochs)
         if silence is None:
             return usual
         return replace(usual, first=max(usual.first, silence), floor=max(usual.floor, silence))
@@ -245,15 +243,15 @@ class Tuner:
         return self._seconds_before + time.monotonic() - self._started
 
     def _stop_reason(self) -> str | None:
-        return self._signals.reason or self._budget.exhausted(trials=0, seconds=self._seconds)
+        return self._signals.reason or self._config.budget.exhausted(self._seconds)
 
     def _has_room(self) -> bool:
         """Whether one more trial would leave time to confirm the best."""
-        seconds, records = self._budget.seconds, self._journal.records
+        seconds, records = self._config.budget.seconds, self._journal.records
         return room_for_a_trial(
             records,
             seconds_left=None if seconds is None else seconds - self._seconds,
-            epochs=self._budget.epochs,
+            epochs=self._config.budget.epochs,
             confirm_runs=self._confirmation.runs(records),
             concurrent=self._environment.concurrent(self._resources),
         )

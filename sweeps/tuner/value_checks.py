@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sweeps.common.errors import one_line
 from sweeps.common.validation import is_number_text
 from sweeps.run.config import SweepConfig
 from sweeps.space.parameter import Parameter
@@ -64,7 +65,7 @@ def _problem(trainer: type[Trainer], known: Mapping[str, object], name: str, val
     try:
         trainer.check_params({**known, name: value})
     except Exception as error:  # a trainer's package has its own kind of error
-        return " ".join(str(error).split())
+        return one_line(error)
     return ""
 
 

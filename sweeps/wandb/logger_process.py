@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sweeps.common.errors import named_reason
 from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.trials.record import Event
 from sweeps.wandb.child_process import answer, claim_output, remove_scratch
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import Destination, read_destination
 from sweeps.wandb.media import Sample, media_of
-from sweeps.wandb.run_opener import RunOpener, one_line, why_unreachable
+from sweeps.wandb.run_opener import RunOpener, why_unreachable
 from sweeps.wandb.sweep_run import log_sweep_run
 from sweeps.wandb.trial_runs import GivenUpError, TrialRuns
 
@@ -127,7 +128,7 @@ def _record(
     except GivenUpError as error:
         problem = f"W&B failed for {runs.failures} trials and was given up ({error})"
     except Exception as error:
-        problem = f"the run of the sweep itself was not written ({one_line(error)})"
+        problem = f"the run of the sweep itself was not written ({named_reason(error)})"
     wandb.teardown()
     if problem is None and runs.failures:
         problem = f"W&B failed for {runs.failures} of {len(runs.records)} trials ({runs.failure})"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from sweeps.common.errors import named_reason
 from sweeps.wandb.child_process import answer, claim_output
-from sweeps.wandb.run_opener import one_line
 
 CURVES = ("objective", "loss", "train/mel", "train/kl", "val/next", "text_use", "train/clip_fraction")
 COLUMNS = ("objective", "best_epoch", "status", "stop_reason", "epochs_to_target", "speedup", "seconds")
@@ -24,7 +24,7 @@ def main() -> None:
     try:
         answer(_publish(task))
     except Exception as error:
-        answer({"problem": one_line(error)})
+        answer({"problem": named_reason(error)})
 
 
 def _publish(task: dict[str, Any]) -> dict[str, object]:
@@ -45,7 +45,7 @@ def _publish(task: dict[str, Any]) -> dict[str, object]:
     except ImportError:
         found["workspace_problem"] = MISSING
     except Exception as error:
-        found["workspace_problem"] = f"the workspace was not saved ({one_line(error)})"
+        found["workspace_problem"] = f"the workspace was not saved ({named_reason(error)})"
     return found
 
 

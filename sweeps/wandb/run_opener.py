@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sweeps.common.errors import named_reason
 from sweeps.wandb.destination import Destination
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def why_unreachable() -> str | None:
     try:
         wandb.Api(timeout=PROBE_SECONDS)  # verifies the login
     except Exception as error:
-        return f"W&B could not be reached ({one_line(error)}), so its runs are kept offline"
+        return f"W&B could not be reached ({named_reason(error)}), so its runs are kept offline"
     return None
 
 
@@ -100,12 +101,6 @@ def run_settings(mode: Literal["online", "offline"], sweep_id: str | None) -> Se
         x_graphql_retry_max=GRAPHQL_RETRIES,
         x_save_requirements=False,
     )
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error in one line of at most 300 characters."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}"[:300] if words else type(error).__name__
 
 
 def _ignore() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sweeps.common.errors import named_reason
 from sweeps.confirm.confirmation import CONFIRMATION
 from sweeps.run.trials_csv import compared_with
 from sweeps.trials.record import Event, TrialRecord, add_event
@@ -17,7 +18,7 @@ from sweeps.wandb.content import (
     run_tags,
 )
 from sweeps.wandb.destination import Destination
-from sweeps.wandb.run_opener import RunOpener, one_line
+from sweeps.wandb.run_opener import RunOpener
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -145,7 +146,7 @@ class TrialRuns:
     def _fail(self, trial_id: str, error: Exception) -> None:
         self._failed.add(trial_id)
         self._in_a_row += 1
-        self.failure = f"{trial_id}: {one_line(error)}"
+        self.failure = f"{trial_id}: {named_reason(error)}"
         self._open.pop(trial_id, None)
         if self._in_a_row >= MOST_FAILURES:
             raise GivenUpError(self.failure) from error

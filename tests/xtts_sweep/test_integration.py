@@ -152,7 +152,7 @@ def test_where_nothing_beat_the_default_it_is_not_called_the_best(tmp_path: Path
     }
 
 
-def test_where_the_default_is_kept_the_searchs_best_is_heard_beside_it(tmp_path: Path) -> None:
+def test_where_the_default_is_kept_the_searchs_best_is_heard_next_to_it(tmp_path: Path) -> None:
     request = toy_request(tmp_path, trials=2, epochs=4, data_summary=SPEECH)
     folder = new_folder(request)
     same = {2001: 0.5, 2002: 0.5, 2003: 0.5}

@@ -38,7 +38,9 @@ def run(options: argparse.Namespace) -> int:
     from xtts.model.model_config import DEFAULT_MODEL
 
     run = found_run(options)
-    best, found = exportable(run, options.unproven)
+    best = exportable(run, options.unproven)
+    assert best.objective is not None
+    assert best.best_epoch is not None
     data, verdict = run.config.data_summary, run.verdict
     params, searched = {**run.config.shared_params, **best.params}, frozenset(best.params)
     built_in = run.config.trainer == TRAINER
@@ -52,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
             searched=searched,
         )
     provenance = Provenance(
-        objective=found.value,
-        best_epoch=found.epoch,
+        objective=best.objective,
+        best_epoch=best.best_epoch,
         verdict=verdict.word if verdict else "unconfirmed",
         seeds=tuple(pair.seed for pair in verdict.pairs) if verdict else (best.seed,),
         interval=verdict.interval if verdict else None,

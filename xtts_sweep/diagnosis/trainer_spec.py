@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, one_line
 from xtts.diagnostics.logged_tags import TRAINERS
 
 SPEC_NAMES = {"objective": "val/objective", "loss": "train/loss", "train/grad_norm": "grad_norm"}
@@ -44,9 +44,7 @@ class TrainerSpec:
             report, params = dict(spec.get("report") or {}), dict(spec.get("params") or {})
             keys = {name: str(dict(one or {}).get("key", name)) for name, one in params.items()}
         except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
-            raise RequestError(
-                f"--trainer {path}: cannot be read as a spec: {' '.join(str(error).split())[:200]}"
-            ) from error
+            raise RequestError(f"--trainer {path}: cannot be read as a spec: {one_line(error)}") from error
         names: dict[str, str] = {}
         weights: dict[str, str] = {}
         for name, expression in report.items():

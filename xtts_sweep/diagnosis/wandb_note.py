@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from messages import Texts
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, named_reason
 from sweeps.external.readers.wandb_offline import WandbReader, values
-from sweeps.wandb.run_opener import one_line, run_settings
+from sweeps.wandb.run_opener import run_settings
 
 if TYPE_CHECKING:
     from xtts_sweep.diagnosis.diagnosis import Diagnosis
@@ -37,8 +37,8 @@ def add_to_wandb(found: Diagnosis, lang: str) -> str:
         for folder in _parts(file) - before:
             shutil.rmtree(folder, ignore_errors=True)
         raise RequestError(
-            f"--wandb: nothing was added to run {name}: {one_line(error)}; an online run needs `wandb login` and the"
-            " network"
+            f"--wandb: nothing was added to run {name}: {named_reason(error)}; an online run needs `wandb login` and"
+            " the network"
         ) from error
     if _is_offline(file.parent):
         return texts("wandb_added_offline", run=name, where=where, folder=file.parent)

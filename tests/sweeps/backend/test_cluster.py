@@ -46,7 +46,7 @@ def machines() -> Iterator[Machines]:
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:
-    """run_sweep.py beside the cluster."""
+    """run_sweep.py next to the cluster."""
     environment = {**os.environ, **KEYS, "COLUMNS": "200"}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "run_sweep.py"), *arguments],

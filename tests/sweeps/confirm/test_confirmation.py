@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.comparison import break_even_of, comparison_of, recommended
+from sweeps.confirm.comparison import break_even_of, comparison_of
 from sweeps.confirm.confirmation import Assignment, Confirmation, confirmation_of, confirmed_candidates, verdict_so_far
 from sweeps.confirm.plan import TWO_LOOK_DESIGN, Design
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
@@ -65,7 +65,7 @@ def carried_out(finalist: list[float], default: list[float]) -> list[TrialRecord
     return records
 
 
-def test_the_best_three_beside_the_default_are_candidates_and_share_seeds_of_their_own() -> None:
+def test_the_best_three_next_to_the_default_are_candidates_and_share_seeds_of_their_own() -> None:
     confirmation = planned(searched())
     due = confirmation.due(searched())
     assert [run.label for run in due[:3]] == ["candidate t0003", "candidate t0002", "candidate t0005"]
@@ -139,9 +139,6 @@ def test_only_a_better_finalist_replaces_the_default(finalist: list[float], word
 def test_nothing_is_judged_before_a_pair_has_ended() -> None:
     records = [record for record in carried_out([0.7], [0.8]) if record.label != "finalist t0002"]
     assert comparison_of(records) is None
-    best = recommended(records, None)
-    assert best is not None
-    assert best.trial_id == "t0003"
 
 
 def test_the_verdict_file_holds_both_configs(tmp_path: Path) -> None:
@@ -212,7 +209,7 @@ def test_a_request_for_more_seeds_than_are_judged_is_refused_and_there_must_be_a
         confirm(tmp_path)
 
 
-def test_the_progress_counts_confirmation_runs_beside_the_trials() -> None:
+def test_the_progress_counts_confirmation_runs_next_to_the_trials() -> None:
     records = carried_out([0.7] * 3, [0.8] * 3)
     request = toy_request(Path())
     progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 9)
@@ -238,7 +235,7 @@ def test_rivals_are_judged_on_the_pairs_seeds_after_them_and_against_what_is_tak
     assert (judged.verdict.word, judged.rivals[0].verdict.word) == ("better", "worse")
     assert judged.rivals[0].against == "finalist"
     assert judged.verdict.notes == ()
-    assert recommended(records, judged) is judged.finalist
+    assert judged.proven is judged.finalist
     columns = convergence_by_trial(records)
     assert len(columns) == len(records)
 

@@ -391,7 +391,7 @@ def as_curve(end: float, updates_per_epoch: float = 58.0, ended: str = "end") ->
     )
 
 
-def test_curves_are_judged_on_the_mean_of_their_last_three_evaluations_with_the_speed_up_beside_it() -> None:
+def test_curves_are_judged_on_the_mean_of_their_last_three_evaluations_with_the_speed_up_next_to_it() -> None:
     ours = {seed: as_curve(value, updates_per_epoch=29) for seed, value in finalist(0.03).items()}
     theirs = {seed: as_curve(value) for seed, value in DEFAULT.items()}
     assert ends_by_seed(theirs)[2001] == pytest.approx(0.56 + 0.25 * (1 / 7 + 1 / 8 + 1 / 9) / 3)

@@ -36,7 +36,7 @@ timeouts: {{first_epoch: 4m, epoch: 2m}}
 
 
 @pytest.mark.slow
-def test_a_trial_of_two_gpus_trains_on_both_by_two_processes_and_no_other_trial_runs_beside_it(
+def test_a_trial_of_two_gpus_trains_on_both_by_two_processes_and_no_other_trial_runs_next_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = tmp_path / "two.yaml"

@@ -83,7 +83,7 @@ def test_a_default_that_nothing_beat_is_kept(tmp_path: Path) -> None:
     assert "The default is the best of the search." in page.text("card-better")
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+def test_an_interrupted_run_says_how_to_continue(tmp_path: Path) -> None:
     page = read(write_run(tmp_path, ended="interrupted"))
     assert "Ended early" in page.text("answer-title")
     assert f"run_sweep.py resume toy --output {tmp_path}" in page.text("card-next")

@@ -234,7 +234,7 @@ def test_a_run_without_confirmation_has_neither_pairs_nor_rivals(tmp_path: Path)
     assert not page.text("rivals")
 
 
-def test_rivals_stand_beside_default_and_best_and_over_their_seeds(tmp_path: Path) -> None:
+def test_rivals_stand_next_to_default_and_best_and_over_their_seeds(tmp_path: Path) -> None:
     page = read(write_run(tmp_path, more_events=confirmation_events(BETTER, DEFAULT)))
     assert re.search(r"GradNorm r0001 0\.5300 [+-]\d+\.\d % finished 0\.5360 2001, 2002, 2003", page.text("rivals"))
     assert re.search(r"AutoClip r0002 0\.5200 [+-]\d+\.\d % finished", page.text("rivals"))

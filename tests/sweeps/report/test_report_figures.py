@@ -13,7 +13,7 @@ import pytest
 
 from sweeps.report.coordinates import acting_axes, safe_region
 from sweeps.report.cost import cost
-from sweeps.report.importance import comparison, importances, rank_correlation
+from sweeps.report.importance import comparison, importances
 from sweeps.report.picture import png
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.trials.record import Event, records_from_events
@@ -87,12 +87,6 @@ def test_trials_are_compared_at_the_last_epoch_that_four_in_five_reached() -> No
     fewer = comparison([*records, trial(11, [0.9])])
     assert fewer is not None
     assert (fewer.epoch, len(fewer.costs)) == (1, 11)
-
-
-def test_a_rank_correlation_needs_three_pairs_and_some_spread() -> None:
-    assert rank_correlation([1, 2], [1, 2]) is None
-    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
-    assert rank_correlation([1, 5, 9, 100], [4, 3, 2, -7]) == pytest.approx(-1)
 
 
 def test_the_safe_region_is_all_that_the_limits_allow_and_nothing_else() -> None:

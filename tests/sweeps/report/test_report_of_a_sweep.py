@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 class Heard(Display):
-    """Remembers what was said beside the table."""
+    """Remembers what was said next to the table."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -37,7 +37,7 @@ def test_a_run_is_found_by_name_and_the_newest_without(tmp_path: Path) -> None:
         find_run(tmp_path / "empty")
 
 
-def test_what_other_tools_put_beside_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
+def test_what_other_tools_put_next_to_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
     write_sweep_yaml(new_run(tmp_path, "mine"), dict.fromkeys(WRITTEN_BY_A_SWEEP, 1))
     contents = {
         "wandb": b"program: train.py\nmethod: bayes\nparameters:\n  lr: {min: 0.1, max: 0.2}\n",
@@ -90,7 +90,7 @@ def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
     assert not (folder.path / ".owner.json").exists()
 
 
-def test_what_other_programs_keep_beside_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
+def test_what_other_programs_keep_next_to_runs_is_passed_over_and_named_once(tmp_path: Path) -> None:
     contents = {
         "wandb": b"program: train.py\nmethod: bayes\nparameters: {lr: {min: 0.1, max: 0.2}}\n",
         "empty": b"",

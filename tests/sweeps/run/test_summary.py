@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from messages import Texts
-from sweeps.confirm.comparison import comparison_of
 from sweeps.run.folder import RunFolder
-from sweeps.run.run import SweepResult, read_run
+from sweeps.run.run import Run, SweepResult, read_run
 from sweeps.run.summary import MOST_LINES, _against, closing_lines, run_row
-from sweeps.search.asha import rung_correlation
-from sweeps.trials.record import TrialRecord, best_record
-from tests.sweeps.builders import trial
+from sweeps.trials.record import TrialRecord
+from sweeps.tuner.api import plan_for
+from tests.sweeps.builders import toy_request, trial
 from tests.sweeps.confirm.test_confirmation import carried_out
 from tests.sweeps.report.report_runs import confirmation_events, write_run
 
 
-def result(folder: Path, records: list[TrialRecord], **changes: Any) -> SweepResult:
-    correlation = rung_correlation(records, 1)
-    whole = SweepResult(
-        RunFolder(folder / "night"),
-        records,
-        best_record(records),
-        "finished",
-        "all 6 trials are done",
-        61.0,
-        correlation,
-    )
-    return replace(whole, comparison=comparison_of(records), **changes)
+def result(
+    output: Path, records: list[TrialRecord], ended: str = "finished", address: str | None = None
+) -> SweepResult:
+    config = toy_request(output, name="night", address=address)
+    run = Run(RunFolder(output / "night"), config, plan_for(config), (), records)
+    return SweepResult(run, ended, "all 6 trials are done", 61.0)
 
 
 @pytest.mark.parametrize("lang", ["en", "fa"])
@@ -53,11 +45,15 @@ def test_the_lines_name_best_default_verdict_rival_and_where_to_look(tmp_path: P
 
 
 def test_the_finalist_is_named_where_it_is_not_the_searchs_best(tmp_path: Path) -> None:
-    whole = result(tmp_path, carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79]))
+    records = carried_out([0.7, 0.71, 0.69], [0.8, 0.81, 0.79])
+    whole = result(tmp_path, records)
     assert whole.comparison is not None
     finalist = whole.comparison.finalist
     assert any(line.startswith(f"finalist     {finalist.trial_id}: ") for line in closing_lines(whole))
-    assert not any(line.startswith("finalist") for line in closing_lines(replace(whole, best=finalist)))
+    best = replace(finalist, reports=({"event": "report", "epoch": 1, "objective": 0.01},))
+    whole = result(tmp_path, [best if record is finalist else record for record in records])
+    assert whole.best is best
+    assert not any(line.startswith("finalist") for line in closing_lines(whole))
 
 
 @pytest.mark.parametrize("lang", ["en", "fa"])
@@ -88,7 +84,7 @@ def test_a_default_that_a_control_beat_is_not_called_unbeaten(tmp_path: Path) ->
     assert "no other trial beat it" in "\n".join(closing_lines(result(tmp_path, [default, worse])))
 
 
-def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_path: Path) -> None:
+def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_continue(tmp_path: Path) -> None:
     records = [trial(1, [0.9, 0.8], origin="default"), trial(2, [0.9, 0.6])]
     for say in (Texts("closing", "en"), Texts("closing", "fa")):
         assert any(say("one_seed") in line for line in closing_lines(result(tmp_path, records), say.lang))
@@ -97,7 +93,7 @@ def test_an_unconfirmed_sweep_says_so_and_an_interrupted_one_how_to_go_on(tmp_pa
         assert f"run_sweep.py resume night --output {tmp_path} --address auto" in cut[-1]
 
 
-def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_beside_the_default_s(tmp_path: Path) -> None:
+def test_the_best_s_speed_and_its_mean_over_the_epochs_both_have_stand_next_to_the_default_s(tmp_path: Path) -> None:
     def counted(record: TrialRecord) -> TrialRecord:
         reports = [{**one, "updates": 10 * int(str(one["epoch"])), "mean_frame_error": 1.0} for one in record.reports]
         return replace(record, reports=tuple(reports))

@@ -43,7 +43,7 @@ def test_nobody_stops_where_the_order_at_the_rung_says_nothing_of_the_end() -> N
     assert not decision.stop
 
 
-def test_the_looser_a_rung_foretells_the_end_the_worse_a_trial_may_stand_there_and_go_on() -> None:
+def test_the_looser_a_rung_foretells_the_end_the_worse_a_trial_may_stand_there_and_continue() -> None:
     limits = []
     for off in (0.001, 0.01, 0.02):
         values = [0.3, 0.34, 0.38, 0.42, 0.46, 0.5]

@@ -182,7 +182,7 @@ def test_the_first_configs_from_a_memory_stand_on_both_sides_of_its_best() -> No
     assert SQUARE.default().identity not in [config.identity for config in found]
 
 
-def test_categories_stay_as_they_are_beside_the_best_of_a_memory() -> None:
+def test_categories_stay_as_they_are_next_to_the_best_of_a_memory() -> None:
     kinds = {"k": {"values": ["p", "q", "r"], "default": "p"}, "a": {"min": 0.0, "max": 1.0, "default": 0.5}}
     space = space_from_mapping({"parameters": kinds}, "kinds")
     values = [{"k": kind, "a": place / 8} for kind in "pqr" for place in range(9)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sweeps.common.errors import RequestError
 from sweeps.space.parameter import DISTRIBUTIONS
 from sweeps.space.parameter import KEYS as PARAMETER_KEYS
-from sweeps.space.space import KEYS, check_limits, load_space, space_from_mapping, space_names
+from sweeps.space.space import KEYS, beyond_limits, load_space, space_from_mapping, space_names
 from tests.sweeps.builders import LIMITS
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8) | st.sampled_from(
@@ -53,7 +53,7 @@ def what_is_said(attempt: Callable[[], object]) -> str:
 def test_shipped_spaces_load_and_stay_inside_the_limits() -> None:
     assert {"safe_weights", "balance", "with_learning_rate", "before_after"} <= set(space_names())
     for name in space_names():
-        check_limits(load_space(name), {}, LIMITS, allow_unsafe=False)
+        assert beyond_limits(load_space(name), {}, LIMITS, allow_unsafe=False) == []
 
 
 def test_the_default_of_the_searched_spaces_is_the_documented_one() -> None:
@@ -169,14 +169,15 @@ def test_an_unknown_space_names_the_nearest_one() -> None:
 def test_a_space_that_leaves_the_limits_is_refused_with_the_reason(tmp_path: Path) -> None:
     text = "parameters:\n  mel_loss_weight: {min: 1.0, max: 35.0, default: 2.5}\n"
     space = load_space(write(tmp_path, text))
-    with pytest.raises(RequestError, match=r"35\.0 is outside the safe range 1 to 5, and above 10 it is dangerous"):
-        check_limits(space, {}, LIMITS, allow_unsafe=False)
-    check_limits(space, {}, LIMITS, allow_unsafe=True)
+    (problem,) = beyond_limits(space, {}, LIMITS, allow_unsafe=False)
+    assert "35.0 is outside the safe range 1 to 5, and above 10 it is dangerous" in problem
+    assert problem.endswith("; --allow-unsafe runs such trials as controls")
+    assert beyond_limits(space, {}, LIMITS, allow_unsafe=True) == []
 
 
 def test_a_fixed_value_that_leaves_the_limits_is_refused() -> None:
-    with pytest.raises(RequestError, match="--set learning_rate"):
-        check_limits(load_space("safe_weights"), {"learning_rate": 1.0}, LIMITS, allow_unsafe=False)
+    (problem,) = beyond_limits(load_space("safe_weights"), {"learning_rate": 1.0}, LIMITS, allow_unsafe=False)
+    assert problem.startswith("--set learning_rate")
 
 
 def test_w_and_b_rules_fill_in_the_distribution() -> None:

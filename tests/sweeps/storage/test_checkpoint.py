@@ -59,7 +59,7 @@ def test_every_type_comes_back_as_it_was(tmp_path: Path) -> None:
     assert same(state, round_trip(state, tmp_path))
 
 
-def test_random_generators_go_on_where_they_were(tmp_path: Path) -> None:
+def test_random_generators_continue_where_they_were(tmp_path: Path) -> None:
     generator, torch_generator = np.random.default_rng(3), torch.Generator().manual_seed(4)
     legacy = np.random.RandomState(5)
     state = {

@@ -62,14 +62,14 @@ def test_what_a_process_writes_after_it_was_succeeded_counts_for_nothing_and_it_
     new.close()
 
 
-def test_of_two_that_go_on_at_the_same_moment_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_that_continue_at_the_same_moment_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeps.storage.remote_journal.WATCH_SECONDS", 0.0)
     storage = storage_in(tmp_path)
     chain = read_chain(storage, "run/journal")
     both = threading.Barrier(2)
     ended: list[str] = []
 
-    def go_on(number: int) -> None:
+    def begin(number: int) -> None:
         both.wait()
         try:
             journal = RemoteJournal(storage, "run/journal", chain)
@@ -83,7 +83,7 @@ def test_of_two_that_go_on_at_the_same_moment_one_wins(tmp_path: Path, monkeypat
             both.abort()
             ended.append("lost")
 
-    threads = [threading.Thread(target=go_on, args=(number,)) for number in (1, 2)]
+    threads = [threading.Thread(target=begin, args=(number,)) for number in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -153,7 +153,7 @@ def test_a_run_is_fetched_whole_and_brought_up_to_date_where_it_is_behind(tmp_pa
     )
 
 
-def test_runs_that_were_gone_on_with_apart_or_are_not_the_same_are_not_mixed(tmp_path: Path) -> None:
+def test_runs_that_were_resumed_apart_or_are_not_the_same_are_not_mixed(tmp_path: Path) -> None:
     storage, folder = storage_in(tmp_path / "shared"), made_run(tmp_path / "one", 1, 2)
     stored(storage, folder)
     made_run(tmp_path / "two", 1, 3)

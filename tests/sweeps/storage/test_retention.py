@@ -34,7 +34,7 @@ def with_weights(folder: RunFolder, *records: TrialRecord) -> None:
             save_checkpoint(folder.checkpoints / record.trial_id / name, Checkpoint(trainer.state_dict(), {}))
 
 
-def test_the_default_stands_beside_the_best(tmp_path: Path) -> None:
+def test_the_default_stands_next_to_the_best(tmp_path: Path) -> None:
     folder, best, default = RunFolder(tmp_path), ended("t0002", 0.3), ended("t0001", 0.5, "default")
     with_weights(folder, best, default)
     params = ToyTrainer.default_params()
@@ -79,7 +79,7 @@ def test_weights_of_the_best_three_and_the_default_stay_and_no_others(tmp_path: 
     assert not list(folder.checkpoints.glob(f"*/{LAST}"))
 
 
-def test_weights_of_whoever_may_go_on_stay(tmp_path: Path) -> None:
+def test_weights_of_whoever_may_continue_stay(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     better = [ended(f"t000{n}", n / 10) for n in range(1, 5)]
     unfinished = [replace(ended("t0008", 0.9), status="budget"), replace(ended("t0009", 0.9), status=None)]

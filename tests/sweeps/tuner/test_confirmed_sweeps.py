@@ -104,7 +104,7 @@ def test_a_config_that_is_better_over_fresh_seeds_becomes_the_proven_one(tmp_pat
 
     again = read_run(folder.path)
     assert again.verdict == result.verdict
-    assert exportable(again)[0] == result.comparison.finalist
+    assert exportable(again) == result.comparison.finalist
     with pytest.raises(RequestError, match="--confirm-seeds 3: 3 are done"):
         confirm(folder.path, seeds=3)
     more = confirm(folder.path, seeds=4)
@@ -180,7 +180,7 @@ def test_a_finalist_that_diverges_over_fresh_seeds_is_never_better(tmp_path: Pat
     assert yaml.safe_load(result.folder.best_config.read_text())["training"] == dict(result.records[0].params)
 
 
-def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_go_on_later(tmp_path: Path) -> None:
+def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_continue_later(tmp_path: Path) -> None:
     begun = run(request(tmp_path, set_params={"slow": 0.3, "best_mel": 1.0}), display=Interrupter(3, role="trial"))
     assert [record.status for record in begun.records] == ["finished", "finished", None]
     short = confirm(begun.folder.path, budget_seconds=4.0)
@@ -203,7 +203,7 @@ def test_an_unfinished_search_is_confirmed_within_a_budget_and_both_go_on_later(
     assert whole.verdict == confirmed.verdict
 
 
-def test_rivals_run_beside_the_search_and_are_judged_with_it(tmp_path: Path) -> None:
+def test_rivals_run_next_to_the_search_and_are_judged_with_it(tmp_path: Path) -> None:
     settings = {"best_mel": 1.0, "noise": 0.0}
     result = run(request(tmp_path, trials=3, confirm_seeds=3, rivals=True, set_params=settings))
     rivals = [record for record in result.records if record.role == "rival"]
@@ -245,7 +245,7 @@ def test_rivals_that_a_search_did_not_ask_for_are_judged_when_the_confirmation_a
     assert read_run(first.folder.path).config.rivals
 
 
-def test_what_the_judged_runs_measure_beside_the_objective_stands_in_the_verdict(tmp_path: Path) -> None:
+def test_what_the_judged_runs_measure_next_to_the_objective_stands_in_the_verdict(tmp_path: Path) -> None:
     settings = {"best_mel": 1.0, "noise": 0.0}
     result = run(request(tmp_path, trials=3, confirm_seeds=3, set_params=settings))
     judged = confirm_runs(result, "confirmation")

@@ -15,15 +15,15 @@ import pytest
 
 from benchmarks.processes import alive, family_of
 from sweeps.run.folder import RunFolder
-from sweeps.run.run import SweepResult
-from sweeps.search.asha import rung_correlation
+from sweeps.run.run import Run, SweepResult
 from sweeps.trials.journal import read, read_events
+from sweeps.tuner.api import plan_for
 from tests import ROOT
-from tests.sweeps.builders import TOY, trial
+from tests.sweeps.builders import TOY, toy_request, trial
 from tests.toy_trainer import ToyTrainer
 from xtts_sweep.closing import close
 
-SECONDS = 10.0 * (1 + ("PYTEST_XDIST_WORKER" in os.environ))  # other tests run beside this one
+SECONDS = 10.0 * (1 + ("PYTEST_XDIST_WORKER" in os.environ))  # other tests run next to this one
 SECRETS = {"WANDB_API_KEY": "c0ffee" * 6 + "beef", "MY_TOKEN": "hopefully-not-written"}
 
 
@@ -155,10 +155,10 @@ def test_a_ctrl_c_while_the_findings_are_put_into_words_leaves_the_words_and_the
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = [trial(1, [0.5, 0.4], origin="default")]
+    config = toy_request(tmp_path)
     result = SweepResult(
-        RunFolder(tmp_path / "toy"), records, records[0], "finished", "all", 1.0, rung_correlation([], 3)
+        Run(RunFolder(tmp_path / "toy"), config, plan_for(config), (), records), "finished", "all", 1.0
     )
-    monkeypatch.setattr("sweeps.run.run.read_run", lambda path: None)
     monkeypatch.setattr("xtts_sweep.integration.closing_findings", lambda run, lang: signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start without it
     try:

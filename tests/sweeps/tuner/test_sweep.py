@@ -143,7 +143,7 @@ def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path:
     assert again.best == result.best
 
 
-def test_a_trial_that_is_not_finite_ends_at_once_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_trial_that_is_not_finite_ends_at_once_and_the_others_continue(tmp_path: Path) -> None:
     result = run(toy_request(tmp_path, trials=5, epochs=6, set_params={"nan_at": 2, "nan_above_mel": 2.6}))
     diverged = [record for record in result.records if record.status == "diverged"]
     assert diverged
@@ -158,7 +158,7 @@ def test_a_trial_that_is_not_finite_ends_at_once_and_the_others_go_on(tmp_path: 
     assert "t0001" in entered
 
 
-def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_go_on(tmp_path: Path) -> None:
+def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_continue(tmp_path: Path) -> None:
     result = run(toy_request(tmp_path, trials=4, epochs=6, set_params={"raise_at": 2, "raise_above_mel": 4.0}))
     failed = [record for record in result.records if record.status == "failed"]
     assert [float(str(record.params["mel_loss_weight"])) > 4.0 for record in failed] == [True] * len(failed)

@@ -76,11 +76,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         ]
         for one in trial_events(number, objectives, **how)  # type: ignore[arg-type]
     ]
-    beside = [
+    judged = [
         {**one, **({**more, "loss": 1.5} if one["event"] == "report" else {})}
         for one in confirmation_events({2001: 0.42}, {2001: 0.5}, "t0003")
     ]
-    beside.sort(key=lambda one: one["trial_id"] == "c0002")  # the judged default ends last
+    judged.sort(key=lambda one: one["trial_id"] == "c0002")  # the judged default ends last
     default = next(one for one in trials if one["trial_id"] == "t0001")
     trials.remove(default)
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +91,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
         patch.setattr(sys, "argv", ["run_sweep.py", SECRET])
         logger = started(folder, ratios=RATIOS)
         write_events(folder, request, [event("sweep_started"), default, *trials])
-        write_events(folder, request, [*beside, event("sweep_ended", reason="finished")])
+        write_events(folder, request, [*judged, event("sweep_ended", reason="finished")])
         verdict = judge({2001: 0.42, 2002: 0.41, 2003: 0.43}, {2001: 0.5, 2002: 0.49, 2003: 0.51})
         (folder.path / "verdict.json").write_text(json.dumps(verdict_to_json(verdict)))
         sample = Sample("t0003", "1.said", wav(output / "a.wav"), png(output / "a.png"), "the best")
@@ -112,8 +112,8 @@ def test_every_trial_and_the_sweep_itself_is_a_run_of_one_group(
     folder, note = recorded
     upload = f"python run_sweep.py publish toy --output {folder.path.parent}"
     assert note == f"W&B: 12 runs in {folder.path / 'wandb'}; upload them with: {upload}"
-    beside = ["c0001", "c0002", "c0003", "r0001", "r0002", "r0003"]
-    assert sorted(runs) == [*beside, "sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
+    judged = ["c0001", "c0002", "c0003", "r0001", "r0002", "r0003"]
+    assert sorted(runs) == [*judged, "sweep", "t0001", "t0002", "t0003", "t0004", "t0005"]
     assert {one.run.run_group for fragments in runs.values() for one in fragments} == {"toy"}
     assert {one.run.project for fragments in runs.values() for one in fragments} == {"speech"}
     kinds = {name: fragments[0].run.job_type for name, fragments in runs.items()}
@@ -386,7 +386,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
+def test_trials_of_a_real_sweep_continue_and_end_on_time_while_wandb_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def timed(work: Callable[[], Any]) -> float:
@@ -399,11 +399,11 @@ def test_trials_of_a_real_sweep_go_on_and_end_on_time_while_wandb_hangs(
         alone = timed(lambda: resume(first.folder.path, trials=3))
         monkeypatch.setenv("PYTHONPATH", str(fake_wandb(tmp_path / "fake", DEAD["hangs"])))
         logger = started(first.folder, seconds=2.0)
-        beside = timed(lambda: resume(first.folder.path, trials=5))
+        judged = timed(lambda: resume(first.folder.path, trials=5))
     assert timed(lambda: logger.end(first.folder)) < 5.0
     ended = read_events(first.folder.trials_jsonl)
     assert len([one for one in ended if one["event"] == "trial_ended"]) == 5
-    assert beside < alone + 15.0
+    assert judged < alone + 15.0
 
 
 def test_the_stop_button_of_wandb_interrupts_nothing() -> None:
