@@ -54,7 +54,7 @@ def counted_epoch(trainer: XttsTrainer) -> tuple[Counter[str], int]:
 
 
 def test_a_training_step_takes_no_more_operations_than_it_did(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
     with Counted() as counted:
         trainer._step(items, torch.Generator())
     assert 200 < sum(counted.calls.values()) <= STEP_OPERATIONS, counted.calls.most_common(12)
@@ -73,14 +73,14 @@ def test_the_device_is_waited_for_a_few_times_an_epoch_and_never_in_a_step(train
     calls, steps = counted_epoch(trainer)
     assert steps > 3
     assert calls[SYNC] <= EPOCH_SYNCS
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
     with Counted() as counted:
         trainer._step(items, torch.Generator())
     assert counted.calls[SYNC] == 0
 
 
 def test_a_step_copies_no_more_tensors_than_it_did(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
     with Counted() as counted:
         trainer._step(items, torch.Generator())
     copies = sum(counted.calls[name] for name in (COPY, "aten.copy_", "aten.clone"))
@@ -88,7 +88,7 @@ def test_a_step_copies_no_more_tensors_than_it_did(trainer):
 
 
 def test_norm_clipping_and_optimiser_take_one_operation_each(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer._budget)[0]
+    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
     with Counted() as counted:
         trainer._step(items, torch.Generator())
     assert counted.calls["aten.linalg_vector_norm"] == 1

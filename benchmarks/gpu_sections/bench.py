@@ -54,7 +54,7 @@ def run_steps(training: Training, count: int) -> Tensor:
 
 def batches_of(training: Training) -> Iterator[list[Any]]:
     """The batches of a first epoch, again and again."""
-    return cycle(training.batches.epoch(training._train, 1, 1, training._budget))
+    return cycle(training.batches.epoch(training._train, 1, 1, training.batch_size.frames))
 
 
 def synchronize() -> None:

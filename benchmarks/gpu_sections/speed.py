@@ -11,7 +11,7 @@ from benchmarks.gpu_sections.bench import Bench, Found, batches_of, on_gpu, run_
 from benchmarks.packed import kernel_share, side_by_side
 from benchmarks.useful_work import flops
 from xtts.audio.mel import PATCH_FRAMES
-from xtts.training.training import _FRAME_BUDGETS
+from xtts.training.batch_size import FRAME_BUDGETS
 
 
 def matrix_rates(bench: Bench) -> dict[str, float]:
@@ -32,7 +32,7 @@ def speed(bench: Bench) -> Found:
     found: Found = {"matrix_product": rates, "models": {}}
     product = rates["bf16" if on_gpu() else "float32"]
     for model in bench.presets:
-        training = bench.training(model, batch_frames=_FRAME_BUDGETS[model] if on_gpu() else 0)
+        training = bench.training(model, batch_frames=FRAME_BUDGETS[model] if on_gpu() else 0)
         steps = bench.count(40, 4)
         batches = list(islice(batches_of(training), steps))
         run_steps(training, min(steps, 8))

@@ -16,7 +16,7 @@ from benchmarks.gpu_sections.bench import Bench
 from tests import ROOT
 from tests.xtts.device_double import DeviceDouble
 from tests.xtts.made_speech import write_ljspeech
-from xtts.training import training as training_module
+from xtts.training import worker_cache
 
 SECTION_MODULES = "benchmarks.gpu_sections"
 ABSENT = (
@@ -92,13 +92,13 @@ def test_every_line_of_the_benchmark_that_only_a_gpu_reaches_runs_on_a_stand_in(
     monkeypatch.setattr("benchmarks.packed.ACTIVITIES", [torch.profiler.ProfilerActivity.CPU])  # sees no kernels
     monkeypatch.setattr("benchmarks.packed.PROFILED_STEPS", 2)
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     bench = Bench(learnable.prepared.data, small=True, seconds=600.0)
     bench.presets = bench.small_presets = (model,)
     sections = [name for name in SECTIONS if name != "packed"]
     with DeviceDouble() as double:
         found = measure(bench, sections, None)
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     assert {name: section for name, section in found.items() if "error" in section} == {}
     assert found["about"]["device"] == "stand-in"
     assert double.autocasts > 0

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from itertools import cycle
 from typing import TypeVar
 
@@ -19,45 +19,23 @@ from torch import Tensor
 
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import HOP, MELS, PATCH_FRAMES, SAMPLE_RATE
-from xtts.data.build_dataset import TEST, TRAIN, VALIDATION
-from xtts.errors import SpeechError
-from xtts.evaluation.evaluation import Evaluator
+from xtts.data.splits import TRAIN
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
 from xtts.prepare.batches import Item, SpeechBatches, stream_seed
-from xtts.prepare.prepare_data import open_data
 from xtts.training.adamw import AdamW
 from xtts.training.averaging import WeightAverage
+from xtts.training.batch_size import BatchSize
 from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
 from xtts.training.malloc import keep_memory_mapped
-from xtts.training.memory import fitting_budget
 from xtts.training.metrics import first_bad_step, step_metrics, validation_metrics
 from xtts.training.settings import Settings
 from xtts.training.weighting import weighting_named
+from xtts.training.worker_cache import batches_and_evaluator
 
-_SPLITS = {"validation": VALIDATION, "test": TEST}
-_FRAME_BUDGETS = {"tiny": 1000, "small": 4000, "base": 8000, "xtts": 16000}
-_FEWEST_FRAMES, _UPDATES_AN_EPOCH = 400, 30
 _FIRST_EPOCH_EVALUATIONS = (0.25, 0.5)
 _Measured = TypeVar("_Measured")
-
-
-@lru_cache(maxsize=1)
-def _opened(data: str) -> AlignedDataset:
-    """A worker that trains one trial after the other opens the data once."""
-    return open_data(data)
-
-
-@lru_cache(maxsize=2)
-def _evaluator(
-    data: str, normalisation: str, split: int, device: str, dtype: torch.dtype
-) -> tuple[SpeechBatches, Evaluator]:
-    aligned = _opened(data)
-    standard = normalisation == "standard"
-    mean, sd = (aligned.speech.mel_mean, aligned.speech.mel_sd) if standard else (0.0, 1.0)
-    batches = SpeechBatches(aligned, mean, sd)
-    return batches, Evaluator(batches, split, 1.0 if standard else aligned.speech.mel_sd, torch.device(device), dtype)
 
 
 @dataclass(frozen=True)
@@ -96,15 +74,10 @@ class Training:
             keep_memory_mapped()
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self._bfloat16 = settings.precision == "auto" and _has_bfloat16(self._device)
-        self._batches, self._evaluator = _evaluator(
-            data, settings.mel_normalisation, _SPLITS[settings.evaluate_on], str(self._device), self._dtype
-        )
+        self._batches, self._evaluator = batches_and_evaluator(data, settings, self._device, self._dtype)
         self._train = self._batches.speech.indices(TRAIN)
         self._frames_an_epoch = int(self._batches.speech.frames[self._train].sum())
-        self._budget = settings.batch_frames or self._fitting_budget()
-        self._halved = False
-        self._out_of_memory: dict[str, object] = {}
-        """Of this epoch: where memory ran out, and what was halved"""
+        self.batch_size = BatchSize(settings, self._frames_an_epoch, self._device)
         self.model = build_model(settings, len(self._batches.speech.vocabulary), seed).to(self._device)
         self.parameters = FlatParameters(self.model)
         self._optimiser = AdamW(
@@ -153,15 +126,15 @@ class Training:
 
     def share_gpu(self, share: float) -> None:
         """Keep to this share of the GPU's memory, where other trials use the rest; for a trial that has not begun."""
-        if self._device.type == "cuda" and self._epoch == 0 and not self.settings.batch_frames:
-            self._budget = self._fitting_budget(share)
+        if self._epoch == 0:
+            self.batch_size.share_gpu(share)
 
     def train_epoch(self) -> Mapping[str, object]:
         """Train one more epoch over the training split; all metrics of the evaluated split."""
         self._epoch += 1
-        batches = self._batches.epoch(self._train, self.seed, self._epoch, self._budget)
+        batches = self._batches.epoch(self._train, self.seed, self._epoch, self.batch_size.frames)
         self._seconds_data = self._seconds_validation = 0.0
-        self._out_of_memory = {}
+        self.batch_size.report = {}
         frames, seconds = self._frames, self._seconds
         run = self._train_batches(batches)
         self._seconds = seconds + run.marks[-1]
@@ -171,13 +144,13 @@ class Training:
             "seconds": self._seconds,
             "seconds_data": self._seconds_data,
             "audio_seconds": _seconds_of(self._frames),
-            "batch_frames": self._budget,
+            "batch_frames": self.batch_size.frames,
             "frames_per_batch": (self._frames - frames) / len(run.steps),
             "padding_fraction": self._batches.padding(batches),
             **step_metrics(run.steps, self.settings, *self._weighting.epoch_means()),
         }
-        if self._out_of_memory:
-            metrics["out_of_memory"] = self._out_of_memory
+        if self.batch_size.report:
+            metrics["out_of_memory"] = self.batch_size.report
         fault = first_bad_step(run.steps, self._updates) or self._bad_parameter()
         if fault is not None:
             return metrics | {"objective": math.nan, "diverged": fault}
@@ -185,8 +158,8 @@ class Training:
         validation = self._validation()
         objective = float(str(validation["objective"]))
         metrics["seconds_validation"] = self._seconds_validation + time.perf_counter() - begun
-        if self._out_of_memory:
-            metrics["out_of_memory"] = self._out_of_memory
+        if self.batch_size.report:
+            metrics["out_of_memory"] = self.batch_size.report
         if not math.isfinite(objective):
             fault = {"step": self._updates, "term": "objective", "value": str(objective)}
             return metrics | {"objective": math.nan, "diverged": fault}
@@ -208,9 +181,7 @@ class Training:
         ends = self._epoch >= self._epochs
         with self._average.in_place():
             if self.settings.evaluate_on == "validation" or ends:
-                metrics = validation_metrics(
-                    self._evaluated(lambda: self._evaluator.evaluate(self.model)), self._evaluator.mean_frame_error
-                )
+                metrics = validation_metrics(self._measured(self._evaluator.evaluate), self._evaluator.mean_frame_error)
             else:
                 objective, error = self._objective(), self._evaluator.mean_frame_error
                 metrics = {"objective": objective, "skill": 1.0 - objective / error, "mean_frame_error": error}
@@ -219,7 +190,7 @@ class Training:
         return metrics
 
     def _objective(self) -> float:
-        errors = self._evaluated(lambda: self._evaluator.objective(self.model))
+        errors = self._measured(self._evaluator.objective)
         return float(self._evaluator.read(errors).mean().item())
 
     def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
@@ -231,10 +202,10 @@ class Training:
         pending = deque(batches)
         while pending:
             items = pending.popleft()
-            row = self._step_or_halve(items, noise)
+            step = partial(self._step, items, noise)
+            row = self.batch_size.step(step, self.parameters.drop_gradients, self._updates + 1, len(items))
             if row is None:
                 pending = deque(half for whole in [items, *pending] for half in _halves(whole))
-                self._out_of_memory |= {"step": self._updates + 1, "batch_frames": self._budget}
                 continue
             rows.append(row)
             self._frames += sum(int(self._batches.speech.frames[item.clip]) for item in items)
@@ -242,7 +213,7 @@ class Training:
                 clock.pause()
                 begun = time.perf_counter()
                 with self._average.in_place():
-                    errors = self._evaluated(lambda: self._evaluator.objective(self.model))
+                    errors = self._measured(self._evaluator.objective)
                 early.append(_EarlyEvaluation(self._updates, self._frames, clock.mark(), errors))
                 self._seconds_validation += time.perf_counter() - begun
                 clock.resume()
@@ -251,7 +222,7 @@ class Training:
 
     def updates_per_second(self, seconds: float) -> float:
         """Train for at least so long and return the updates per second; the weights are no trial's afterwards."""
-        batches = self._batches.epoch(self._train, self.seed, 1, self._budget)
+        batches = self._batches.epoch(self._train, self.seed, 1, self.batch_size.frames)
         noise = torch.Generator(self._device).manual_seed(stream_seed(self.seed, 1, "noise"))
         begun, before = time.perf_counter(), self._updates
         for items in cycle(batches):
@@ -271,8 +242,8 @@ class Training:
             "updates": self._updates,
             "frames": self._frames,
             "seconds": self._seconds,
-            "batch_frames": self._budget,
-            "halved": self._halved,
+            "batch_frames": self.batch_size.frames,
+            "halved": self.batch_size.halved,
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
@@ -284,44 +255,12 @@ class Training:
         self._epoch, self._updates = int(state["epoch"]), int(state["updates"])  # type: ignore[call-overload]
         self._frames, self._seconds = int(state["frames"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
         # Checkpoints of version 0.1.0 do not hold these two.
-        self._budget = int(state.get("batch_frames", self._budget))  # type: ignore[call-overload]
-        self._halved = bool(state.get("halved", False))
+        self.batch_size.frames = int(state.get("batch_frames", self.batch_size.frames))  # type: ignore[call-overload]
+        self.batch_size.halved = bool(state.get("halved", False))
 
-    def _fitting_budget(self, share: float = 1.0) -> int:
-        """The frame budget of model and data; on a GPU halved until it fits into the memory that is free now."""
-        wanted = _frame_budget(self.settings.model, self._batches, self._train)
-        if self._device.type != "cuda":
-            return wanted
-        free, total = torch.cuda.mem_get_info(self._device)
-        return fitting_budget(wanted, self.settings.model, min(free, int(share * total)))
-
-    def _step_or_halve(self, items: list[Item], generator: torch.Generator) -> Tensor | None:
-        """One step; None where the GPU's memory did not suffice: no update was made, and the budget is now half."""
-        try:
-            return self._step(items, generator)
-        except torch.OutOfMemoryError as error:
-            # The traceback holds what the step had allocated: memory is released after this block.
-            reason = str(error).partition(".")[0]
-        self.parameters.drop_gradients()
-        torch.cuda.empty_cache()
-        if self._halved or len(items) == 1:
-            raise _memory_error(f"at step {self._updates + 1} with {self._budget} frames a batch", reason)
-        self._halved = True
-        self._budget //= 2
-        return None
-
-    def _evaluated(self, measure: Callable[[], _Measured]) -> _Measured:
-        """What the evaluator measures; in batches of half the size, once, where the GPU's memory does not suffice."""
-        try:
-            return measure()
-        except torch.OutOfMemoryError as error:
-            reason = str(error).partition(".")[0]
-        torch.cuda.empty_cache()
-        if self._evaluator.halved:
-            raise _memory_error(f"in the evaluation of epoch {self._epoch}", reason)
-        self._evaluator.halve()
-        self._out_of_memory["evaluation"] = True
-        return self._evaluated(measure)
+    def _measured(self, measure: Callable[[Xtts], _Measured]) -> _Measured:
+        """What a method of the evaluator measures of the model."""
+        return self.batch_size.measure(partial(measure, self.model), self._evaluator, self._epoch)
 
     def _step(self, items: list[Item], generator: torch.Generator) -> Tensor:
         """One optimiser step; its row of STEP_COLUMNS, left on the device."""
@@ -381,31 +320,12 @@ class Training:
         return None
 
 
-def _memory_error(where: str, reason: str) -> SpeechError:
-    """What a trial fails with; its cause has no traceback, which would hold the memory."""
-    error = SpeechError(
-        f"out of GPU memory {where} ({reason}); choose --set batch_frames=N, a smaller --model or a larger"
-        " --gpus-per-trial"
-    )
-    error.__cause__ = torch.OutOfMemoryError(reason)
-    return error
-
-
 def build_model(settings: Settings, symbols: int, seed: int) -> Xtts:
     """A model with the seed's initial weights, whatever the parameters."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Xtts(model_config(settings.model), symbols, MELS, PATCH_FRAMES)
     return model.double() if settings.precision == "float64" else model
-
-
-def _frame_budget(model: str, batches: SpeechBatches, train: NDArray[np.int64]) -> int:
-    """Padded frames a batch: the model's own, or fewer where a small data set would give few updates an epoch.
-
-    Steps matter more than weights: small batches learned more from 5 minutes of speech, at a higher cost an epoch.
-    """
-    frames = int(batches.speech.frames[train].sum())
-    return min(_FRAME_BUDGETS[model], max(_FEWEST_FRAMES, frames // _UPDATES_AN_EPOCH))
 
 
 def _halves(items: list[Item]) -> list[list[Item]]:

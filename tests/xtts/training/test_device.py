@@ -17,7 +17,7 @@ from xtts.alignment.training import train_aligner
 from xtts.data.build_dataset import no_progress
 from xtts.inference.speech_figures import speech_figures
 from xtts.inference.synthesis import Speaker
-from xtts.training import training as training_module
+from xtts.training import worker_cache
 from xtts.training.settings import WEIGHTINGS
 from xtts.training.training import Training
 
@@ -29,15 +29,15 @@ MODELS = ["mini", *(pytest.param(name, marks=SLOW) for name in ("tiny", "small")
 @pytest.fixture
 def double() -> Iterator[DeviceDouble]:
     """A device of this test alone: what other tests keep of the data is not on it."""
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     with DeviceDouble() as device:
         yield device
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
 
 
 def steps(training: Training, count: int) -> None:
     """Some steps of the first epoch, as the training loop takes them."""
-    batches = training.batches.epoch(training._train, 1, 1, training._budget)
+    batches = training.batches.epoch(training._train, 1, 1, training.batch_size.frames)
     noise = torch.Generator(training._device).manual_seed(1)
     for items in batches[:count]:
         training._step(items, noise)
@@ -149,13 +149,13 @@ def test_a_trial_continues_from_a_checkpoint_on_the_device(learnable, double, mo
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_checkpoint_of_the_device_is_read_without_one(learnable, model, tmp_path: Path):
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     with DeviceDouble():
         training = learnable.training(model=model, precision="float32")
         training.train_epoch()
         save_checkpoint(tmp_path / "last.safetensors", Checkpoint(training.state_dict(), {}))
         expected = parameters(training).cpu()
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     here = learnable.training(model=model, precision="float32")
     here.load_state_dict(load_checkpoint(tmp_path / "last.safetensors").state)
     assert torch.equal(parameters(here), expected)

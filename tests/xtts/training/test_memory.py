@@ -14,7 +14,7 @@ from xtts.errors import SpeechError
 from xtts.evaluation import evaluation as evaluation_module
 from xtts.model.model_config import model_config
 from xtts.model.xtts import Batch, Noise, Xtts
-from xtts.training import training as training_module
+from xtts.training import worker_cache
 from xtts.training.memory import ACTIVATION_BYTES, USABLE_SHARE, fitting_budget, peak_bytes
 from xtts.training.training import Training
 
@@ -23,10 +23,10 @@ CLIP_FRAMES, TOKENS, REFERENCE = 500, 80, 48
 
 @pytest.fixture
 def double() -> Iterator[DeviceDouble]:
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     with DeviceDouble() as device:
         yield device
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
 
 
 def made_batch(clips: int) -> Batch:
@@ -108,15 +108,15 @@ def test_a_trial_takes_the_batches_that_fit_the_free_memory_or_its_share(learnab
     def trial() -> Training:
         return learnable.training(model="tiny", batch_frames=0)
 
-    whole = trial()._budget
+    whole = trial().batch_size.frames
     between = int((peak_bytes("tiny", whole) + peak_bytes("tiny", whole // 2)) / 2 / USABLE_SHARE)
     double.memory = (between, 2 * between)
-    assert trial()._budget == whole // 2
+    assert trial().batch_size.frames == whole // 2
     double.memory = (2 * between, 2 * between)
     training = trial()
-    assert training._budget == whole
+    assert training.batch_size.frames == whole
     training.share_gpu(0.5)
-    assert training._budget == whole // 2
+    assert training.batch_size.frames == whole // 2
 
 
 def memory_runs_out(training: Training, *at: int) -> None:
@@ -167,9 +167,9 @@ def test_a_trial_with_halved_batches_continues_with_them(learnable):
 @pytest.fixture
 def fresh_evaluator() -> Iterator[None]:
     """Trials of one process share it; one with halved batches is of this test alone."""
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     yield
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
 
 
 def memory_runs_out_in_evaluations(monkeypatch: pytest.MonkeyPatch, *at: int) -> None:
@@ -189,7 +189,7 @@ def test_out_of_memory_in_an_evaluation_halves_its_batches_once_and_changes_no_r
     learnable, fresh_evaluator, monkeypatch, at
 ):
     expected = learnable.training().train_epoch()
-    training_module._evaluator.cache_clear()
+    worker_cache.cached.cache_clear()
     training = learnable.training()
     with monkeypatch.context() as patch:
         memory_runs_out_in_evaluations(patch, at)
