@@ -80,14 +80,14 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
 FAULTS_OF_DATA = ("text shuffled", "wrong transcripts", "one clip repeated")
 """Letters in random order within each text; texts permuted over the clips; one recording for all clips"""
 NAMED_BY: Mapping[str, frozenset[str]] = {
-    "mel weight x14": frozenset({"mel_weight_too_large"}),
+    "mel weight x14": frozenset({"mel_weight_too_large", "mel_weight_far_above"}),
     "un-normalised mel": frozenset({"unnormalised_mel", "raw_mel", "three_digits_raw_mel"}),
     "weight x14 on raw mel, loss clip": frozenset(
         {"loss_clip_saturated", "three_digits_raw_mel", "raw_mel", "not_learning"}
     ),
     "clip 1e-3": frozenset({"clip_far_below"}),
-    "learning rate x10": frozenset({"rate_far_above"}),
-    "learning rate /30": frozenset({"behind_reference", "plateau_at_mean_frame"}),
+    "learning rate x10": frozenset({"rate_far_above", "rate_above_trainers"}),
+    "learning rate /30": frozenset({"behind_reference", "plateau_at_mean_frame", "rate_below_trainers"}),
     "text shuffled": frozenset({"letters_in_no_order", "texts_do_not_fit"}),
     "wrong transcripts": frozenset({"texts_do_not_fit"}),
     "one clip repeated": frozenset({"texts_do_not_fit", "batches_alike"}),

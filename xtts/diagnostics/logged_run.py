@@ -58,7 +58,8 @@ class LoggedRun:
     units) describe the data set, where it was given. `mode`: whether a lower or a higher `val/objective` is better.
     `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one. `raw_mel`: whether the
     trainer's mel is un-normalised, where that is known. `folders`: those that a resumed run continues in, oldest first.
-    `is_of_sweep`: a trial of this program, which deletes weights that it does not need.
+    `is_of_sweep`: a trial of this program, which deletes weights that it does not need. `usual`: mel weight and
+    learning rate that the trainer is made for (logged_tags.Trainer).
     """
 
     curves: Mapping[str, Curve]
@@ -75,6 +76,7 @@ class LoggedRun:
     crash: Crash | None = None
     folders: tuple[str, ...] = ()
     is_of_sweep: bool = False
+    usual: Mapping[str, float] = field(default_factory=dict)
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""

@@ -18,6 +18,10 @@ RAW_MEL_ERROR = 2.0
 """A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
 SUM_TOLERANCE = 0.03
 """Where the terms add up to the total that closely, those whose weight no config names have weight 1"""
+FAR_TIMES = 5.0
+"""Times what a trainer is made for: mel weights of VITS are searched up to 200 (4.4 times), twice its rate is common"""
+FINE_TUNING = 12.0
+"""A finished model is trained on with a tenth of the rate at most"""
 LEAST_STEPS = 40
 ALIKE = 0.0145
 """Step-to-step variation of a training loss: one clip repeated 0.7 to 0.9 %, healthy runs 2.3 to 4.4 %"""
@@ -83,12 +87,29 @@ def clip_share(run: LoggedRun) -> Finding | None:
     )
 
 
-def rate_far_above(run: LoggedRun) -> Finding | None:
-    """A learning rate above what Adam and its relatives are used with."""
+def rate_far_off(run: LoggedRun) -> Finding | None:
+    """A learning rate above what Adam and its relatives are used with, or far from the one that the trainer has."""
     rates = run.curves.get("learning_rate")
-    if rates is None or not len(rates) or not RATE_FAR_ABOVE < float(rates.high.max()) < 1:  # 1: a factor, no rate
+    top = float(rates.high.max()) if rates is not None and len(rates) else 0.0
+    usual = run.usual.get("rate")
+    if RATE_FAR_ABOVE < top < 1:  # 1: a factor, no rate
+        return Finding("rate_far_above", "warning", {"rate": top, "usual": RATE_FAR_ABOVE})
+    if usual is not None and FAR_TIMES * usual < top < 1:
+        return Finding("rate_above_trainers", "warning", {"rate": top, "usual": usual, "times": top / usual})
+    if usual is not None and 0 < top < usual / FINE_TUNING:
+        return Finding("rate_below_trainers", "warning", {"rate": top, "usual": usual, "times": usual / top})
+    return None
+
+
+def mel_weight_far_above(run: LoggedRun) -> Finding | None:
+    """A mel weight far above the one that the trainer is made for, and above its ratio to the KL weight."""
+    usual, weight = run.usual.get("mel"), run.weights.get("mel")
+    if usual is None or weight is None:
         return None
-    return Finding("rate_far_above", "warning", {"rate": float(rates.high.max()), "usual": RATE_FAR_ABOVE})
+    times = weight / usual / max(1.0, run.weights.get("kl", 1.0))
+    if times < FAR_TIMES:
+        return None
+    return Finding("mel_weight_far_above", "warning", {"weight": weight, "usual": usual, "times": times})
 
 
 def schedule_ended(run: LoggedRun) -> Finding | None:
@@ -130,7 +151,8 @@ LOGGED_SETTING_RULES = (
     three_digits,
     term_shares,
     clip_share,
-    rate_far_above,
+    rate_far_off,
+    mel_weight_far_above,
     schedule_ended,
     term_starts_late,
     batches_alike,

@@ -64,21 +64,31 @@ class Trainer:
     """Whether its mel is un-normalised; None where that depends or there is no mel term"""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of its terms, where no config says them"""
+    usual: Mapping[str, float] = field(default_factory=dict)
+    """What it is made for: the mel weight (`mel`) and the learning rate of a training from scratch (`rate`)"""
 
 
+VITS: Mapping[str, float] = {"mel": 45.0, "rate": 2e-4}
+"""Of the VITS paper (Kim et al. 2021), as Coqui and Piper have them"""
 MATCHA = tuple(f"sub_loss/train_{term}_loss_step" for term in ("dur", "prior", "diff"))
 ONES: Mapping[str, float] = {"duration": 1.0, "prior": 1.0, "diffusion": 1.0}
 TRAINERS = (
-    Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True),
-    Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True, raw_mel=True),
-    Trainer("coqui", ("TrainEpochStats/avg_loss_mel", "TrainEpochStats/avg_loss_kl"), weighted=True, raw_mel=True),
-    Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True, raw_mel=True),
-    Trainer("coqui", ("train/loss_mel", "train/loss_kl", "train/loss_disc"), weighted=True, raw_mel=True),
+    Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True, usual=VITS),
+    Trainer("coqui", ("TrainIterStats/loss_mel", "EvalStats/avg_loss_mel"), weighted=True, raw_mel=True, usual=VITS),
+    Trainer(
+        "coqui",
+        ("TrainEpochStats/avg_loss_mel", "TrainEpochStats/avg_loss_kl"),
+        weighted=True,
+        raw_mel=True,
+        usual=VITS,
+    ),
+    Trainer("coqui", ("train/avg_loss_mel", "val/avg_loss_mel"), weighted=True, raw_mel=True, usual=VITS),
+    Trainer("coqui", ("train/loss_mel", "train/loss_kl", "train/loss_disc"), weighted=True, raw_mel=True, usual=VITS),
     Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce",), weighted=True),
     Trainer("coqui-xtts", ("train/loss_mel_ce", "train/loss_text_ce"), weighted=True),
-    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True),
+    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True, usual=VITS),
     Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False, raw_mel=True),
-    Trainer("matcha", MATCHA, weighted=False, weights=ONES),
+    Trainer("matcha", MATCHA, weighted=False, weights=ONES, usual={"rate": 1e-4}),
     Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
 )
 EPOCH_MEANS = "TrainEpochStats/"

@@ -131,6 +131,7 @@ def _diagnosed(
         crash=read.crash,
         folders=logs.folders,
         is_of_sweep=logs.is_of_sweep,
+        usual=mapped.trainer.usual if mapped.trainer else {},
     )
     findings = run_findings(run)
     return Diagnosis(

@@ -71,6 +71,11 @@ BROKEN: Mapping[str, LoggedRun] = {
     "clip_always": replace(healthy(), clip=0.01),
     "clip_far_below": replace(healthy(), clip=0.001),
     "rate_far_above": with_curves(healthy(), learning_rate=curve(AT, np.full(STEPS, 1e-2))),
+    "rate_above_trainers": with_curves(healthy(usual={"rate": 2e-4}), learning_rate=curve(AT, np.full(STEPS, 2e-3))),
+    "rate_below_trainers": with_curves(
+        healthy(usual={"rate": 2e-4}), learning_rate=curve(AT, np.full(STEPS, 2e-4 / 30))
+    ),
+    "mel_weight_far_above": healthy(weights={"mel": 630.0, "kl": 1.0}, usual={"mel": 45.0}),
     "raw_mel": with_curves(
         healthy(scale=5.26 / 0.8), train_loss=curve(AT, 2.5 * healthy(scale=5.26 / 0.8).curves["train/mel"].values)
     ),
@@ -186,6 +191,31 @@ def test_the_story_of_184_is_explained_by_units() -> None:
     assert found.numbers["mel"] == pytest.approx(5.26, rel=0.1)
     assert "Units, not bad learning" in found.text
     assert "یکای اندازه‌گیری" in found.words("text", "fa")
+
+
+@pytest.mark.parametrize(
+    ("rate", "code"),
+    [
+        (6e-3, "rate_far_above"),
+        (2e-3, "rate_above_trainers"),
+        (4e-4, None),
+        (2e-4, None),
+        (2e-5, None),
+        (2e-4 / 30, "rate_below_trainers"),
+        (1.0, None),
+    ],
+)
+def test_a_learning_rate_is_compared_with_the_one_of_its_trainer(rate: float, code: str | None) -> None:
+    run = with_curves(healthy(usual={"rate": 2e-4}), learning_rate=curve(AT, np.full(STEPS, rate)))
+    assert {one for one in codes(run) if one.startswith("rate_")} == ({code} if code else set())
+    of_unknown = {one for one in codes(replace(run, usual={})) if one.startswith("rate_")}
+    assert of_unknown == ({"rate_far_above"} if code == "rate_far_above" else set())
+
+
+@pytest.mark.parametrize(("mel", "kl", "far"), [(45, 1, False), (200, 1, False), (630, 1, True), (630, 14, False)])
+def test_a_mel_weight_is_far_off_where_its_ratio_is(mel: float, kl: float, far: bool) -> None:
+    found = codes(healthy(weights={"mel": mel, "kl": kl}, usual={"mel": 45.0}))
+    assert ("mel_weight_far_above" in found) == far
 
 
 def test_the_first_steps_of_an_adversarial_training_may_rise() -> None:
