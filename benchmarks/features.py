@@ -24,8 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from xtts.data.build_dataset import Dataset, build_dataset  # noqa: E402
-from xtts.data.feature_cache import usable_cores  # noqa: E402
+from xtts.data.build_dataset import build_dataset  # noqa: E402
+from xtts.data.dataset import Dataset  # noqa: E402
+from xtts.data.features.cache import usable_cores  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 
 REPEATS = 3
@@ -35,7 +36,7 @@ DISTINCT = 2000
 WORKER = """
 import sys
 from pathlib import Path
-from xtts.data.dataset import Dataset
+from xtts.data.dataset import Dataset  # noqa: E402
 
 def kilobytes(*kinds):
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -158,7 +159,10 @@ def _continue(worker: subprocess.Popen[str]) -> None:
 
 def prepare_in_new_process(data: Path, speech: Dataset) -> Dataset:
     """What a command pays at its start, Python and imports included."""
-    program = f"from pathlib import Path\nfrom xtts.data.build_dataset import *\nprepare_speech(Path({str(data)!r}))"
+    program = (
+        "from pathlib import Path\nfrom xtts.data.build_dataset import build_dataset\n"
+        f"build_dataset(Path({str(data)!r}))"
+    )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
     return speech
 

@@ -35,7 +35,8 @@ from sweeps.run.run import read_run  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space import load_space  # noqa: E402
 from sweeps.tuner.output_files import rewrite_files  # noqa: E402
-from xtts.data.build_dataset import TRAIN, build_dataset, no_progress  # noqa: E402
+from xtts.data.build_dataset import build_dataset, no_progress  # noqa: E402
+from xtts.data.splits import TRAIN  # noqa: E402
 from xtts.prepare.batches import SpeechBatches  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
 from xtts.prepare.prepare_data import prepare_data  # noqa: E402

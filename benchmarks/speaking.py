@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.data.build_dataset import TEST, VALIDATION
+from xtts.data.splits import TEST, VALIDATION
 from xtts.trainer import XttsTrainer
 
 

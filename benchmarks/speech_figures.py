@@ -25,7 +25,7 @@ import torch
 
 from xtts.audio.mel import HOP, SAMPLE_RATE, log_mel
 from xtts.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of_mel
-from xtts.data.build_dataset import Dataset
+from xtts.data.dataset import Dataset
 from xtts.evaluation.evaluation import evenly_spread
 from xtts.evaluation.speech_metrics import likeness
 from xtts.inference.speech_figures import spoken_clips

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler  # noqa: E402
 
 from benchmarks.stamps import Task  # noqa: E402
 from xtts.audio.mel import FLOOR, HOP, MELS, N_FFT, PATCH_FRAMES, SAMPLE_RATE, TOP_HZ  # noqa: E402
-from xtts.data.build_dataset import TRAIN, VALIDATION  # noqa: E402
+from xtts.data.splits import TRAIN, VALIDATION  # noqa: E402
 from xtts.evaluation.evaluation import Evaluator  # noqa: E402
 from xtts.model.xtts import Batch, Noise  # noqa: E402
 from xtts.prepare.batches import Item, SpeechBatches  # noqa: E402

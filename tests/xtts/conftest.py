@@ -15,7 +15,9 @@ from tests.xtts.learnable_speech import Utterance, utterances, write_folder
 from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.training import Aligned, patches_of
-from xtts.data.build_dataset import Dataset, Progress, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.dataset import Dataset
+from xtts.data.features.cache import Progress
 from xtts.model.model_config import PRESETS, ModelConfig
 from xtts.prepare.prepare_data import PreparedData, prepare_data
 from xtts.trainer import XttsTrainer

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xtts.data.build_dataset import Dataset, Progress
-from xtts.data.sealed_file import DamagedFileError, read_sealed, write_sealed
+from xtts.data.dataset import Dataset
+from xtts.data.features.cache import Progress
+from xtts.data.features.sealed_file import DamagedFileError, read_sealed, write_sealed
 from xtts.errors import SpeechError
 
 if TYPE_CHECKING:

@@ -16,7 +16,10 @@ from xtts.alignment.durations import DurationPredictor
 from xtts.alignment.network import STEP_FRAMES, AlignerNetwork
 from xtts.alignment.path import best_path, path_sum
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import TRAIN, Dataset, Progress, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.dataset import Dataset
+from xtts.data.features.cache import Progress
+from xtts.data.splits import TRAIN
 
 _BATCH_STEPS = 2000
 _LEARNING_RATE = 2e-3

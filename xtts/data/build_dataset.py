@@ -5,9 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -16,44 +15,23 @@ import numpy as np
 from xtts.audio.mel import MELS
 from xtts.cache_folder import cache_folder
 from xtts.data.dataset import ClipFigures, Dataset
-from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
-from xtts.data.feature_cache import Features, Progress, update_features
-from xtts.data.feature_index import SETTINGS, open_mel
+from xtts.data.exclusion import Exclusion
+from xtts.data.features.cache import Features, Progress, update_features
+from xtts.data.features.index import SETTINGS, open_mel
+from xtts.data.features.sealed_file import write_atomically
 from xtts.data.file_names import FileNames
-from xtts.data.layouts import EVAL_PART, Layout, Row, read_layout
+from xtts.data.layouts import EVAL_PART, Layout, read_layout
 from xtts.data.recordings import Recordings, find_recordings
-from xtts.data.sealed_file import write_atomically
 from xtts.data.splits import (
     LEAST_EVAL_TEXTS,
     LEAST_TEXTS,
-    TEST,
     TRAIN,
-    VALIDATION,
     split_eval_texts,
     split_texts,
 )
-from xtts.data.text import Vocabulary, dropped, has_letters, is_turkic, normalise, spoken_length
+from xtts.data.text import Vocabulary, is_turkic, normalise
+from xtts.data.usable_clips import Clip, apart_from_eval, reading_notes, refuse_if_unusable, usable_clips
 from xtts.errors import SpeechError
-
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Dataset", "Exclusion", "Progress", "build_dataset", "no_progress"]
-
-UNUSABLE_SHARE = 0.05
-"""A larger share of unusable clips than this and the data set is refused without --accept-unusable."""
-ALWAYS_SHORT_ENOUGH = 15.0
-"""Seconds that no clip is excluded for, however short the others are."""
-TIMES_THE_MEDIAN = 8.0
-"""A clip longer than this many median clips, and than ALWAYS_SHORT_ENOUGH, is far longer than the rest."""
-MOST_CHARACTERS_PER_SECOND = 100.0
-"""More than anyone speaks; an aligner's time and memory grow with it."""
-CHARACTERS_ALWAYS_SAID = 20
-"""Texts as short as this are never too much for their recording."""
-TOO_MUCH_TEXT_SHARE = 0.1
-"""A larger share of clips with too much text, and the transcripts are not those of the recordings."""
-USUAL_CHARACTERS_PER_SECOND = (4.0, 40.0)
-"""Where the median over the clips lies whatever the language, an ideograph counted as three letters from below."""
-
-SECONDS_WITH_A_RATE = 0.25
-"""A shorter clip is no word, and says nothing about the rate of the transcripts of a set."""
 
 _MAKING = "prepared 3"
 """Part of what says whether prepared speech is still good: raise the number when its making changes."""
@@ -94,14 +72,14 @@ def build_dataset(
             prepared = None if deep else _still_good(store, stamp)
             if prepared is None:
                 features = update_features(store, recordings, deep=deep, progress=progress)
-                clips, exclusions = _usable(recordings, features)
-                _refuse_if_unusable(data, len(clips), exclusions, accept_unusable)
-                notes = _notes(recordings, clips)
-                clips, in_eval = _apart_from_eval(clips, features)
+                clips, exclusions = usable_clips(recordings, features)
+                refuse_if_unusable(data, len(clips), exclusions, accept_unusable)
+                notes = reading_notes(recordings, clips)
+                clips, in_eval = apart_from_eval(clips, features)
                 split_of = _split(val_data or data, clips, split_seed)
                 speech = _assemble(store, clips, split_of, features, [*exclusions, *in_eval], stamp)
                 prepared = _keep(store, replace(speech, columns=layout.columns, notes=notes), features)
-    _refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
+    refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
     return prepared
 
 
@@ -190,135 +168,7 @@ def _read_stamps(store: Path) -> dict[str, str]:
     return stamps if known else {}
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """A usable clip on its way to prepared speech; `at` is its place among the recordings."""
-
-    at: int
-    row: Row
-    path: str
-    text: str
-
-
-def _usable(recordings: Recordings, features: Features) -> tuple[list[_Clip], list[Exclusion]]:
-    """The clips that can be learned from, and all others with their reasons."""
-    exclusions = list(recordings.exclusions)
-    clips: list[_Clip] = []
-    seconds = features.records["seconds"]
-    decoded = seconds[features.records["frames"] > 0]
-    median = float(np.median(decoded)) if len(decoded) else 0.0
-    longest = max(ALWAYS_SHORT_ENOUGH, TIMES_THE_MEDIAN * median)
-    turkic = is_turkic(row.text for row in recordings.rows)
-    for at, (row, path) in enumerate(zip(recordings.rows, recordings.paths, strict=True)):
-        problem = features.problems.get(at)
-        text = normalise(row.text, turkic=turkic)
-        if problem:
-            exclusions.append(Exclusion(row.id, problem.reason, f"{path}: {problem.detail}"))
-        elif seconds[at] > longest:
-            detail = f"{path}: {seconds[at]:.1f} s where half of the clips are under {median:.1f} s"
-            exclusions.append(Exclusion(row.id, "far_longer", detail))
-        elif not has_letters(text):
-            exclusions.append(Exclusion(row.id, "no_text", f"{path}: its text is {row.text[:80]!r}"))
-        elif len(text) > CHARACTERS_ALWAYS_SAID + MOST_CHARACTERS_PER_SECOND * seconds[at]:
-            detail = f"{path}: {len(text):,} characters in {seconds[at]:.1f} s, beginning {text[:40]!r}"
-            reason = "too_much_text" if seconds[at] >= SECONDS_WITH_A_RATE else "cut_off"
-            exclusions.append(Exclusion(row.id, reason, detail))
-        else:
-            clips.append(_Clip(at, row, path, text))
-    return clips, exclusions
-
-
-def _notes(recordings: Recordings, clips: list[_Clip]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What was read otherwise than it stands there: recordings from elsewhere, characters that are not spoken."""
-    notes = []
-    if recordings.outside:
-        notes.append(("recordings outside the data folder, read because of --allow-outside", recordings.outside))
-    counts: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    for clip in clips:
-        for character, count in dropped(clip.row.text).items():
-            counts[character] += count
-            first.setdefault(character, clip.row.id)
-    if counts:
-        named = tuple(
-            f"{character} U+{ord(character):04X} ({count:,} times, first in {first[character]})"
-            for character, count in counts.most_common()
-        )
-        notes.append(("characters that are not spoken and were left out of the texts", named))
-    return tuple(notes)
-
-
-def suspicious_rate(speech: Dataset) -> str:
-    """What is wrong with the characters a second of a data set; empty if they can be speech.
-
-    A set of clips too short to have a rate is not refused for it: each of them is named by its alignment.
-    """
-    least, most = USUAL_CHARACTERS_PER_SECOND
-    figures = speech.figures.seconds
-    judged = np.flatnonzero(figures >= SECONDS_WITH_A_RATE)
-    if 2 * len(judged) < len(speech):
-        return ""
-    slow = float(np.median([spoken_length(speech.texts[at]) / figures[at] for at in judged]))
-    fast = float(np.median([len(speech.texts[at]) / figures[at] for at in judged]))
-    if least <= slow and fast <= most:
-        return ""
-    rate, bound = (slow, f"under {least:g}") if slow < least else (fast, f"over {most:g}")
-    examples = ", ".join(f"{speech.ids[at]} {speech.texts[at][:40]!r}" for at in range(min(2, len(speech))))
-    return (
-        f"half of the texts have {bound} characters a second ({rate:.1f}), which is no speech: "
-        f"are the texts in another column (--columns id,speaker,text)? They begin with {examples}"
-    )
-
-
-_ADVICE = {
-    "too_long": "split them at pauses into clips of 2 to 15 s, each with its own text (examples/data_recipes.md)",
-    "outside_folder": "copy the recordings into the folder, or read them where they are with --allow-outside",
-    "too_much_text": "mend their transcripts",
-    "missing": "name the recordings as they are, or name the columns with --columns id,speaker,text",
-}
-
-
-def _refuse_if_unusable(data: Path, usable: int, exclusions: Iterable[Exclusion], accept_unusable: bool) -> None:
-    exclusions = list(exclusions)
-    unusable = [exclusion for exclusion in exclusions if exclusion.reason in UNUSABLE_REASONS]
-    listed = usable + len(unusable)
-    too_much = [exclusion for exclusion in exclusions if exclusion.reason == "too_much_text"]
-    if not usable or (len(too_much) > TOO_MUCH_TEXT_SHARE * (usable + len(too_much)) and not accept_unusable):
-        unusable += too_much
-        listed += len(too_much)
-    if usable and (accept_unusable or len(unusable) <= UNUSABLE_SHARE * listed):
-        return
-    counts = Counter(exclusion.reason for exclusion in unusable)
-    reasons = ", ".join(f"{count} {REASONS[reason]}" for reason, count in counts.most_common())
-    first = f"{unusable[0].id} ({unusable[0].detail})" if unusable else "none"
-    advice = "mend or remove them, or leave them out with --accept-unusable" if usable else "mend them"
-    for reason, words in _ADVICE.items():
-        if 2 * counts[reason] > len(unusable):
-            advice = f"{words}, or leave them out with --accept-unusable" if usable else words
-    share = f"{len(unusable)} of {listed} clips ({100 * len(unusable) / max(1, listed):.1f} %)"
-    raise SpeechError(f"{data}: {share} cannot be used: {reasons}; first {first}: {advice}")
-
-
-def _apart_from_eval(clips: list[_Clip], features: Features) -> tuple[list[_Clip], list[Exclusion]]:
-    """The clips without those for training whose text or recording is also in the eval set.
-
-    The eval set stays as it was given, so that results on it compare with others' results.
-    """
-    sha256 = features.records["sha256"]
-    texts = {clip.text for clip in clips if clip.row.part == EVAL_PART}
-    contents = {sha256[clip.at].tobytes() for clip in clips if clip.row.part == EVAL_PART}
-    kept: list[_Clip] = []
-    exclusions: list[Exclusion] = []
-    for clip in clips:
-        if clip.row.part == EVAL_PART or (clip.text not in texts and sha256[clip.at].tobytes() not in contents):
-            kept.append(clip)
-        else:
-            what = "text" if clip.text in texts else "recording"
-            exclusions.append(Exclusion(clip.row.id, "in_eval", f"{clip.path}: its {what} is in the eval set too"))
-    return kept, exclusions
-
-
-def _split(data: Path, clips: list[_Clip], seed: int) -> dict[str, int]:
+def _split(data: Path, clips: list[Clip], seed: int) -> dict[str, int]:
     """Split of each text; SpeechError if there are too few."""
     evaluated = [clip.text for clip in clips if clip.row.part == EVAL_PART]
     others = [clip.text for clip in clips if clip.row.part != EVAL_PART]
@@ -337,7 +187,7 @@ def _split(data: Path, clips: list[_Clip], seed: int) -> dict[str, int]:
 
 def _assemble(
     store: Path,
-    clips: list[_Clip],
+    clips: list[Clip],
     split_of: dict[str, int],
     features: Features,
     exclusions: list[Exclusion],

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xtts.data.exclusion import UNUSABLE_REASONS, Exclusion
-from xtts.data.feature_index import frames_match, open_mel, spot_check
-from xtts.data.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
+from xtts.data.features.index import frames_match, open_mel, spot_check
+from xtts.data.features.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
 from xtts.data.text import Vocabulary
 from xtts.errors import SpeechError
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
+from xtts.data.column_values import columns_by_content, looks_like_header
 from xtts.data.columns import (
     FEWEST_ROWS,
     ID,
@@ -17,10 +18,8 @@ from xtts.data.columns import (
     TEXT,
     Columns,
     columns_as_given,
-    columns_by_content,
     columns_of_header,
     header_of,
-    looks_like_header,
 )
 from xtts.data.exclusion import Exclusion
 from xtts.data.file_names import SUFFIX, FileNames, common_folders

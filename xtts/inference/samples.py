@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import SAMPLE_RATE, mel_to_audio
-from xtts.data.build_dataset import VALIDATION
+from xtts.data.splits import VALIDATION
 from xtts.inference.synthesis import LONGEST_TEXT, Speaker
 
 _SENTENCES = 3

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from messages import text
 from xtts.alignment.aligned import AlignedDataset
-from xtts.data.build_dataset import TEST, Dataset
+from xtts.data.dataset import Dataset
+from xtts.data.splits import TEST
 from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import evenly_spread
 from xtts.evaluation.speech_metrics import Likeness, MeanInterval, likeness

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.durations import DurationPredictor
 from xtts.audio.mel import MELS, PATCH_FRAMES, mel_to_audio
-from xtts.data.build_dataset import TRAIN
+from xtts.data.splits import TRAIN
 from xtts.data.text import Vocabulary
 from xtts.errors import SpeechError
 from xtts.model.free_running import run_whole

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xtts.alignment.aligned import AlignedDataset
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import TRAIN
+from xtts.data.splits import TRAIN
 from xtts.model.model_config import PLACE_FEATURES
 from xtts.model.xtts import Batch
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import filelock
 
 from xtts.cache_folder import cache_folder
-from xtts.data.build_dataset import Progress, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.features.cache import Progress
 from xtts.errors import SpeechError
 
 _VERSION = 1

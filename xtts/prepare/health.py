@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xtts.audio.mel import SAMPLE_RATE
-from xtts.data.build_dataset import TRAIN, Dataset, suspicious_rate
+from xtts.data.dataset import Dataset
 from xtts.data.exclusion import REASONS
-from xtts.data.splits import SPLIT_NAMES
+from xtts.data.splits import SPLIT_NAMES, TRAIN
+from xtts.data.usable_clips import suspicious_rate
 from xtts.prepare.letter_order import NO_ORDER, letter_order
 
 NAMED = 5

@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from xtts.alignment.aligned import AlignedDataset, align_dataset
-from xtts.data.build_dataset import (
-    Progress,
-    build_dataset,
-    stamp_of,
-    suspicious_rate,
-    texts_and_recordings,
-)
+from xtts.data.build_dataset import build_dataset, stamp_of, texts_and_recordings
 from xtts.data.columns import PLAIN_COLUMNS, parse_columns
 from xtts.data.dataset import Dataset
+from xtts.data.features.cache import Progress
+from xtts.data.usable_clips import suspicious_rate
 from xtts.errors import SpeechError
 from xtts.prepare.demo_speech import demo_speech
 from xtts.prepare.health import Finding, HealthReport, check

@@ -72,7 +72,8 @@ def diagnose(
 
 def data_scale(folder: str, progress: object) -> DataScale:
     """Measure a data set: its health, the sd of its mel, and the mean-frame error of its validation split."""
-    from xtts.data.build_dataset import TRAIN, VALIDATION, build_dataset
+    from xtts.data.build_dataset import build_dataset
+    from xtts.data.splits import TRAIN, VALIDATION
     from xtts.prepare.health import check
 
     speech = build_dataset(Path(folder), None, accept_unusable=True, deep=False, progress=progress)  # type: ignore[arg-type]

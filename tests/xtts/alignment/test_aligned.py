@@ -11,7 +11,8 @@ import torch
 
 from tests.xtts.conftest import Learnable, true_alignment
 from xtts.alignment.aligned import AlignedDataset, align_dataset
-from xtts.data.build_dataset import Dataset, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.dataset import Dataset
 from xtts.errors import SpeechError
 
 

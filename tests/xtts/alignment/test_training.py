@@ -14,7 +14,8 @@ from tests.xtts.learnable_speech import LETTERS, letter_seconds, utterances, wri
 from xtts.alignment.aligned import AlignedDataset, align_dataset
 from xtts.alignment.training import Aligned, train_aligner
 from xtts.audio.mel import HOP, SAMPLE_RATE
-from xtts.data.build_dataset import TRAIN, VALIDATION, build_dataset, no_progress
+from xtts.data.build_dataset import build_dataset, no_progress
+from xtts.data.splits import TRAIN, VALIDATION
 
 SWAPPED = 6
 STEP_SECONDS = 2 * HOP / SAMPLE_RATE

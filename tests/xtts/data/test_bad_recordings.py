@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import voiced, write_clip, write_ljspeech, write_metadata
-from xtts.data.build_dataset import build_dataset, suspicious_rate
+from xtts.data.build_dataset import build_dataset
+from xtts.data.usable_clips import suspicious_rate
 from xtts.errors import SpeechError
 
 

@@ -10,7 +10,9 @@ import soundfile
 from tests.xtts.data.preparing import complaint, reasons
 from tests.xtts.made_speech import texts, write_clip, write_ljspeech, write_metadata
 from xtts.audio.mel import log_mel
-from xtts.data.build_dataset import TEST, TRAIN, VALIDATION, Dataset, build_dataset
+from xtts.data.build_dataset import build_dataset
+from xtts.data.dataset import Dataset
+from xtts.data.splits import TEST, TRAIN, VALIDATION
 
 
 def test_every_clip_has_its_own_features_tokens_and_recording(data):

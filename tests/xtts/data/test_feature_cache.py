@@ -17,8 +17,9 @@ from tests import ROOT
 from tests.xtts.data.preparing import complaint, reads_to_prepare, reasons
 from tests.xtts.made_speech import write_clip, write_metadata
 from xtts.audio.mel import log_mel
-from xtts.data import feature_cache
-from xtts.data.build_dataset import Dataset, build_dataset
+from xtts.data.build_dataset import build_dataset
+from xtts.data.dataset import Dataset
+from xtts.data.features import cache as feature_cache
 from xtts.errors import SpeechError
 
 
@@ -182,7 +183,7 @@ def test_an_interrupted_extraction_goes_on_where_it_was(data, cache):
         """
         import sys, time
         from pathlib import Path
-        from xtts.data import feature_cache
+        from xtts.data.features import cache as feature_cache
         from xtts.data.build_dataset import build_dataset
         feature_cache._SAVE_EVERY_SECONDS = 0.0
         def progress(done, total, what):

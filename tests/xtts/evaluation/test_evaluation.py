@@ -11,7 +11,7 @@ import torch
 from tests.xtts.conftest import Learnable, prepare_learnable
 from tests.xtts.model.run_anew import run_anew
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import VALIDATION
+from xtts.data.splits import VALIDATION
 from xtts.evaluation.evaluation import Errors, Evaluator, difference_interval, evenly_spread
 from xtts.model.free_running import HORIZONS, with_true_history
 from xtts.model.gaussian import kl_divergence

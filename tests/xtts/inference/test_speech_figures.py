@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from xtts.alignment.aligned import AlignedDataset
-from xtts.data.build_dataset import TEST
+from xtts.data.splits import TEST
 from xtts.errors import SpeechError
 from xtts.inference.speech_figures import speech_figures, spoken_clips
 

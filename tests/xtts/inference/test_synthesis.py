@@ -13,7 +13,7 @@ import torch
 
 from tests.xtts.conftest import MINI, Learnable
 from xtts.audio.mel import MELS, PATCH_FRAMES, SAMPLE_RATE
-from xtts.data.build_dataset import TRAIN, VALIDATION
+from xtts.data.splits import TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.inference.samples import sample_clips, spoken_part, write_real_samples, write_samples, write_wav
 from xtts.inference.synthesis import Speaker

@@ -13,7 +13,8 @@ from xtts.alignment.aligned import AlignedDataset
 from xtts.alignment.path import best_path
 from xtts.alignment.training import patches_of
 from xtts.audio.mel import MELS, PATCH_FRAMES
-from xtts.data.build_dataset import TRAIN, VALIDATION, build_dataset, no_progress
+from xtts.data.build_dataset import build_dataset, no_progress
+from xtts.data.splits import TRAIN, VALIDATION
 from xtts.prepare.batches import Item, SpeechBatches, places_in_tokens, stream_seed
 from xtts.prepare.demo_speech import demo_speech
 

@@ -10,7 +10,8 @@ import torch
 
 from tests.xtts.conftest import Learnable
 from tests.xtts.learnable_speech import utterances, write_folder
-from xtts.data.build_dataset import TRAIN, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.splits import TRAIN
 from xtts.evaluation.evaluation import Evaluator
 from xtts.prepare.batches import SpeechBatches
 from xtts.prepare.prepare_data import prepare_data

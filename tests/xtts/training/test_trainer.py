@@ -19,7 +19,8 @@ from sweeps.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from tests.xtts.conftest import MINI, Learnable, true_alignment
 from tests.xtts.trials import Watched, comparable, parameters, watch
 from xtts.audio.mel import HOP, SAMPLE_RATE
-from xtts.data.build_dataset import TEST, TRAIN, VALIDATION, no_progress
+from xtts.data.build_dataset import no_progress
+from xtts.data.splits import TEST, TRAIN, VALIDATION
 from xtts.errors import SpeechError
 from xtts.evaluation.evaluation import Evaluator
 from xtts.prepare.batches import SpeechBatches

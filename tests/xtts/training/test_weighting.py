@@ -11,7 +11,7 @@ from sweeps.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from tests.xtts.conftest import Learnable
 from tests.xtts.trials import comparable, parameters, watch
 from xtts.audio.mel import PATCH_FRAMES
-from xtts.data.build_dataset import TEST, VALIDATION
+from xtts.data.splits import TEST, VALIDATION
 from xtts.errors import SpeechError
 from xtts.model.codec import to_patches
 from xtts.model.gaussian import Gaussian, kl_divergence

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from xtts.audio.mel import SAMPLE_RATE, FloatArray, log_mel
 from xtts.audio.waveform import Recording, Unusable, decode, read_bytes, silence_around
-from xtts.data.feature_index import (
+from xtts.data.features.index import (
     FRAME_BYTES,
     RECORD,
     FeatureIndex,

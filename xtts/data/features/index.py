@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xtts.audio.mel import FLOOR, HOP, MELS, N_FFT, SAMPLE_RATE, TOP_HZ, FloatArray
 from xtts.audio.waveform import Unusable
-from xtts.data.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
+from xtts.data.features.sealed_file import DamagedFileError, pack_strings, read_sealed, unpack_strings, write_sealed
 
 SETTINGS = ("ln-mel 2", SAMPLE_RATE, N_FFT, HOP, MELS, TOP_HZ, FLOOR)
 """What features depend on besides the recordings; raise the number when the front end or the checks change."""
