@@ -56,6 +56,13 @@ def breakdown(
     return {part: seconds / slots for part, seconds in spent.items()}
 
 
+def first_step(events: Sequence[Mapping[str, Any]]) -> float:
+    """The moment of the first training step: of a first epoch's report, less what that epoch took its worker."""
+    first = [event for event in events if event["event"] == "report" and event["epoch"] == 1]
+    parts = ("seconds", "seconds_validation", "seconds_checkpoint")
+    return min(float(event["time"]) - sum(float(event.get(part, 0.0)) for part in parts) for event in first)
+
+
 def turnovers(events: Sequence[Mapping[str, Any]]) -> list[float]:
     """For each trial that followed another on its slot: seconds from that one's end to its own first epoch."""
     found = []

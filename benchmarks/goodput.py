@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
-from benchmarks.breakdown import breakdown, turnovers  # noqa: E402
+from benchmarks.breakdown import breakdown, first_step, turnovers  # noqa: E402
 from benchmarks.stamps import Cost, Task, cost_of  # noqa: E402
 from benchmarks.useful_work import EpochWork, epoch_work, free_running_share, matrix_rate  # noqa: E402
 from sweeps.run.run import Run, read_run  # noqa: E402
@@ -159,7 +159,7 @@ def show(sweep: Sweep, costs: dict[str, Cost], work: EpochWork, rates: list[floa
     print(f"{sweep.ended - sweep.best:.2f} s more to the end of the command")
     stamps = {str(event["event"]): float(str(event["time"])) - sweep.begun for event in reversed(events)}
     print(f"  from the command to the journal {stamps['sweep_started']:.2f} s, to the first trial", end=" ")
-    print(f"{stamps['trial_started']:.2f} s, to its first step {first_step(sweep):.2f} s")
+    print(f"{stamps['trial_started']:.2f} s, to its first step {first_step(sweep.run.events) - sweep.begun:.2f} s")
     print(f"\n{'side':<8}{'measured':>30}{'a trial':>9}{'an epoch':>10}{'scaled to ours':>16}")
     for side, cost in costs.items():
         measured = f"{cost.wall:.1f} s, {cost.trials} trials, {cost.epochs} epochs"
@@ -180,7 +180,7 @@ def targets(
     parts: dict[str, float],
     free: float,
 ) -> None:
-    """Figure beside target."""
+    """Figure and target."""
     trials, epochs = len(sweep.run.records), sweep.epochs
     wall = {side: cost.scaled(trials, epochs) for side, cost in costs.items()}
     floor, stock = wall.get("floor"), wall.get("stock")
@@ -194,7 +194,7 @@ def targets(
         ("stock / ours", stock and stock / sweep.wall, ">= 4 on demo speech"),
         ("optuna / ours", wall["optuna"] / sweep.wall if "optuna" in wall else None, ""),
         ("turnover, median s", statistics.median(turnovers(sweep.run.events) or [float("nan")]), "<= 0.3"),
-        ("command to first training step, s", first_step(sweep), "< 6"),
+        ("command to first training step, s", first_step(sweep.run.events) - sweep.begun, "< 6"),
         ("free-running validation, share of an epoch", free * validation, "<= 0.15"),
         ("all of validation, share of an epoch", validation, ""),
         (
@@ -210,20 +210,6 @@ def targets(
     for name, value, target in rows:
         if value is not None:
             print(f"{name:<50}{value:8.3f}   {target}")
-
-
-def first_step(sweep: Sweep) -> float:
-    """Seconds from the command to the first training step."""
-    reports = [event for event in sweep.run.events if event["event"] == "report"]
-    return min(float(str(report["time"])) - _first_epoch(report) for report in reports) - sweep.begun
-
-
-def _first_epoch(report: object) -> float:
-    """Seconds that the first epoch of a trial took its worker; the whole of time for later ones."""
-    assert isinstance(report, dict)
-    if report["epoch"] != 1:
-        return 0.0
-    return sum(float(report.get(name, 0.0)) for name in ("seconds", "seconds_validation", "seconds_checkpoint"))
 
 
 def _help_seconds() -> float:

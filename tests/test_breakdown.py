@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.breakdown import PARTS, breakdown, turnovers
+from benchmarks.breakdown import PARTS, breakdown, first_step, turnovers
 
 
 def trial(name: str, slot: int, started: float, reports: list[float], ended: float, **work: float) -> list[Any]:
@@ -57,3 +57,7 @@ def test_a_slot_that_waits_for_others_is_idle_and_not_turned_over():
 
 def test_a_turnover_is_from_one_trials_end_to_the_next_ones_first_epoch():
     assert turnovers(SWEEP) == [pytest.approx(11.0 - 1.25 - 9.35)]
+
+
+def test_the_first_step_is_at_the_beginning_of_the_first_epoch_that_began():
+    assert first_step(SWEEP) == pytest.approx(8.0 - 1.0 - 0.2 - 0.05)
