@@ -36,12 +36,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from real_curves import sobol_configs  # noqa: E402
-from verdict_errors import END_EVALUATIONS, Rate, Stored, curves_of_runs  # noqa: E402
+from verdict_errors import Rate, Stored, curves_of_runs  # noqa: E402
 
 Array = NDArray[np.float64]
 
 RESAMPLES = 4000
 TOP = 3
+MOST_CONFIGS = 64
 SETTINGS = {"learning_rate": 1e-3, "batch_frames": 500, "cooldown": 0.5, "evaluate_on": "test"}
 SHORTEST_CLIP, LONGEST_CLIP = 1.0, 8.0
 
@@ -118,10 +119,11 @@ class Side:
     ends: Array
 
     @classmethod
-    def read(cls, place: str, last: int = END_EVALUATIONS) -> Side:
+    def read(cls, place: str, last: int = 1, seeds_wanted: int | None = None) -> Side:
         """From a file of `record`, or from the run folders that a pattern names: the mean of the last evaluations.
 
-        Seeds that not all configs have are left out. SystemExit without any.
+        Seeds that not all configs have are left out; with a number of seeds wanted, instead, the configs that have
+        fewer, so that a seed that was cut off counts for the configs it has. SystemExit where nothing is left.
         """
         if place.endswith(".jsonl"):
             stored: Stored = {}
@@ -129,7 +131,9 @@ class Side:
                 stored.setdefault(run["config"], {})[str(run["seed"])] = run["objectives"]
         else:
             stored, _ = curves_of_runs(sorted(Path(place).parent.glob(Path(place).name)))
-        seeds = sorted(set.intersection(*map(set, stored.values()))) if stored else []
+        if seeds_wanted:
+            stored = {name: curves for name, curves in stored.items() if len(curves) >= seeds_wanted}
+        seeds = sorted(set.intersection(*map(set, stored.values())))[:seeds_wanted] if stored else []
         if not seeds:
             raise SystemExit(f"{place}: no seed with a run of every config")
         ends = [[math.fsum(curves[seed][-last:]) / last for seed in seeds] for curves in stored.values()]
@@ -287,6 +291,9 @@ def lines(found: CarryOver) -> list[str]:
             f"  the best of {first.one.name}, {name}, gains {gain:+.1f} % on {first.other.name}: "
             f"rank {rank} of {count}, where the best gains {most:+.1f} %"
         )
+    for ratio, values in ratios(one.configs).items():
+        sides = (f"{float(spearman(values, side.effects)):+.2f} {side.name}" for side in (one, other))
+        rows.append(f"  rank correlation of the effects with {ratio}: {', '.join(sides)}")
     same, opposite, rest = found.words
     rows += [
         f"  {found.top} of the lowest {TOP} are the same (by chance {TOP * TOP / count:.1f})",
@@ -300,9 +307,21 @@ def lines(found: CarryOver) -> list[str]:
     return rows
 
 
-def compare(places: Sequence[str], last: int) -> None:
+def ratios(configs: Sequence[str]) -> dict[str, Array]:
+    """The ratios that act under AdamW, of each config; nothing for configs of other names than sobol_configs gives."""
+    known = sobol_configs(MOST_CONFIGS)
+    if not set(configs) <= set(known):
+        return {}
+    mel, kl, clip = (
+        np.array([float(str(known[config][name])) for config in configs])
+        for name in ("mel_loss_weight", "kl_loss_weight", "gradient_clip_norm")
+    )
+    return {"mel/kl": mel / kl, "clip/mel": clip / mel}
+
+
+def compare(places: Sequence[str], last: int, seeds: int | None) -> None:
     """Print each two sides."""
-    sides = [Side.read(place, last) for place in places]
+    sides = [Side.read(place, last, seeds) for place in places]
     for one, other in combinations(sides, 2):
         print("\n".join(lines(CarryOver.between(one, other))))
 
@@ -322,12 +341,15 @@ def main() -> int:
     recording.add_argument("--threads", type=int, default=1)
     comparing = commands.add_parser("compare", help="print how well sides agree")
     comparing.add_argument("sides", nargs="+", help="files of `record`, or quoted patterns of run folders")
-    comparing.add_argument("--last", type=int, default=END_EVALUATIONS, help="so many last evaluations are an end")
+    comparing.add_argument("--last", type=int, default=1, help="so many last evaluations are an end (default 1)")
+    comparing.add_argument(
+        "--seeds", type=int, help="so many seeds, of the configs that have them (default: whole seeds)"
+    )
     given = parser.parse_args()
     if given.command == "record":
         record(given)
     else:
-        compare(given.sides, given.last)
+        compare(given.sides, given.last, given.seeds)
     return 0
 
 

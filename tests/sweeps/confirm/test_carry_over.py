@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.carry_over import Array, CarryOver, Side, lines, part_of, spearman
+from benchmarks.carry_over import Array, CarryOver, Side, lines, part_of, ratios, spearman
+from benchmarks.real_curves import sobol_configs
 
 CONFIGS = 11
 
@@ -90,6 +91,16 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     assert np.mean(held) > 0.87
 
 
+def test_the_ratio_that_an_order_follows_is_named() -> None:
+    names = tuple(sobol_configs(CONFIGS))
+    found = ratios(names)
+    assert found["mel/kl"][0] == 2.5  # the default's
+    sides = [Side(name, names, side(name, 0.01 * np.log(found["mel/kl"])).ends) for name in ("a", "b")]
+    said = "\n".join(lines(CarryOver.between(*sides)))
+    assert "rank correlation of the effects with mel/kl: +1.00 a, +1.00 b" in said
+    assert ratios(("somebody's", "own")) == {}
+
+
 def test_two_sides_that_agree_reach_the_ceiling_that_their_noise_leaves() -> None:
     rng = np.random.default_rng(5)
     many = 400
@@ -123,6 +134,8 @@ def test_a_file_that_was_cut_off_gives_its_whole_seeds(tmp_path: Path) -> None:
     found = Side.read(place, last=2)
     assert (found.name, found.configs, found.seeds) == ("cut", ("a", "b", "c", "d"), 1)
     assert np.exp(found.ends[:, 0]) == pytest.approx([0.4, 0.3, 0.5, 0.6])
+    begun = Side.read(place, seeds_wanted=2)
+    assert (begun.configs, begun.seeds) == (("a",), 2)
     with pytest.raises(SystemExit, match="no seed with a run of every config"):
         Side.read(str(tmp_path / "none.jsonl"))
     few = Side.read(write(tmp_path / "few.jsonl", whole[:3]))
