@@ -125,6 +125,17 @@ def test_weights_that_a_sweep_deleted_are_not_asked_for(tmp_path: Path) -> None:
     assert "best_kept_by_sweep" in codes(logs)
 
 
+def test_weights_are_found_above_a_log_that_has_its_own_folder(tmp_path: Path) -> None:
+    logs = coqui(tmp_path / "run" / "tensorboard")
+    (tmp_path / "run" / "checkpoint_119_model.weights.h5").write_bytes(b"x")
+    (tmp_path / "run" / "other").mkdir()
+    (tmp_path / "run" / "other" / "checkpoint_118.pth").write_bytes(b"x")
+    found = diagnose(logs)
+    assert [Path(one.path).name for one in found.run.checkpoints] == ["checkpoint_119_model.weights.h5"]
+    assert found.best is not None
+    assert found.best.file == str(tmp_path / "run" / "checkpoint_119_model.weights.h5")
+
+
 def test_many_gradient_tags_are_counted_and_doubles_named(tmp_path: Path) -> None:
     writer = SummaryWriter(str(tmp_path))
     for step in range(20):

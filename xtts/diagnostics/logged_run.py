@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from xtts.diagnostics.logged_curve import Curve
+from xtts.diagnostics.logged_curve import Curve, Floats
 
 JUDGED = ("objective", "mel", "mel_ce", "diffusion", "loss")
 """Terms that a run is judged by, the first that is there: weight-free ones before the total"""
@@ -148,15 +148,26 @@ class LoggedRun:
         place = int(np.argmax(curve.values) if self.maximises else np.argmin(curve.values))
         step = int(curve.steps[place])
         epoch = self.epoch_at(step)
-        return Best(name, epoch, step, float(curve.values[place]), self._file_near(step, epoch))
+        return Best(name, epoch, step, float(curve.values[place]), self._file_near(place, epoch))
 
-    def _file_near(self, step: int, epoch: int) -> str | None:
-        evaluations = self.validation[1].steps if self.validation else np.array([0.0])
-        gap = float(np.median(np.diff(evaluations))) if len(evaluations) > 1 else math.inf
-        steps = [one for one in self.checkpoints if one.step is not None and abs(one.step - step) <= gap / 2]
+    def _file_near(self, place: int, epoch: int) -> str | None:
+        """The weights file that is nearest to an evaluation, by the steps in the files' names."""
+        evaluated = self._updates_at_evaluations()
+        gap = float(np.median(np.diff(evaluated))) if len(evaluated) > 1 else math.inf
+        at = float(evaluated[place])
+        steps = [one for one in self.checkpoints if one.step is not None and abs(one.step - at) <= gap / 2]
         if steps:
-            return min(steps, key=lambda one: abs((one.step or 0) - step)).path
+            return min(steps, key=lambda one: abs((one.step or 0) - at)).path
         return next((one.path for one in self.checkpoints if one.step is None and one.epoch == epoch), None)
+
+    def _updates_at_evaluations(self) -> Floats:
+        """The steps of the evaluations; where these are logged by epoch, those of the training's log at their ends."""
+        assert self.validation is not None
+        evaluated, training = self.validation[1].steps, self.training
+        count = len(evaluated)
+        if training is None or count < 2 or evaluated[-1] > count or training[1].steps[-1] <= count:
+            return evaluated
+        return np.asarray(training[1].steps[-1] * np.arange(1, count + 1) / count)
 
     def _judged(self, split: str) -> tuple[str, Curve] | None:
         others = sorted(name.partition("/")[2] for name in self.curves if name.startswith(f"{split}/"))

@@ -44,7 +44,7 @@ def own_run(path: Path) -> list[Diagnosis] | None:
                 logged.best,
                 findings,
                 mapped.tags,
-                mapped.unmapped,
+                (),  # the rest are known metrics of this program, which --map does not take
                 "xtts-sweep",
                 logged,
             )

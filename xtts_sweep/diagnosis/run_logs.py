@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ TEXTS = ("console", "jsonl", "stderr")
 """Kinds of log that can hold an error message; of the last nothing else is read"""
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "test"}
 """Keras writes a folder of events for each split"""
+LOG_FOLDERS = {"tensorboard", "tb", "logs", "log", "runs", "events", "lightning_logs"}
+"""Folders of logs alone: weights are next to them"""
 CHECKPOINT_FOLDER = re.compile(r"checkpoint-(\d+)$")
 WEIGHT_FILES = {".pth", ".pt", ".ckpt", ".safetensors", ".h5", ".bin"}
 CONFIG_NAMES = (
@@ -118,7 +120,7 @@ def find_runs(path: Path) -> list[RunLogs]:
             streams.sort(key=lambda one: (_written(one[1].path), one[1].path.name))
         _keep_last_state(run)
         run.config = _config(run.folder) or _wandb_config(run)
-        run.checkpoints = tuple(_checkpoints(run.folder))
+        run.checkpoints = tuple(_checkpoints(run.folder)) or tuple(_checkpoints_above(run.folder))
     return sorted(runs.values(), key=lambda run: -run.newest)
 
 
@@ -215,8 +217,20 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]
             yield (prefix[:-1] if key == "value" and prefix else f"{prefix}{key}"), part
 
 
+def _checkpoints_above(folder: Path) -> Iterator[Checkpoint]:
+    """Of a log in a folder of its own, such as `tensorboard` or `runs/DATE`; a folder next to it is another run's."""
+    for place in (folder, folder.parent):
+        if place.name.lower() in LOG_FOLDERS:
+            steps = (one for one in place.parent.glob("checkpoint-*") if CHECKPOINT_FOLDER.search(one.name))
+            yield from _checkpoints_in((place.parent, *steps))
+
+
 def _checkpoints(folder: Path) -> Iterator[Checkpoint]:
-    for place in (folder, *(one for one in sorted(folder.iterdir())[:200] if one.is_dir())):
+    return _checkpoints_in((folder, *(one for one in sorted(folder.iterdir())[:200] if one.is_dir())))
+
+
+def _checkpoints_in(places: Iterable[Path]) -> Iterator[Checkpoint]:
+    for place in places:
         found = CHECKPOINT_FOLDER.search(place.name)
         if found:
             yield Checkpoint(str(place), int(found.group(1)))

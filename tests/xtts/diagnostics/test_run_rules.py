@@ -280,6 +280,18 @@ def test_a_weighted_term_is_judged_without_its_weight() -> None:
     assert not replace(plain, weighted=None).is_weighted
 
 
+def test_weights_files_are_found_where_evaluations_are_logged_by_epoch() -> None:
+    """MyXTTS names its files by update, and logs its evaluations by epoch."""
+    val = curve(np.arange(4.0), np.array([4.0, 3.0, 2.0, 2.5]))
+    files = tuple(Checkpoint(f"checkpoint_{step}_model.weights.h5", step) for step in (100, 200, 300, 400))
+    by_epoch = with_curves(healthy(checkpoints=files), val_mel=val)
+    assert by_epoch.best is not None
+    assert (by_epoch.best.step, by_epoch.best.file) == (2, "checkpoint_300_model.weights.h5")
+    far = replace(by_epoch, checkpoints=(Checkpoint("checkpoint_1.h5", 1),))
+    assert far.best is not None
+    assert far.best.file is None
+
+
 def test_no_rule_fails_on_curves_that_are_empty_short_or_not_finite() -> None:
     rng = np.random.default_rng(0)
     names = [*healthy().curves, "val/loss", "clip_fraction", "text_use"]
