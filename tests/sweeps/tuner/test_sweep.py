@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
-import signal
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 import yaml
@@ -19,71 +13,43 @@ from optuna.trial import TrialState
 
 from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError, SweepFailed
-from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.space.space import load_space, space_from_mapping
 from sweeps.trainer import TrialContext
-from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import read, read_events
-from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import SweepResult, read_run, resume, run
 from tests.sweeps.builders import LIMITS, toy_request
-from tests.toy_trainer import DEFAULTS, ToyTrainer
+from tests.sweeps.tuner.sweep_curves import (
+    curve,
+    undisturbed,
+)
+from tests.toy_trainer import ToyTrainer
 
 pytestmark = pytest.mark.slow
-GPU_LOST = """CUDA error: unspecified launch failure
-CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be incorrect.
-Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
-"""
 
 
-class Unlucky(ToyTrainer):
-    """Meets an `accident` in its second epoch where the mel weight is above 4, and notes the processes it trains in."""
+class Starts(ToyTrainer):
+    """Writes down each start and close; breaks once after it has trained."""
 
-    @classmethod
-    def default_params(cls) -> Mapping[str, object]:
-        """All the parameters it knows."""
-        return {**DEFAULTS, "accident": "none"}
+    def start(self, context: TrialContext) -> None:
+        """Note what it is given."""
+        assert context.folder is not None
+        with (context.folder / "starts").open("a") as file:
+            file.write(f"{context.trial_id} {context.epochs} {context.attempt} {self.epoch} {list(context.gpus)}\n")
+        self.folder = context.folder
+
+    def close(self) -> None:
+        """Note that it was called."""
+        (self.folder / f"closed after {self.epoch}").touch()
+
+
+class ReportsWords(ToyTrainer):
+    """Reports its objective as text."""
 
     def train_epoch(self) -> Mapping[str, object]:
-        """One epoch, for which a clip is read."""
-        (Path(self.data) / "clip").read_text()
-        if self.epoch == 1 and self._number("mel_loss_weight") > 4.0:
-            with (Path(self.data) / "processes").open("a") as file:
-                file.write(f"{os.getpid()}\n")
-            if self.params["accident"] == "memory":
-                np.ones(1 << 57)
-            if self.params["accident"] == "gpu":
-                raise RuntimeError(GPU_LOST)
-            once = Path(self.data).parent / "happened"
-            if self.params["accident"] == "data" and not once.exists():
-                once.touch()
-                shutil.rmtree(self.data)
-                self.epoch = 0
-                return self.train_epoch()
-        return super().train_epoch()
-
-
-class DiesWhileItComesUp(ToyTrainer):
-    """Its process dies once, where the mel weight is above 4, before the trainer is there."""
-
-    def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:
-        super().__init__(params, data, seed)
-        marker = Path(data) / "died"
-        if self._number("mel_loss_weight") > 4.0 and not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def unlucky(tmp_path: Path, accident: str, **changes: Any) -> SweepConfig:
-    """A request for a sweep of which one trial meets an accident."""
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "clip").write_text("speech")
-    trainer = f"{__name__}:Unlucky"
-    given = {"trainer": trainer, "data": str(data), "epochs": 4, "set_params": {"accident": accident}}
-    return toy_request(tmp_path, **given | changes)
+        """One epoch."""
+        return {"objective": str(super().train_epoch()["objective"])}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,16 +57,6 @@ def one_ray() -> Iterator[None]:
     """One Ray for all sweeps of this file; each run uses the one it finds."""
     with ray_session(plan_resources(Machine(2, 1 << 34, 0), 2)):
         yield
-
-
-def curve(record: TrialRecord) -> list[Any]:
-    return [report["objective"] for report in record.reports]
-
-
-def undisturbed(record: TrialRecord, epochs: int) -> list[Any]:
-    """The curve of a trainer that nothing happened to."""
-    trainer = ToyTrainer(record.params, "", record.seed)
-    return [trainer.train_epoch()["objective"] for _ in range(epochs)]
 
 
 def test_a_sweep_tries_the_default_first_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
@@ -158,96 +114,6 @@ def test_a_trial_that_is_not_finite_ends_at_once_and_the_others_continue(tmp_pat
     assert "t0001" in entered
 
 
-def test_a_trial_that_raises_is_retried_once_and_then_failed_while_the_others_continue(tmp_path: Path) -> None:
-    result = run(toy_request(tmp_path, trials=4, epochs=6, set_params={"raise_at": 2, "raise_above_mel": 4.0}))
-    failed = [record for record in result.records if record.status == "failed"]
-    assert [float(str(record.params["mel_loss_weight"])) > 4.0 for record in failed] == [True] * len(failed)
-    assert failed
-    assert all((r.retries, r.stop_reason) == (1, "ValueError: the toy broke in epoch 2") for r in failed)
-    assert len([r for r in result.records if r.status in ("finished", "stopped")]) == 4 - len(failed)
-
-
-@pytest.mark.parametrize("accident", ["raise_once_at", "kill_once_at", "hang_once_at"])
-def test_a_trial_that_breaks_once_goes_on_from_its_checkpoint(tmp_path: Path, accident: str) -> None:
-    heartbeat = Heartbeat(factor=1.0, floor=3.0, first=60.0)
-    broken = run(toy_request(tmp_path, trials=1, epochs=4, set_params={accident: 3}), heartbeat=heartbeat)
-    (record,) = broken.records
-    assert (record.status, record.retries) == ("finished", 1)
-    assert curve(record) == undisturbed(record, 4)
-    (retried,) = [event for event in read_events(broken.folder.trials_jsonl) if event["event"] == "trial_retried"]
-    assert retried["epoch"] == 2
-    reasons = {"raise": "ValueError: the toy broke once", "kill": "worker process died", "hang": "no sign of life"}
-    assert reasons[accident.split("_")[0]] in str(retried["reason"])
-
-
-@pytest.mark.parametrize(
-    ("accident", "reason"), [("memory", "MemoryError: Unable to allocate"), ("gpu", "RuntimeError: CUDA error: unspec")]
-)
-def test_a_trial_without_memory_or_gpu_is_retried_once_in_a_new_process_from_its_checkpoint_and_then_failed(
-    tmp_path: Path, accident: str, reason: str
-) -> None:
-    result = run(unlucky(tmp_path, accident, trials=3))
-    (failed,) = [record for record in result.records if record.status == "failed"]
-    assert (failed.epochs, failed.retries) == (1, 1)
-    assert reason in failed.stop_reason
-    assert failed.failed_by_environment is failed.environment is (accident == "memory")
-    (retried,) = [event for event in read_events(result.folder.trials_jsonl) if event["event"] == "trial_retried"]
-    assert (retried["epoch"], reason in str(retried["reason"])) == (1, True)
-    first, second = (tmp_path / "data" / "processes").read_text().split()
-    assert first != second
-    assert [curve(r) == undisturbed(r, r.epochs) for r in result.records if r.status != "failed"] == [True, True]
-
-
-@pytest.mark.parametrize("trials", [3, 6])
-def test_a_worker_that_dies_between_two_trials_costs_the_next_one_a_single_retry(tmp_path: Path, trials: int) -> None:
-    result = run(toy_request(tmp_path, trials=trials, trainer=f"{__name__}:DiesWhileItComesUp"))
-    assert (tmp_path / "died").exists()
-    assert [record.status for record in result.records if record.status != "stopped"][:3] == ["finished"] * 3
-    assert not any(record.status in (None, "failed") for record in result.records)
-    assert sum(record.retries for record in result.records) == 1
-
-
-def test_a_sweep_whose_data_vanish_ends_with_the_reason_and_goes_on_once_they_are_back(tmp_path: Path) -> None:
-    with pytest.raises(SweepFailed, match=r"failed the same way: FileNotFoundError: .*clip"):
-        run(unlucky(tmp_path, "data", trials=8))
-    known = read(tmp_path / "toy" / "trials.jsonl")
-    assert [record.status for record in known[:2]] == ["finished", "finished"]
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "clip").write_text("speech")
-    more = resume(tmp_path / "toy")
-    assert [record for record in more.records[: len(known)] if record.status != "failed"][:2] == known[:2]
-    assert len(more.records) == 8
-    assert {record.status for record in more.records[len(known) :]} <= {"finished", "stopped"}
-
-
-def test_a_clock_that_is_set_back_changes_nothing_but_the_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, calls = time.time, [0]
-
-    def set_back() -> float:
-        calls[0] += 1
-        return real() - (86_400.0 if calls[0] > 200 else 0.0)
-
-    monkeypatch.setattr(time, "time", set_back)
-    result = run(toy_request(tmp_path, trials=4, epochs=6, seconds=600.0, set_params={"slow": 0.1}))
-    times = [float(str(event["time"])) for event in read_events(result.folder.trials_jsonl)]
-    assert min(times) < max(times) - 80_000
-    assert result.ended == "finished"
-    assert all(curve(record) == undisturbed(record, record.epochs) for record in result.records)
-    assert 0 < result.seconds < 300
-    assert result.folder.report.exists()
-
-
-def test_a_sweep_whose_trials_all_fail_alike_stops_early_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(SweepFailed, match="3 of 3 trials failed the same way: ValueError: the toy broke in epoch 1"):
-        run(toy_request(tmp_path, trials=20, concurrent=2, set_params={"raise_at": 1}))
-    records = read(tmp_path / "toy" / "trials.jsonl")
-    assert len(records) <= 4
-    assert read_events(tmp_path / "toy" / "trials.jsonl")[-1]["event"] == "sweep_ended"
-
-
 def test_a_sweep_without_a_finite_objective_fails_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(SweepFailed, match=r"no trial came to a result .* mel is nan at step 7"):
         run(toy_request(tmp_path, trials=2, set_params={"nan_at": 1}))
@@ -298,26 +164,6 @@ def test_a_finished_sweep_takes_more_trials_and_runs_none_again(tmp_path: Path) 
     assert read_run(first.folder.path).config.trials == 5
     with pytest.raises(RequestError, match="--trials 4: toy has 5 already"):
         resume(first.folder.path, trials=4)
-
-
-def test_a_full_disk_ends_the_sweep_clearly_and_a_resume_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, written = os.pwrite, [0]
-
-    def full_after_a_while(file: int, data: bytes, offset: int) -> int:
-        written[0] += 1
-        if written[0] > 8:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(file, data, offset)
-
-    monkeypatch.setattr(os, "pwrite", full_after_a_while)
-    with pytest.raises(SweepFailed, match=r"trials.jsonl: cannot be written: No space left on device"):
-        run(toy_request(tmp_path, trials=4, epochs=4))
-    monkeypatch.setattr(os, "pwrite", real)
-    resumed = resume(tmp_path / "toy")
-    assert len(resumed.records) == 4
-    assert all(curve(record) == undisturbed(record, record.epochs) for record in resumed.records)
 
 
 def test_a_run_is_not_started_twice(tmp_path: Path) -> None:
@@ -381,21 +227,6 @@ def test_a_maximised_objective_gives_the_same_trials_decisions_and_best_as_its_n
     )
 
 
-class Starts(ToyTrainer):
-    """Writes down each start and close; breaks once after it has trained."""
-
-    def start(self, context: TrialContext) -> None:
-        """Note what it is given."""
-        assert context.folder is not None
-        with (context.folder / "starts").open("a") as file:
-            file.write(f"{context.trial_id} {context.epochs} {context.attempt} {self.epoch} {list(context.gpus)}\n")
-        self.folder = context.folder
-
-    def close(self) -> None:
-        """Note that it was called."""
-        (self.folder / f"closed after {self.epoch}").touch()
-
-
 def test_a_trainer_is_started_after_its_checkpoint_and_closed_at_every_end(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -408,14 +239,6 @@ def test_a_trainer_is_started_after_its_checkpoint_and_closed_at_every_end(tmp_p
         first = f"{record.trial_id} 3 1 0 []"
         assert (folder / "starts").read_text().splitlines() == [first, f"{record.trial_id} 3 2 1 []"]
         assert {path.name for path in folder.glob("closed*")} == {"closed after 2", "closed after 3"}
-
-
-class ReportsWords(ToyTrainer):
-    """Reports its objective as text."""
-
-    def train_epoch(self) -> Mapping[str, object]:
-        """One epoch."""
-        return {"objective": str(super().train_epoch()["objective"])}
 
 
 def test_a_textual_objective_fails_the_trial_by_name_and_is_no_divergence(tmp_path: Path) -> None:

@@ -4,85 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.xtts.diagnostics.curves import HEALTHY, PARAMS, codes, curve, params
 from xtts.diagnostics import curve_rules as findings
-from xtts.diagnostics import loss_story as stories
 from xtts.diagnostics import setting_rules as settings
 from xtts.diagnostics.curve_rules import counted, summary, trial_findings
 from xtts.diagnostics.finding import SEVERITIES, Epoch, Finding
-from xtts.diagnostics.trials_rules import (
-    TrainedTrial,
-    batches_differ,
-    best_on_edge,
-    default_as_good,
-    errors_rank_differently,
-    findings_over_trials,
-    hyperparameters_act_as_one,
-    learning_rate_is_the_limit,
-    steps_are_the_limit,
-)
-
-PARAMS: dict[str, object] = {
-    "mel_loss_weight": 2.5,
-    "kl_loss_weight": 1.0,
-    "gradient_clip_norm": 0.5,
-    "loss_value_clip": None,
-    "mel_normalisation": "standard",
-}
-HEALTHY = (0.70, 0.64, 0.60, 0.575, 0.565, 0.562, 0.561)
-BOUNDS = {"mel_loss_weight": (1.0, 5.0), "kl_loss_weight": (0.5, 2.0), "gradient_clip_norm": (0.3, 1.0)}
-
-
-def curve(objectives: Sequence[float] = HEALTHY, **every: object) -> list[dict[str, object]]:
-    """A healthy training with these objectives; `every` sets a metric in all epochs, a list one value an epoch."""
-    epochs: list[dict[str, object]] = []
-    for place, objective in enumerate(objectives):
-        loss = 2.2 - 0.1 * place + 4 * (1 / (place + 1))
-        epoch: dict[str, object] = {
-            "epoch": place + 1,
-            "objective": objective,
-            "mean_frame_error": 0.8,
-            "val/next": objective - 0.17,
-            "val/mel": 0.30 - 0.01 * place,
-            "val/kl": 0.08,
-            "loss": loss,
-            "loss_first": loss * 1.3,
-            "loss_last": loss * 0.9,
-            "loss_max": loss * 1.4,
-            "train/clip_fraction": 0.4,
-            "train/loss_clip_fraction": 0.0,
-            "train/grad_norm_p50": 0.45,
-            "train/grad_norm_p95": 1.1,
-            "text_use": 0.1,
-            "text_use_low": 0.08,
-            "text_use_high": 0.12,
-        }
-        for name, value in every.items():
-            epoch[name.replace("__", "/")] = value[place] if isinstance(value, list) else value
-        epochs.append(epoch)
-    return epochs
-
-
-def params(**changes: object) -> dict[str, object]:
-    return {**PARAMS, **changes}
-
-
-def codes(found: Sequence[Finding]) -> set[str]:
-    return {finding.code for finding in found}
-
-
-def trial(
-    place: int, objectives: Sequence[float] = HEALTHY, status: str = "finished", **hyperparameters: object
-) -> TrainedTrial:
-    return TrainedTrial(f"t{place:04d}", "trial", status, params(**hyperparameters), curve(objectives))
 
 
 def test_a_healthy_trial_has_no_findings() -> None:
@@ -156,7 +88,7 @@ def test_divergence_is_told_with_epoch_step_and_term() -> None:
     assert findings.diverged([{"epoch": 1, "objective": None}]) is not None
 
 
-def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_knob() -> None:
+def test_a_gradient_clip_that_never_or_always_acts_is_a_dead_hyperparameter() -> None:
     never = log("clip_never", curve(train__clip_fraction=0.0, train__grad_norm_p50=0.1, train__grad_norm_p95=0.2))
     assert "on no logged step" in never.text
     always = log("clip_always", curve(train__clip_fraction=1.0, train__grad_norm_p50=9.0, train__grad_norm_p95=30.0))
@@ -287,197 +219,6 @@ def test_findings_of_many_trials_are_counted_in_both_languages() -> None:
     assert len(counted(by_trial, "fa")) == 2
 
 
-# Rules over many trials
-
-
-def test_a_best_trial_at_the_end_of_its_range_is_named_and_one_inside_is_not() -> None:
-    trials = [trial(1), trial(2, [value - 0.05 for value in HEALTHY], mel_loss_weight=4.95)]
-    found = best_on_edge(trials, BOUNDS)
-    assert [finding.numbers["name"] for finding in found] == ["mel_loss_weight"]
-    assert "upper end" in found[0].text
-    low = [trial(1, kl_loss_weight=0.51)]
-    assert "lower end" in best_on_edge(low, BOUNDS)[0].text
-    assert best_on_edge([trial(1)], BOUNDS) == ()
-    control = TrainedTrial("t0009", "control", "finished", params(mel_loss_weight=45.0), curve([0.1]))
-    assert best_on_edge([*[trial(1)], control], BOUNDS) == ()
-
-
-def sweep_of(effect: object, seed: int = 1, count: int = 18, noise: float = 0.002) -> list[TrainedTrial]:
-    """Trials with random weights whose log objective is shifted by `effect(mel, kl, clip, learning_rate)`."""
-    chance = random.Random(seed)
-    trials = []
-    for place in range(count):
-        mel, kl = math.exp(chance.uniform(0, math.log(5))), math.exp(chance.uniform(math.log(0.5), math.log(2)))
-        clip, rate = (
-            math.exp(chance.uniform(math.log(0.3), 0)),
-            math.exp(chance.uniform(math.log(1e-4), math.log(3e-3))),
-        )
-        shift = math.exp(effect(mel, kl, clip, rate) + chance.gauss(0, noise))  # type: ignore[operator]
-        objectives = [value * shift for value in HEALTHY]
-        hyperparameters: dict[str, float] = {
-            "mel_loss_weight": mel,
-            "kl_loss_weight": kl,
-            "gradient_clip_norm": clip,
-            "learning_rate": rate,
-        }
-        trials.append(replace(trial(place + 1, objectives), params={**PARAMS, **hyperparameters}))
-    return trials
-
-
-SWEEPS = 40
-
-
-def found_as_one(effect: object, count: int) -> Counter[str]:
-    """What the rule names over many simulated sweeps, and how often."""
-    found = [hyperparameters_act_as_one(sweep_of(effect, seed=seed, count=count), BOUNDS) for seed in range(SWEEPS)]
-    return Counter(f"{one.numbers['names']} {one.numbers['through']}" for one in found if one is not None)
-
-
-def test_two_weights_that_act_through_their_ratio_alone_are_found() -> None:
-    def ratio(mel: float, kl: float, clip: float, rate: float) -> float:
-        return 0.03 * (math.log(mel / kl) - 1) ** 2
-
-    named = found_as_one(ratio, count=16)
-    assert named["mel_loss_weight, kl_loss_weight ratio"] >= 0.7 * SWEEPS
-    found = hyperparameters_act_as_one(sweep_of(ratio, count=18), BOUNDS)
-    assert found is not None
-    assert "18 trials" in found.text
-
-
-def test_three_knobs_that_act_through_their_two_ratios_are_found() -> None:
-    named = found_as_one(
-        lambda mel, kl, clip, rate: 0.03 * (math.log(mel / kl) - 1) ** 2 + 0.03 * (math.log(clip / mel) + 1) ** 2,
-        count=16,
-    )
-    assert named["mel_loss_weight, kl_loss_weight, gradient_clip_norm ratios"] >= 0.7 * SWEEPS
-
-
-def test_weights_that_each_act_on_their_own_or_not_at_all_are_not_called_one() -> None:
-    own = found_as_one(lambda mel, kl, clip, rate: 0.06 * math.log(mel) + 0.02 * math.log(kl) ** 2, count=16)
-    alone = found_as_one(lambda mel, kl, clip, rate: 0.03 * math.log(mel), count=16)
-    nothing = found_as_one(lambda mel, kl, clip, rate: 0.0, count=16)
-    assert max(own.total(), alone.total(), nothing.total()) <= 0.15 * SWEEPS
-    assert (
-        hyperparameters_act_as_one(sweep_of(lambda mel, kl, clip, rate: 0.05 * math.log(mel / kl), count=6), BOUNDS)
-        is None
-    )
-
-
-def test_a_learning_rate_that_matters_most_is_named_and_weights_that_matter_most_are_not() -> None:
-    bounds = {**BOUNDS, "learning_rate": (1e-4, 3e-3)}
-    rate_first = sweep_of(lambda mel, kl, clip, rate: 0.05 * (math.log(rate) + 7) ** 2 + 0.01 * math.log(mel))
-    found = learning_rate_is_the_limit(rate_first, bounds)
-    assert found is not None
-    assert "learning rate moves the objective" in found.text
-    weights_first = sweep_of(lambda mel, kl, clip, rate: 0.1 * math.log(mel) + 0.003 * math.log(rate))
-    assert learning_rate_is_the_limit(weights_first, bounds) is None
-    assert learning_rate_is_the_limit(rate_first, BOUNDS) is None
-
-
-def test_trials_that_all_still_improve_by_more_than_they_differ_are_limited_by_steps() -> None:
-    steep = (0.70, 0.66, 0.63, 0.60, 0.57)
-    trials = [trial(place, [value * (1 + place / 1000) for value in steep]) for place in range(5)]
-    found = steps_are_the_limit(trials)
-    assert found is not None
-    assert found.numbers["trials"] == 5
-    apart = [trial(place, [value * (1 + place / 10) for value in steep]) for place in range(5)]
-    assert steps_are_the_limit(apart) is None
-    assert steps_are_the_limit([trial(place) for place in range(5)]) is None
-    stopped = [trial(place, steep, status="stopped") for place in range(5)]
-    assert steps_are_the_limit(stopped) is None
-
-
-def test_a_default_within_1_per_cent_of_the_best_is_as_good_and_one_beyond_is_not() -> None:
-    close = [trial(1), trial(2, [value * 0.995 for value in HEALTHY])]
-    found = default_as_good(close, "t0001")
-    assert found is not None
-    assert "Keep the default" in found.todo
-    far = [trial(1), trial(2, [value * 0.95 for value in HEALTHY])]
-    assert default_as_good(far, "t0001") is None
-    assert default_as_good(close, None) is None
-
-
-@pytest.mark.parametrize(
-    ("verdict", "code"),
-    [("no difference", "default_as_good_confirmed"), ("worse", "default_as_good_confirmed"), ("better", None)],
-)
-def test_confirmation_has_the_last_word_on_the_default(verdict: str, code: str | None) -> None:
-    found = default_as_good([trial(1), trial(2, [0.1])], "t0001", verdict)
-    assert (found.code if found else None) == code
-
-
-def test_errors_that_order_the_trials_otherwise_than_the_objective_are_named() -> None:
-    def with_next(reverse: bool) -> list[TrainedTrial]:
-        trials = []
-        for place in range(6):
-            level = 0.5 + place / 100
-            error = 0.4 - place / 100 if reverse else level - 0.1
-            trials.append(
-                TrainedTrial(
-                    f"t{place}", "trial", "finished", PARAMS, curve((level,) * 3, val__next=error, val__free=level)
-                )
-            )
-        return trials
-
-    found = errors_rank_differently(with_next(reverse=True))
-    assert [finding.numbers["metric"] for finding in found] == ["val/next"]
-    assert (found[0].numbers["trial_id"], found[0].numbers["rank"]) == ("t5", 6)
-    assert errors_rank_differently(with_next(reverse=False)) == ()
-    assert errors_rank_differently(with_next(reverse=True)[:4]) == ()
-
-
-def test_stopped_trials_are_compared_at_an_epoch_that_most_reached() -> None:
-    full = sweep_of(lambda mel, kl, clip, rate: 0.03 * (math.log(mel / kl) - 1) ** 2)
-    cut = [
-        TrainedTrial(one.trial_id, "trial", "stopped", one.params, one.epochs[:3]) if place % 2 else one
-        for place, one in enumerate(full)
-    ]
-    found = hyperparameters_act_as_one(cut, BOUNDS)
-    assert found is not None
-    assert found.numbers["epoch"] == 3
-
-
-def test_all_rules_over_trials_run_together_on_few_trials_and_on_diverged_ones() -> None:
-    broken = TrainedTrial("t1", "trial", "diverged", PARAMS, [{"epoch": 1, "objective": math.nan}])
-    assert findings_over_trials([], default_id="t1", bounds=BOUNDS) == ()
-    assert findings_over_trials([broken], default_id="t1", bounds=BOUNDS) == ()
-    many = findings_over_trials(
-        sweep_of(lambda mel, kl, clip, rate: 0.02 * math.log(mel / kl)), default_id="t0001", bounds=BOUNDS
-    )
-    assert "knobs_act_as_one" in codes(many)
-    for finding in many:
-        assert finding.sentence("fa")
-        json.dumps(finding.to_json(), allow_nan=False)
-
-
-# The story
-
-
-def test_the_measured_losses_are_compared_with_the_bands_of_the_story() -> None:
-    rows = stories.measured_in_bands(curve((0.6,) * 8, loss=[20.0, 16.0, 12.0, 6.0, 9.0, 4.0, 1.0, 0.2]))
-    assert [(row.first_epoch, row.last_epoch) for row in rows] == [(1, 2), (3, 4), (5, 6), (7, 8)]
-    assert [(row.lowest, row.highest) for row in rows] == [(16, 20), (6, 12), (4, 9), (0.2, 1)]
-    assert [row.inside for row in rows] == [True, True, False, False]
-    assert [row.inside for row in stories.measured_in_bands([])] == [None] * 4
-
-
-def test_the_signs_of_success_are_marked_one_by_one() -> None:
-    assert stories.success_signs(curve()) == stories.Signs(True, True, True, True)
-    assert not stories.success_signs(curve(loss_first=240.0)).digits
-    assert not stories.success_signs(curve(loss=[3.0, 2.0, 2.5, 2.0, 2.5, 2.0, 2.5])).steady_fall
-    assert not stories.success_signs(curve(loss_max=[9, 90, 9, 9, 9, 9, 9])).no_jumps
-    assert not stories.success_signs([*curve(), {"objective": math.nan}]).no_crash
-    assert stories.success_signs([]) == stories.Signs(False, False, False, False)
-
-
-def test_a_row_of_the_before_and_after_table_holds_start_worst_spike_objective_and_lost_steps() -> None:
-    row = stories.story_row(
-        curve(loss_first=[239.0] + [1.0] * 6, loss_max=[300.0] + [2.0] * 6, train__loss_clip_fraction=0.5)
-    )
-    assert (row.loss_first, row.loss_max, row.objective, row.zero_gradient_share) == (239.0, 300.0, 0.561, 0.5)
-    assert stories.story_row([]) == stories.StoryRow(None, None, None, None)
-
-
 def test_a_new_rule_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "TRIAL_RULES", list(findings.TRIAL_RULES))
 
@@ -502,13 +243,3 @@ def test_memory_that_ran_out_is_named_with_the_batches_that_were_left():
     assert found is not None
     assert (found.code, found.severity) == ("memory_ran_out_in_evaluation", "note")
     assert "evaluation of epoch 2" in found.text
-
-
-def test_trials_with_different_batches_are_named():
-    def trained(frames: float) -> TrainedTrial:
-        return TrainedTrial("t", "trial", "finished", PARAMS, curve(batch_frames=frames))
-
-    assert batches_differ([trained(4000), trained(4000)]) is None
-    found = batches_differ([trained(4000), trained(2000)])
-    assert found is not None
-    assert "batches of 2000 to 4000 frames" in found.text
