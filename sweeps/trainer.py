@@ -214,10 +214,11 @@ def load_trainer(spec: str) -> type[Trainer]:
     module_name, separator, class_name = spec.partition(":")
     if not separator or not module_name or not class_name:
         raise RequestError(f"trainer {spec!r}: expected MODULE:CLASS, for instance xtts.trainer:XttsTrainer")
+    _search_current_folder_too()
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise RequestError(f"trainer {spec!r}: {error}; is it installed, or on PYTHONPATH?") from error
+        raise RequestError(f"trainer {spec!r}: {error}; is it installed, in this folder or on PYTHONPATH?") from error
     except (Exception, SystemExit) as error:  # the user's module may raise anything
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         raise RequestError(f"trainer {spec!r}: module {module_name} cannot be imported ({what})") from error
@@ -234,6 +235,14 @@ def load_trainer(spec: str) -> type[Trainer]:
     if issubclass(found, Trainer):
         return found
     return cast(type[Trainer], type(found.__name__, (found, Trainer), {"__module__": found.__module__}))
+
+
+def _search_current_folder_too() -> None:
+    """Find modules in the current folder as `python -m` does, but after all that is installed: the command's own first
+    folder is the one that it is installed in."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 def pinned(trainer: str, settings: Mapping[str, object]) -> tuple[str, dict[str, object]]:

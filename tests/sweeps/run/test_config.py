@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from sweeps.trials.wall_clock import seconds_used
 from sweeps.tuner.api import check, read_run
 from tests.sweeps.builders import toy_request
 
+OWN_TRAINER = """
+class Mine(Base):
+    @classmethod
+    def default_params(cls): return {"rate": 1.0}
+    def train_epoch(self): return {"objective": 1.0}
+    def state_dict(self): return {}
+    def load_state_dict(self, state): pass
+"""
 PLAN = plan_resources(Machine(2, 1 << 34, 0), 16)
 
 
@@ -76,6 +85,13 @@ def test_a_parameter_cannot_be_both_searched_and_set(tmp_path: Path) -> None:
 def test_a_trainer_that_is_none_is_one_line(spec: str, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         load_trainer(spec)
+
+
+def test_a_trainer_is_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trainer_of_this_folder.py").write_text("from sweeps.trainer import Trainer as Base\n" + OWN_TRAINER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    assert load_trainer("trainer_of_this_folder:Mine").default_params() == {"rate": 1.0}
 
 
 @pytest.mark.parametrize("bad", [{"trials": 0}, {"epochs": 0}, {"seconds": 0.0}, {"seconds": float("inf")}])
