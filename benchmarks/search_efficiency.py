@@ -62,7 +62,7 @@ class Results:
     def __init__(self, path: Path | None, cap: int = CAP, rival_python: Path | None = None, slots: int = SLOTS) -> None:
         self._path = path
         self._rival_python = rival_python
-        self._cap, self._slots = cap, slots
+        self.cap, self._slots = cap, slots
         known = path is not None and path.exists()
         self._rows: dict[str, dict[str, object]] = json.loads(path.read_text()) if known and path is not None else {}
 
@@ -82,7 +82,7 @@ class Results:
         return int(str(row["stopped"])), int(str(row["jobs"]))
 
     def _key(self, method: str, subject: str, seed: int) -> str:
-        return f"{method}|{subject}|{seed}|{self._cap}|{self._slots}"
+        return f"{method}|{subject}|{seed}|{self.cap}|{self._slots}"
 
     def _run(self, name: str, function: SearchFunction, seed: int) -> dict[str, object]:
         started = time.process_time()
@@ -90,7 +90,7 @@ class Results:
         method = (
             make_method(name, function, seed, self._slots) if python is None else Rival(python, name, function, seed)
         )
-        course = drive(method, function, seed, slots=self._slots, cap=self._cap * function.epochs)
+        course = drive(method, function, seed, slots=self._slots, cap=self.cap * function.epochs)
         stopped = sum(record.status == "stopped" for record in method.records) if isinstance(method, Sweep) else 0
         method.close()
         return {
@@ -136,7 +136,7 @@ def report(function: SearchFunction, results: Results, seeds: Sequence[int], met
         name: np.array([math.inf if course.reached is None else course.reached for course in found])
         for name, found in courses.items()
     }
-    costs = [cost * function.epochs for cost in COSTS]
+    costs = [cost * function.epochs for cost in COSTS if cost <= results.cap]
     regrets = " | ".join(f"regret at {cost}" for cost in costs)
     lines = [
         f"{function.name}: {len(seeds)} seeds, optimum {function.optimum:.5g}, range {function.range:.4g}",
