@@ -54,12 +54,11 @@ class Sampler:
         self._options = options
         self._limits = limits
         self._seed = seed
-        self._size = cohort
-        self._cohort = [] if space.controls else self._first_design()
+        self._cohort = [] if space.controls else self._first_design(cohort)
 
-    def _first_design(self) -> list[Proposal]:
-        """What may come between the default and the model: the memory's best, beliefs, and Sobol configs."""
-        options, size = self._options, self._size
+    def _first_design(self, size: int) -> list[Proposal]:
+        """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
+        options = self._options
         remembered: list[Proposal] = []
         if options is not None and options.memory and size > 0:
             count = min(FROM_MEMORY, size)
@@ -93,14 +92,11 @@ class Sampler:
         return next((later for later in self._new_configs() if later.config.identity not in tried), None)
 
     def _planned(self, records: Sequence[TrialRecord]) -> list[Proposal]:
-        """The first design; without the memory's second config where the first is worse than the default.
-
-        What comes from a memory counts, so that a misleading one delays the model by nothing.
-        """
+        """The first design; without the memory's second config where the first is worse than the default."""
         if not _memory_fell_short(records):
-            return self._cohort[: self._size]
+            return self._cohort
         tried = {record.identity for record in records}
-        return [one for one in self._cohort if one.origin != "memory" or one.config.identity in tried][: self._size]
+        return [one for one in self._cohort if one.origin != "memory" or one.config.identity in tried]
 
     def _remembers(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a memory is in use."""
