@@ -49,6 +49,23 @@ def test_a_run_that_goes_on_in_further_folders_is_one(capsys: pytest.CaptureFixt
     assert len(joined.run.curves["train/mel"]) == len(whole.run.curves["train/mel"])
 
 
+def test_a_resume_after_the_first_epoch_is_found_in_epoch_means(tmp_path: Path) -> None:
+    """Steps as Coqui's trainer logged them in a sweep that was killed three times, two updates an epoch."""
+    for name, steps in {
+        "t-November-27-2026_09": [2],
+        "t-November-27-2026_10": [4, 6, 8],
+        "t-November-27-2026_11": [8],
+    }.items():
+        writer = SummaryWriter(str(tmp_path / name))
+        for step in steps:
+            writer.add_scalar("TrainEpochStats/avg_loss_mel", 90.0 - step, step)
+        writer.close()
+    found = diagnose(tmp_path)
+    assert len(found.run.folders) == 3
+    assert found.run.curves["train/mel"].steps.tolist() == [2, 4, 6, 8]
+    assert "resumed" in {one.code for one in found.findings}, "step 8 was logged twice"
+
+
 def test_trainings_that_begin_anew_or_with_other_weights_stay_apart(tmp_path: Path) -> None:
     coqui(tmp_path / "version_0", epochs=6)
     coqui(tmp_path / "version_1")

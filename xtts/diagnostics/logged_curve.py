@@ -113,11 +113,13 @@ class CurveBuilder:
     resumes: list[tuple[int, int]] = field(default_factory=list)
     last_step: float = -math.inf
 
-    def add(self, steps: Floats, values: Floats) -> None:
-        """Add points in the order of the log."""
+    def add(self, steps: Floats, values: Floats, *, new_file: bool = False) -> None:
+        """Add points in the order of the log; a `new_file` that begins with the last step replaces it."""
         known = np.abs(steps) < LARGEST_STEP  # False for nan
         steps, values = steps[known], np.where(np.abs(values[known]) < SMALLEST, 0.0, values[known])
         cuts = [0, *(np.flatnonzero(np.diff(steps) < 0) + 1).tolist(), len(steps)]
+        if new_file and len(steps) and steps[0] == self.last_step:
+            self._forget_from(steps[0])
         for start, stop in pairwise(cuts):
             self._add_rising(steps[start:stop], values[start:stop])
 

@@ -15,8 +15,8 @@ from xtts_sweep.diagnosis.run_logs import RunLogs
 Curves = Mapping[str, Curve]
 NUMBERED = re.compile(rf"[-_ .]*(?:\d|(?:{'|'.join(calendar.month_name[1:])})-)")
 """Where a folder's name goes on with a date or a number: `voice-November-27-2026_...`, `version_3`"""
-FIRST_STEPS = 2.0
-"""A training of its own logs within so many of its intervals"""
+FIRST_STEPS, PAUSE = 1.5, 2.0
+"""A training of its own logs within so many of its intervals; a resumed one begins so many behind the end at most"""
 
 
 def resumed_runs(runs: Sequence[tuple[RunLogs, Curves]]) -> list[list[RunLogs]]:
@@ -44,7 +44,7 @@ def _continues(earlier: tuple[RunLogs, Curves], later: tuple[RunLogs, Curves]) -
     tag = max(shared, key=lambda name: len(after[name]))
     old, new = before[tag].steps, after[tag].steps
     gap = float(np.median(np.diff(new if len(new) > 1 else old))) if max(len(new), len(old)) > 1 else 0.0
-    return bool(gap > 0 and new[0] > old[0] and FIRST_STEPS * gap < new[0] <= old[-1] + FIRST_STEPS * gap)
+    return bool(gap > 0 and new[0] > old[0] and FIRST_STEPS * gap < new[0] <= old[-1] + PAUSE * gap)
 
 
 def _first_step(curves: Curves) -> float:

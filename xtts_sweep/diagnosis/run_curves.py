@@ -33,9 +33,12 @@ class RunCurves:
         else:
             self.streams, self.builders = list(streams), {}
         for prefix, stream in self.streams:
+            seen = set() if stream.offset == 0 else set(self.builders)
             for piece in stream.pieces(final=final):
                 for tag, (steps, values) in piece.items():
-                    self.builders.setdefault(prefix + tag, CurveBuilder()).add(steps, values)
+                    builder = self.builders.setdefault(prefix + tag, CurveBuilder())
+                    builder.add(steps, values, new_file=tag not in seen)
+                    seen.add(tag)
         return bool(self.builders)
 
     def _continues(self, streams: Sequence[tuple[str, LogStream]]) -> bool:
