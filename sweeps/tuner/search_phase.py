@@ -19,7 +19,8 @@ from sweeps.trials.record import TrialRecord, default_record
 class SearchPhase:
     """The sampler's trials, then the baselines that need no sweep: what each adds to the default's config, by name.
 
-    `has_room()` says whether the budget holds one more trial.
+    `has_room()` says whether the budget holds one more trial. `own_defaults` are the trainer's: a config is outside the
+    limits by what was chosen for it, never by what its trainer has anyway.
     """
 
     def __init__(
@@ -28,11 +29,14 @@ class SearchPhase:
         journal: Journal,
         baselines: Mapping[str, Mapping[str, object]],
         has_room: Callable[[], bool] = lambda: True,
+        own_defaults: Mapping[str, object] | None = None,
     ) -> None:
         self._config = config
         self._journal = journal
         self._baselines = baselines
         self._has_room = has_room
+        own = own_defaults or {}
+        self._chosen = {name: value for name, value in config.shared_params.items() if own.get(name) != value}
         self._sampler = Sampler(
             config.space, config.acting_limits, seed=config.seed, cohort=config.sobol_cohort, options=config.search
         )
@@ -88,7 +92,7 @@ class SearchPhase:
         if proposal is None:
             return None
         config = proposal.config
-        safe = self._config.limits.hold({**self._config.shared_params, **config.params})
+        safe = self._config.limits.hold({**self._chosen, **config.params})
         return self._journal.start(
             f"t{number:04d}",
             self._config.objective_mode,

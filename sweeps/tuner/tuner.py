@@ -112,7 +112,13 @@ class Tuner:
             self._confirmation = ConfirmationPhase(
                 self._config, self._trainer, self._journal, searching=self._searching
             )
-            search = SearchPhase(self._config, self._journal, self._confirmation.rivals, self._has_room)
+            search = SearchPhase(
+                self._config,
+                self._journal,
+                self._confirmation.rivals,
+                self._has_room,
+                self._trainer.default_params(),
+            )
             self._search = search
             self._source = TrialSource(self._journal, search if self._searching else None, self._confirmation)
             self._journal.append(first_event, None, trials=self._config.trials, epochs=self._config.budget.epochs)

@@ -44,6 +44,19 @@ def source_of(
     return TrialSource(journal, search if searching else None, confirmation)
 
 
+def test_a_trial_is_a_control_by_what_was_chosen_and_not_by_its_trainers_own_default(
+    journal: Journal, tmp_path: Path
+) -> None:
+    own = {"learning_rate": 0.05}  # limits.yaml ends at 0.003
+    config = toy_request(tmp_path, fixed=own, allow_unsafe=True)
+    first = SearchPhase(config, journal, {}, own_defaults=own).next(0)
+    assert first is not None
+    assert first.role == "trial"
+    second = SearchPhase(replace(config, set_params={"learning_rate": 0.04}), journal, {}, own_defaults=own).next(0)
+    assert second is not None
+    assert second.role == "control"
+
+
 def finish(journal: Journal, trial_id: str, objective: float = 0.5, epochs: int = 3) -> None:
     for epoch in range(1, epochs + 1):
         journal.append("report", trial_id, epoch=epoch, objective=objective)
