@@ -2,12 +2,15 @@
 
     python benchmarks/paired_noise.py record --output runs/noise.npz                 # the demo speech
     python benchmarks/paired_noise.py record --data DIR --output runs/noise-own.npz --set learning_rate=2e-3
+    python benchmarks/paired_noise.py record --nested --seeds 5 --threads 1 --output runs/nested.npz
     python benchmarks/paired_noise.py report runs/noise.npz [more of the same setting]
 
 `record` trains configs over seeds in this process and keeps, for each epoch, the errors of every validation and test
 clip with the raw weights and with averaged ones. With --nested each seed's initial weights are combined with each
-seed's batch order instead of the diagonal alone. `report` prints the paired sd by kind of weights and by the number of
-last evaluations that are averaged, its parts, and the rank correlation of a rung with the end.
+seed's batch order (and voice prompts, and noise) instead of the diagonal alone, for two configs, and only the last
+three epochs are kept. `report` prints the paired sd by kind of weights and by the number of last evaluations that are
+averaged, its parts, and the rank correlation of a rung with the end. The demo speech is trained on with the settings of
+a sweep on it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -26,87 +29,103 @@ sys.path.insert(0, str(ROOT))
 
 from real_curves import SEEDED, sobol_configs  # noqa: E402
 
+from xtts.training.settings import DEMO_SETTINGS  # noqa: E402
+
 GAMMAS = (0.0, 16.97, 6.94)
 """Power-function averages (Karras et al. 2024, equation 6): 0 is the raw weights; the others average over about the
 last 5 % and 10 % of the updates."""
 KINDS = ("raw", "average 5 %", "average 10 %")
 SPLITS = ("validation", "test")
+LAST_EPOCHS = 3
+"""What a verdict takes the mean of."""
+DRAWS = 4_000
+
+
+Row = tuple[str, int, int, np.ndarray, list[list[np.ndarray]], tuple[float, ...]]
+"""Config, seeds of initial weights and batch order, curve [epochs, kinds, splits], sums by clip, seconds."""
 
 
 def record(given: argparse.Namespace) -> None:
-    """Train and keep the errors of every clip."""
+    """Train, and keep the errors of every clip; the file is written after each pair, so that it may be cut off."""
     import torch
 
-    from xtts.evaluation.evaluation import Evaluator
     from xtts.trainer import XttsTrainer
-    from xtts.training.training import _SPLITS, Training, build_model
 
     torch.set_num_threads(given.threads)
     settings = dict(one.split("=") for one in given.set)
-    shared = {name: float(value) if "." in value or "e" in value else int(value) for name, value in settings.items()}
+    shared: dict[str, object] = {} if given.data else dict(DEMO_SETTINGS)
+    shared |= {name: float(value) if "." in value or "e" in value else int(value) for name, value in settings.items()}
+    if given.nested:
+        shared["evaluate_on"] = "test"  # as a confirmation's runs do, which evaluate little before their end
     data = XttsTrainer.prepare(given.data, None, accept_unusable=True, progress=lambda *_: None).data
     chosen = dict(SEEDED) if given.configs is None else sobol_configs(given.configs)
-    configs = {name: chosen[name] for name in list(chosen)[: given.most_configs]}
+    configs = {name: chosen[name] for name in list(chosen)[: 2 if given.nested else given.most_configs]}
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    runs = [(init, order) for init in seeds for order in seeds if given.nested or init == order]
-    rows, curves = [], []
-    for name, params in configs.items():
-        for init, order in runs:
-            training = Training({"weight_average": 0, **shared, **params}, data, order)
-            training.plan(given.epochs)
-            if init != order:
-                model = build_model(training.settings, len(training.batches.speech.vocabulary), init)
-                training.model.load_state_dict(model.state_dict())
-            device, dtype = training.parameters.flat.device, training.parameters.flat.dtype
-            evaluators = [Evaluator(training.batches, _SPLITS[split], 1.0, device, dtype) for split in SPLITS]
-            flat = training.parameters.flat.detach()
-            averages = [flat.clone() for _ in GAMMAS]
-            updates = 0
-            step = training._step
-
-            def watched(items, generator, step=step, averages=averages, flat=flat, training=training):  # type: ignore[no-untyped-def]
-                row = step(items, generator)
-                for gamma, average in zip(GAMMAS, averages, strict=True):
-                    average.lerp_(flat, 1 - (1 - 1 / training._updates) ** (gamma + 1) if gamma else 1.0)
-                return row
-
-            training._step = watched  # type: ignore[method-assign]
-            epochs, spent = [], []
-            for _ in range(given.epochs):
-                metrics = training.train_epoch()
-                kept, found = flat.clone(), []
-                begun = time.perf_counter()
-                for average in averages:
-                    flat.copy_(average)
-                    found.append([one.objective(training.model).double().cpu().numpy() for one in evaluators])
-                flat.copy_(kept)
-                each = (time.perf_counter() - begun) / len(GAMMAS) / len(SPLITS)
-                epochs.append(found)
-                spent.append((metrics["seconds"], metrics["seconds_validation"], each))
-                updates = metrics["updates"]
-            curve = np.array(
-                [[[_objective(one) for one in kind] for kind in epoch] for epoch in epochs]
-            )  # [epochs, kinds, splits]
-            last = [[np.concatenate(kind[::-1], axis=1) for kind in epoch] for epoch in epochs[-3:]]
-            rows.append((name, init, order, curve, last, spent[-1]))
-            test_clips = epochs[-1][0][1].shape[1]
-            curves.append(curve)
-            print(
-                f"{name} {init}/{order}: {updates} updates, "
-                + ", ".join(f"{k} {curve[-1, i, 0]:.4f}" for i, k in enumerate(KINDS)),
-                flush=True,
-            )
+    cells = [(init, order) for init in seeds for order in seeds if given.nested or init == order]
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        given.output,
-        about=json.dumps({"shared": shared, "data": given.data or "demo speech", "names": [row[0] for row in rows]}),
-        init=[row[1] for row in rows],
-        order=[row[2] for row in rows],
-        curves=np.stack(curves),
-        last=np.array([row[4] for row in rows]),  # of the test clips, then the validation clips
-        test_clips=test_clips,
-        seconds=np.array([row[5] for row in rows]),
-    )
+    about = {"shared": shared, "data": given.data or "demo speech"}
+    rows: list[Row] = []
+    for init, order in sorted(cells, key=max):  # ever larger squares
+        for name, params in configs.items():
+            params = {"weight_average": 0, **shared, **params}
+            epochs = LAST_EPOCHS if given.nested else given.epochs
+            row, test_clips = _trained(name, params, data, init, order, given.epochs, epochs)
+            rows.append(row)
+            shown = ", ".join(f"{kind} {value:.4f}" for kind, value in zip(KINDS, row[3][-1, :, 0], strict=True))
+            print(f"{name} {init}/{order}: {shown}", flush=True)
+        np.savez_compressed(
+            given.output,
+            about=json.dumps({**about, "names": [row[0] for row in rows]}),
+            init=[row[1] for row in rows],
+            order=[row[2] for row in rows],
+            curves=np.stack([row[3] for row in rows]),
+            last=np.array([row[4] for row in rows]),  # of the test clips, then the validation clips
+            test_clips=test_clips,
+            seconds=np.array([row[5] for row in rows]),
+        )
+
+
+def _trained(
+    name: str, params: dict[str, object], data: str, init: int, order: int, length: int, kept: int
+) -> tuple[Row, int]:
+    """One run of `length` epochs and what its last `kept` epochs measure; and how many test clips there are."""
+    from xtts.evaluation.evaluation import Evaluator
+    from xtts.training.training import _SPLITS, Training, build_model
+
+    training = Training(params, data, order)
+    training.plan(length)
+    if init != order:
+        model = build_model(training.settings, len(training.batches.speech.vocabulary), init)
+        training.model.load_state_dict(model.state_dict())
+    flat = training.parameters.flat.detach()
+    evaluators = [Evaluator(training.batches, _SPLITS[split], 1.0, flat.device, flat.dtype) for split in SPLITS]
+    averages = [flat.clone() for _ in GAMMAS]
+    step = training._step
+
+    def watched(items, generator):  # type: ignore[no-untyped-def]
+        row = step(items, generator)
+        for gamma, average in zip(GAMMAS, averages, strict=True):
+            average.lerp_(flat, 1 - (1 - 1 / training._updates) ** (gamma + 1) if gamma else 1.0)
+        return row
+
+    training._step = watched  # type: ignore[method-assign]
+    epochs, spent = [], (0.0, 0.0, 0.0)
+    for epoch in range(1, length + 1):
+        metrics = training.train_epoch()
+        if epoch <= length - kept:
+            continue
+        raw, found = flat.clone(), []
+        begun = time.perf_counter()
+        for average in averages:
+            flat.copy_(average)
+            found.append([one.objective(training.model).double().cpu().numpy() for one in evaluators])
+        flat.copy_(raw)
+        each = (time.perf_counter() - begun) / len(GAMMAS) / len(SPLITS)
+        epochs.append(found)
+        spent = (float(str(metrics["seconds"])), float(str(metrics["seconds_validation"])), each)
+    curve = np.array([[[_objective(one) for one in kind] for kind in epoch] for epoch in epochs])
+    last = [[np.concatenate(kind[::-1], axis=1) for kind in epoch] for epoch in epochs[-LAST_EPOCHS:]]
+    return (name, init, order, curve, last, spent), epochs[-1][0][1].shape[1]
 
 
 def _objective(sums: np.ndarray) -> float:
@@ -132,21 +151,22 @@ def report(paths: list[Path]) -> None:
     gains = 100 * np.expm1((curves[:, -1] - curves[:, -2]).mean(0)[:, 0])
     print("last epoch against the one before:", ", ".join(f"{gain:.1f} %" for gain in gains))
     epochs = curves.shape[1]
-    print(f"training {seconds[:, 0].mean() / epochs:.2f} s an epoch, evaluation {seconds[:, 1].mean():.2f} s")
+    print(f"training {seconds[:, 0].mean():.1f} s a run, evaluation {seconds[:, 1].mean():.2f} s")
     by = {name: [i for i, one in enumerate(names) if one == name] for name in configs}
     if len(by[configs[0]]) > 2 and len(configs) > 1:
         print("paired sd in per cent, test split (pairs of configs, over seeds); mean of the last 1, 3, 5 evaluations")
         for kind, label in enumerate(KINDS):
             line = []
-            for last in (1, 3, 5):
+            for last in (one for one in (1, 3, 5) if one <= epochs):
                 ends = np.log(np.exp(curves[:, -last:, kind, 1]).mean(1))
                 sds = [np.std(ends[by[a]] - ends[by[b]], ddof=1) for a, b in combinations(configs, 2)]
                 line.append(f"{100 * np.sqrt(np.mean(np.square(sds))):5.2f}")
             levels = [f"{a}: {np.exp(curves[by[a], -1, kind, 1].mean()):.4f}" for a in configs]
             print(f"  {label:<14}{'  '.join(line)}   objective {', '.join(levels)}")
-    _clips(stored, names, by)
     if len(set(zip(stored["init"], stored["order"], strict=True))) > len(set(stored["init"])):
-        _nested(stored, curves, by)
+        _nested(stored, by)
+    else:
+        _clips(stored, by)
     if len(configs) > 6:
         third = curves.shape[1] // 3
         for kind, label in enumerate(KINDS):
@@ -156,7 +176,7 @@ def report(paths: list[Path]) -> None:
             print(f"  rung (epoch {third}) to end, {label}: Spearman {rho:.2f}, better half {half:.2f}")
 
 
-def _clips(stored: dict[str, np.ndarray], names: list[str], by: dict[str, list[int]]) -> None:
+def _clips(stored: dict[str, np.ndarray], by: dict[str, list[int]]) -> None:
     """The paired sd with some of the test clips, drawn at random, and with the validation clips too."""
     configs = list(by)
     if len(configs) < 2 or len(by[configs[0]]) < 3:
@@ -174,24 +194,74 @@ def _clips(stored: dict[str, np.ndarray], names: list[str], by: dict[str, list[i
             print(f"  {KINDS[kind]}, {max(2, count)} clips: paired sd {sd:.2f} %")
 
 
-def _nested(stored: dict[str, np.ndarray], curves: np.ndarray, by: dict[str, list[int]]) -> None:
-    """Two-way analysis of variance of the paired difference: initial weights, batch order, and both together."""
+def _nested(stored: dict[str, np.ndarray], by: dict[str, list[int]]) -> None:
+    """The parts of a paired difference's variance: initial weights, batch order, both together, and the clips.
+
+    Analysis of variance with three crossed random factors. What a factor does to single clips averages out over them,
+    and counts as the clips' part. Intervals: mean squares redrawn from their chi-squared distributions.
+    """
     one, other = list(by)[:2]
-    inits = sorted(set(stored["init"].tolist()))
+    places = list(zip(stored["init"].tolist(), stored["order"].tolist(), strict=True))
+    inits, clips = sorted({init for init, _ in places}), int(stored["test_clips"])
+    found = {name: {places[run]: run for run in by[name]} for name in (one, other)}
+    while not all(cell in found[other] for cell in product(inits, inits)):
+        inits.pop()  # of a recording that was cut off: its largest whole square
     size = len(inits)
+    ours, theirs = ([found[name][cell] for cell in product(inits, inits)] for name in (one, other))
+    rng = np.random.default_rng(0)
     for kind, label in enumerate(KINDS):
-        ends = np.log(np.exp(curves[:, -3:, kind, 1]).mean(1))
-        table = (ends[by[one]] - ends[by[other]]).reshape(size, size)  # [init, order]
-        total = table.var(ddof=1)
-        rows, columns = table.mean(1).var(ddof=1), table.mean(0).var(ddof=1)
-        rest = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
-        both = (rest**2).sum() / (size - 1) ** 2
-        parts = [max(rows - both / size, 0), max(columns - both / size, 0), both]
-        shares = [100 * part / sum(parts) for part in parts]
-        print(
-            f"  {label}: sd {100 * np.sqrt(total):.2f} %; variance from initial weights {shares[0]:.0f} %, batch order "
-            f"{shares[1]:.0f} %, both together {shares[2]:.0f} %"
+        sums = stored["last"][:, :, kind, :, :clips]  # [runs, epochs, 2, clips, 8]
+        # A clip's share of the objective; its mean over the clips is the objective.
+        shares = clips * (sums[:, :, 0] / sums[:, :, 1].sum(2, keepdims=True)).mean((1, 3))  # [runs, clips]
+        level = shares[ours + theirs].mean()
+        table = ((shares[ours] - shares[theirs]) / level).reshape(size, size, clips)
+        total = float(table.mean(2).var(ddof=1))
+        squares, freedom = _mean_squares(table)
+        measured = _parts(squares, table.shape)
+        drawn = squares * rng.chisquare(freedom, (DRAWS, len(freedom))) / freedom
+        spread = np.array([_parts(row, table.shape) for row in drawn])
+        spread = 100 * spread / spread.sum(1, keepdims=True)
+        low, high = np.percentile(spread, (2.5, 97.5), axis=0)
+        names = ("initial weights", "batch order", "both together", f"{clips} clips")
+        parts = (
+            f"{name} {100 * part / measured.sum():.0f} ({below:.0f} to {above:.0f})"
+            for name, part, below, above in zip(names, measured, low, high, strict=True)
         )
+        print(
+            f"  {label}, {size} x {size}: sd over the cells {100 * np.sqrt(total):.2f} %, of a fresh pair "
+            f"{100 * np.sqrt(measured.sum()):.2f} %; per cent of its variance: {', '.join(parts)}"
+        )
+
+
+def _mean_squares(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean squares of a table [initial weights, batch orders, clips] by `_EFFECTS`, and their degrees of freedom."""
+    effects: dict[tuple[int, ...], np.ndarray] = {(): table.mean(keepdims=True)}
+    squares, freedom = [], []
+    for axes in _EFFECTS:
+        mean = table.mean(tuple(axis for axis in range(3) if axis not in axes), keepdims=True)
+        effects[axes] = mean - sum(effect for inner, effect in effects.items() if set(inner) < set(axes))
+        degrees = int(np.prod([table.shape[axis] - 1 for axis in axes]))
+        squares.append((effects[axes] ** 2).sum() * table.size / effects[axes].size / degrees)
+        freedom.append(degrees)
+    return np.array(squares), np.array(freedom)
+
+
+_EFFECTS = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
+
+
+def _parts(squares: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Variance of a mean over the clips by initial weights, batch order, both together and clips; none below 0."""
+    inits, orders, clips = shape
+    init, order, _, both, init_clip, order_clip, rest = squares
+    by_clip = rest + max(init_clip - rest, 0) / orders + max(order_clip - rest, 0) / inits
+    return np.array(
+        [
+            max(init - both - init_clip + rest, 0) / orders / clips,
+            max(order - both - order_clip + rest, 0) / inits / clips,
+            max(both - rest, 0) / clips,
+            by_clip / clips,
+        ]
+    )
 
 
 def main() -> int:
