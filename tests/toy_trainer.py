@@ -1,7 +1,8 @@
 """A trainer that learns nothing in no time: a smooth function of the weights that decays by epoch, with seeded noise.
 
 Further parameters make it misbehave: `slow` (seconds an epoch), `raise_at`, `nan_at`, `hang_at`, `kill_at`,
-`exit_once_at` (epochs; a file in `data` remembers that it happened), `best_mel` (where the minimum lies), `noise`.
+`exit_once_at` (epochs; a file in `data` remembers that it happened), `best_mel`, `best_rate` (where the minimum lies;
+None: anywhere), `noise`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, object] = {
     "mel_normalisation": "standard",
     "loss_value_clip": None,
     "best_mel": 2.0,
+    "best_rate": None,
     "noise": 0.001,
     "slow": 0.0,
     "raise_at": 0,
@@ -72,6 +74,8 @@ class ToyTrainer(Trainer):
         )
         floor = 0.5 + 0.05 * math.log(mel / self._number("best_mel")) ** 2
         floor += 0.02 * math.log(kl) ** 2 + 0.01 * math.log(clip / 0.5) ** 2
+        if self.params["best_rate"] is not None:
+            floor += 0.02 * math.log(self._number("learning_rate") / self._number("best_rate")) ** 2
         objective = floor + 0.5 * math.exp(-self.epoch / 3) + noise
         total = mel * objective
         return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sweeps.backend.environment import Environment
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.errors import SweepFailed
-from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.run.config import ETA, SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Resources

@@ -10,8 +10,8 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from sweeps.backend.loop_state import LoopState
-from sweeps.confirm.confirmation import RIVAL
-from sweeps.confirm.confirmation import ROLE as CONFIRM
+from sweeps.confirm.plan import RIVAL
+from sweeps.confirm.plan import ROLE as CONFIRM
 from sweeps.run.run import searched
 from sweeps.search.asha import Decision, Rungs
 from sweeps.search.options import SearchOptions

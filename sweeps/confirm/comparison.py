@@ -12,17 +12,19 @@ from messages import message
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.confirmation import (
     DEFAULT,
-    WITHOUT,
     judged_pairs,
     judged_rivals,
     judged_runs,
     passed_over,
+    rates_probed,
     verdict_so_far,
 )
+from sweeps.confirm.explain.learning_rate import LEARNING_RATE, TUNED, RateComparison
+from sweeps.confirm.explain.runs import WITHOUT
 from sweeps.confirm.secondary_metrics import SecondaryMetric, judged_figures
 from sweeps.confirm.verdict import Note, Verdict
 from sweeps.confirm.verdict_json import verdict_to_json
-from sweeps.confirm.verdict_text import Side, disagreement_notes, explanation, rival_note
+from sweeps.confirm.verdict_text import Side, disagreement_notes, explanation, learning_rate_note, rival_note
 from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord, default_record
 
@@ -76,6 +78,8 @@ class Comparison:
     break_even: BreakEven | None = None
     explained: Mapping[str, Verdict] = field(default_factory=dict)
     """The finalist without one of its changes, against the finalist, by the parameter's name"""
+    rates: RateComparison | None = None
+    """How much of the gain is learning rate; None where no other rate was tried"""
 
     @property
     def proven(self) -> TrialRecord:
@@ -103,6 +107,7 @@ class Comparison:
                 }
                 for name, one in self.explained.items()
             },
+            "learning_rate": None if self.rates is None else self.rates.to_json(self.verdict),
             "rivals": {rival.name: rival.to_json() for rival in self.rivals},
         }
 
@@ -124,16 +129,19 @@ def comparison_of(records: Sequence[TrialRecord]) -> Comparison | None:
     rivals = tuple(
         RivalComparison(method, judged_pairs(runs, kept, design), against)
         for method, runs in baselines.items()
-        if not method.startswith(WITHOUT)
+        if method != TUNED and not method.startswith(WITHOUT)
     )
     explained = {
         label.removeprefix(WITHOUT): judged_pairs(runs, ours, design)
         for label, runs in baselines.items()
         if label.startswith(WITHOUT)
     }
+    rates = _rates(records, default, verdict, ours, theirs, baselines.get(TUNED, {}))
     break_even = break_even_of(records, verdict, theirs.values())
     notes = (*_notes_of(verdict, figures), *_notes_on(rivals))
     notes += tuple(explanation(name, one) for name, one in explained.items() if one.look is not None)
+    if rates is not None and (rate_note := learning_rate_note(rates, verdict)) is not None:
+        notes = (*notes, rate_note)
     other = passed_over(records, finalist.trial_id)
     if other is not None:
         notes = (*notes, Note.of(message("verdict.fewest_changes", finalist=finalist.trial_id, other=other)))
@@ -144,7 +152,25 @@ def comparison_of(records: Sequence[TrialRecord]) -> Comparison | None:
         )
     verdict = replace(verdict, notes=notes)
     runs = sorted([*ours.values(), *theirs.values()], key=lambda run: (run.seed, run.trial_id))
-    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals, break_even, explained)
+    return Comparison(verdict, finalist, default, tuple(runs), figures, rivals, break_even, explained, rates)
+
+
+def _rates(
+    records: Sequence[TrialRecord],
+    default: TrialRecord,
+    verdict: Verdict,
+    ours: Mapping[int, TrialRecord],
+    theirs: Mapping[int, TrialRecord],
+    tuned: Mapping[int, TrialRecord],
+) -> RateComparison | None:
+    """What the learning rates say that the default was tried at; None where it was not, or its runs have not ended."""
+    probe, design = rates_probed(records), replace(verdict.design, stops_early=False)
+    if not probe:
+        return None
+    found = RateComparison(LEARNING_RATE in default.params, probe)
+    if not found.searched or found.best.is_own:
+        return found
+    return replace(found, carried=judged_pairs(tuned, theirs, design), left=judged_pairs(ours, tuned, design))
 
 
 def break_even_of(

@@ -10,41 +10,29 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sweeps.confirm.explain.learning_rate import PROBE, ProbedRate, SharedRate, probed_rates
+from sweeps.confirm.explain.runs import Explanation, changed_params
 from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
-from sweeps.confirm.plan import ConfirmationPlan, Design, choose_finalist, confirmation_plan, simplest
+from sweeps.confirm.plan import (
+    CONFIRMATION,
+    EXPECTED_PAIRS,
+    RIVAL,
+    ROLE,
+    SELECTION,
+    Assignment,
+    ConfirmationPlan,
+    Design,
+    choose_finalist,
+    confirmation_plan,
+    simplest,
+)
 from sweeps.confirm.verdict import Verdict, judge_curves
 from sweeps.trials.record import Event, TrialRecord, default_record
 
-ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
-SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
-WITHOUT = "without "
-"""Labels of the runs that explain a finalist: its config with one parameter back at the default's value"""
-LEARNING_RATE = "learning_rate"
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
-
-EXPECTED_SEEDS = 5
-"""How many pairs a sequential confirmation takes before anything is known of it: about the mean over true gains of 0 to
-6 % (benchmarks/confirmation_design.py)."""
 
 _FINALIST = "finalist "
 _CANDIDATE = "candidate "
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A run that was decided on: who trains (`label`), what for (`origin`), with which config and seed."""
-
-    origin: str
-    label: str
-    seed: int
-    params: Mapping[str, object]
-    role: str = ROLE
-    design: Mapping[str, object] | None = None
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """By which its record is found."""
-        return self.origin, self.label, self.seed
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ class Confirmation:
             selection runs do not get it.
         rivals: Whole configs by the name of the method.
         design: The looks, and whether the first that decides ends the confirmation.
-        explain: Whether a better finalist is compared with itself without each of its changes.
+        explanation: Which runs explain the answer; None for none.
     """
 
     plan: ConfirmationPlan
@@ -68,17 +56,17 @@ class Confirmation:
     judged_params: Mapping[str, object]
     rivals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     design: Design = field(default_factory=Design)
-    explain: bool = False
+    explanation: Explanation | None = None
 
     def runs(self, records: Sequence[TrialRecord]) -> int:
         """How many runs it will probably take in all."""
         pairs = len(self.plan.confirmation_seeds)
         if self.design.stops_early:
             verdict = verdict_so_far(records)
-            pairs = min(pairs, verdict.expected_seeds if verdict is not None and verdict.look else EXPECTED_SEEDS)
-        pairs_and_rivals = (2 + len(self.rivals)) * pairs + len(self._explaining(records))
+            pairs = min(pairs, EXPECTED_PAIRS if verdict is None else verdict.expected_seeds)
         started = sum(confirms(record) for record in records)
-        return max(started, len(self._selection()) + pairs_and_rivals)
+        judged = (2 + len(self.rivals)) * pairs
+        return max(started, len(self._selection()) + judged + self._explaining_runs(records, pairs))
 
     def due(self, records: Sequence[TrialRecord]) -> list[Assignment]:
         """The runs that were not started and can be, in their order.
@@ -107,8 +95,11 @@ class Confirmation:
         return [assignment for assignment in wanted if assignment.key not in started]
 
     def has_more(self, records: Sequence[TrialRecord]) -> bool:
-        """Whether there are runs still to start, now or when the finalist is known."""
-        return bool(self.due(records)) or self.finalist(records) is None or not self._pairs_ended(records)
+        """Whether there are runs still to start, now or when the finalist or the best learning rate is known."""
+        if self.due(records) or self.finalist(records) is None or not self._pairs_ended(records):
+            return True
+        searches_rate = self.explanation is not None and self.explanation.searches_rate
+        return searches_rate and any(record.origin == PROBE and record.status is None for record in records)
 
     def answered_by(self, records: Sequence[TrialRecord]) -> Sequence[int] | None:
         """The seeds whose pairs answer the question; None while more pairs matter, or where all are to be run."""
@@ -118,24 +109,34 @@ class Confirmation:
         return [pair.seed for pair in verdict.judged]
 
     def _explaining(self, records: Sequence[TrialRecord]) -> list[Assignment]:
-        """The runs of a better finalist without each of its changes, on the seeds that were judged.
-
-        A learning rate that was searched together with others is always left out once: a gain that it carries says
-        nothing of the rest.
-        """
-        verdict, name = verdict_so_far(records), self.finalist(records)
-        if verdict is None or verdict.word != "better" or name is None or name not in self.candidates:
+        """The runs that explain the answer, once it is there."""
+        answer, name = self._answer(records), self.finalist(records)
+        if self.explanation is None or answer is None or name is None or name not in self.candidates:
             return []
-        if not self.design.stops_early and len(verdict.pairs) < len(self.plan.confirmation_seeds):
-            return []
-        config = self.candidates[name]
-        changed = changed_params(config, self.default)
+        found = self.explanation.due(answer, self.candidates[name], rates_probed(records))
         return [
-            self._judged(WITHOUT + key, pair.seed, {**config, key: self.default[key]}, RIVAL)
-            for key in changed
-            for pair in verdict.judged
-            if len(changed) > 1 and (self.explain or key == LEARNING_RATE)
+            self._judged(run.label, run.seed, run.params, run.role) if run.origin == CONFIRMATION else run
+            for run in found
         ]
+
+    def _explaining_runs(self, records: Sequence[TrialRecord], pairs: int) -> int:
+        """How many runs explain the answer: those that are due, or the most that a better finalist takes."""
+        if self.explanation is None:
+            return 0
+        name = self.finalist(records) or self.plan.candidates[0]
+        known = self._explaining(records)
+        waits = any(run.origin == PROBE for run in known) and not rates_probed(records)
+        if self._answer(records) is not None and not waits:
+            return len(known)
+        return self.explanation.most(self.candidates[name], pairs)
+
+    def _answer(self, records: Sequence[TrialRecord]) -> Verdict | None:
+        """The verdict once its pairs are run; None before."""
+        verdict = verdict_so_far(records)
+        if verdict is None or verdict.look is None:
+            return None
+        complete = len(verdict.pairs) >= len(self.plan.confirmation_seeds)
+        return verdict if complete or (self.design.stops_early and verdict.is_final) else None
 
     def _pairs_ended(self, records: Sequence[TrialRecord]) -> bool:
         """Whether no pair runs and none is to come."""
@@ -188,12 +189,14 @@ def confirmation_of(
     candidates: Sequence[str] | None = None,
     rivals: Mapping[str, Mapping[str, object]] | None = None,
     explain: bool = False,
+    rate: SharedRate | None = None,
 ) -> Confirmation | None:
     """The confirmation of a search's best over `seeds` pairs; None without a default or anything else to compare.
 
     `candidates` are those of a confirmation that was begun before: they stay, whatever the search found since.
     `rivals` are what each method that needs no sweep adds to the default's config. A confirmation that was begun by a
-    plan of two looks stays with it.
+    plan of two looks stays with it. `explain` asks which change carries the gain; `rate` is the learning rate that all
+    trials share, with its limits.
     """
     begun = design_of(records)
     if begun is not None and not begun.stops_hopeless:
@@ -218,7 +221,7 @@ def confirmation_of(
         judged_params,
         {name: {**default.params, **added} for name, added in (rivals or {}).items()},
         design or Design(),
-        explain,
+        Explanation(default.params, explain, rate, plan.selection_seed),
     )
 
 
@@ -231,12 +234,7 @@ def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
 
 def confirms(record: TrialRecord) -> bool:
     """Whether a run belongs to the confirmation, not to the search."""
-    return record.origin in (SELECTION, CONFIRMATION)
-
-
-def changed_params(config: Mapping[str, object], default: Mapping[str, object]) -> list[str]:
-    """The parameters whose value is not the default's."""
-    return [name for name, value in config.items() if name in default and default[name] != value]
+    return record.origin in (SELECTION, CONFIRMATION, PROBE)
 
 
 def passed_over(records: Sequence[TrialRecord], finalist: str) -> str | None:
@@ -309,6 +307,12 @@ def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRe
         if record.role == RIVAL and record.origin == CONFIRMATION:
             found.setdefault(record.label or "", {})[record.seed] = record
     return found
+
+
+def rates_probed(records: Sequence[TrialRecord]) -> tuple[ProbedRate, ...]:
+    """What the default ended at with each learning rate that was tried; empty until all have ended."""
+    runs = [record for record in records if record.origin == PROBE]
+    return probed_rates(runs, {run.trial_id: _end(run) for run in runs})
 
 
 def _key(record: TrialRecord) -> tuple[str, str, int] | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+
+import numpy as np
 
 from sweeps.confirm.paired_test import PairedInterval, paired_interval, sign_test, t_quantile
 from sweeps.confirm.plan import Design, Look
@@ -15,6 +18,10 @@ Word = Literal["better", "worse", "no difference", "undecided", "unconfirmed"]
 HOPELESS_LEVEL = 0.1
 """One-sided level at which the smallest gain is ruled out. It costs no false "better" or "worse"; a finalist that truly
 gains the smallest gain is called no difference in about a quarter of confirmations (confirmation_design.py)."""
+
+FUTURES = 60
+RARE = 0.1
+"""Of the drawn futures, and the share of them that a further pair must be needed in to be expected."""
 
 ONE_PAIR = "one pair"
 HOPELESS = "hopeless"
@@ -142,6 +149,34 @@ def can_still_decide(finalist: Sequence[float], default: Sequence[float], looks:
         if sign_test(wins, losses + more) <= look.alpha or (clean and sign_test(wins + more, losses) <= look.alpha):
             return True
     return False
+
+
+@lru_cache(maxsize=64)
+def expected_pairs(costs: tuple[tuple[float, float], ...], design: Design, sign: float) -> int:
+    """How many pairs a sequential confirmation will take, after two or more pairs of costs (finalist, default).
+
+    The pairs to come are drawn from what those so far say of mean and sd, and each such future is judged by the rule;
+    the mean over the futures, rounded up.
+    """
+    if not all(math.isfinite(cost) for pair in costs for cost in pair):
+        return design.most_seeds  # only the sign test decides, which needs many
+    rng, scale, known = np.random.default_rng(0), Scale.of(costs, sign), len(costs)
+    effects = np.array([scale.effect(ours, theirs) for ours, theirs in costs])
+    spread, base = float(effects.std(ddof=1)), sign * scale.base
+    looks = [look for look in design.looks if look.seeds > known]
+    lengths = []
+    for _ in range(FUTURES):
+        sd = spread * math.sqrt((known - 1) / rng.chisquare(known - 1))
+        drawn = rng.normal(rng.normal(effects.mean(), sd / math.sqrt(known)), sd, design.most_seeds - known)
+        later = [base * math.exp(sign * effect) if scale.ratio else base + effect for effect in drawn.tolist()]
+        ours, theirs = [*(pair[0] for pair in costs), *later], [*(pair[1] for pair in costs), *[base] * len(later)]
+        ends = (
+            look.seeds
+            for look in looks
+            if decide(ours[: look.seeds], theirs[: look.seeds], look.alpha, design, sign=sign).decided
+        )
+        lengths.append(next(ends, design.most_seeds))
+    return max(math.ceil(float(np.mean(lengths)) - RARE), looks[0].seeds)
 
 
 def _with_divergence(

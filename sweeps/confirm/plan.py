@@ -11,6 +11,13 @@ SELECTION_SEEDS = 1
 SMALLEST_GAIN_PERCENT = 1.0
 """The smallest gain worth having, unless --smallest-gain says otherwise."""
 
+EXPECTED_PAIRS = 5
+"""How many pairs a sequential confirmation takes before anything is known of it: about the mean over true gains of 0 to
+6 % (benchmarks/confirmation_design.py)."""
+
+ROLE, RIVAL = "confirm", "rival"  # the roles of such runs; a rival's label is its method's name
+SELECTION, CONFIRMATION = "selection", "confirmation"  # the origins of confirm runs
+
 _SELECTION_OFFSET = 1_000
 _CONFIRMATION_OFFSET = 2_000
 
@@ -88,6 +95,23 @@ class Design:
 TWO_LOOK_DESIGN = Design(TWO_LOOKS, stops_early=False, stops_hopeless=False)
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """A run that was decided on: who trains (`label`), what for (`origin`), with which config and seed."""
+
+    origin: str
+    label: str
+    seed: int
+    params: Mapping[str, object]
+    role: str = ROLE
+    design: Mapping[str, object] | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """By which its record is found."""
+        return self.origin, self.label, self.seed
+
+
 @dataclass(frozen=True, slots=True)
 class ConfirmationPlan:
     """The candidates train once for each selection seed; the finalist and the default once for each confirmation seed.
@@ -100,6 +124,11 @@ class ConfirmationPlan:
     candidates: tuple[str, ...]
     selection_seeds: tuple[int, ...]
     confirmation_seeds: tuple[int, ...]
+
+    @property
+    def selection_seed(self) -> int:
+        """The first seed that a finalist is, or would be, chosen on."""
+        return self.confirmation_seeds[0] - _CONFIRMATION_OFFSET + _SELECTION_OFFSET
 
 
 def confirmation_plan(

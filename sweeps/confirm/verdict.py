@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from messages import LANGUAGES, Message
 from sweeps.confirm.convergence import Curve
-from sweeps.confirm.decision import Decision, Scale, Word, can_still_decide, decide
+from sweeps.confirm.decision import Decision, Scale, Word, can_still_decide, decide, expected_pairs
 from sweeps.confirm.paired_test import MOST_SEEDS, power, seeds_to_decide
-from sweeps.confirm.plan import Design, Look
+from sweeps.confirm.plan import EXPECTED_PAIRS, Design, Look
 from sweeps.confirm.speed_up import SpeedUpOverSeeds, speed_up_over_seeds
 
 ASSUMED_SD_PERCENT = 2.5
@@ -130,13 +130,15 @@ class Verdict:
 
     @property
     def expected_seeds(self) -> int:
-        """How many pairs the answer will probably take, at most those of the last look."""
-        last, judged = self.looks[-1].seeds, self.look.seeds if self.look else 0
+        """How many pairs the answer will probably take: those that it took, once it is there."""
+        if self.look is None:
+            return min(EXPECTED_PAIRS, self.design.most_seeds)
         if self.is_final:
-            return judged
-        following = self.next_look
-        least = last if following is None else following.seeds
-        return min(max(self.seeds_to_decide or last, least), last) if judged else min(max(5, least), last)
+            return self.look.seeds
+        sign = -1.0 if self.mode == "max" else 1.0
+        return expected_pairs(
+            tuple((sign * one.finalist, sign * one.default) for one in self.judged), self.design, sign
+        )
 
     @property
     def keeps_default(self) -> bool:

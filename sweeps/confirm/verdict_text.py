@@ -9,6 +9,7 @@ from typing import Literal
 
 from messages import LANGUAGES, Message, message
 from sweeps.confirm.decision import HOPELESS
+from sweeps.confirm.explain.learning_rate import RateComparison
 from sweeps.confirm.paired_test import MOST_SEEDS
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict import Note, Verdict
@@ -73,6 +74,23 @@ def explanation(name: str, without: Verdict) -> Note:
     if without.word in ("no difference", "better"):
         return Note.of(message("verdict.change_not_needed", name=name))
     return Note.of(message("verdict.change_unclear", name=name, seeds=without.look.seeds if without.look else 0))
+
+
+def learning_rate_note(rates: RateComparison, verdict: Verdict) -> Note | None:
+    """How much of a better finalist's gain is learning rate; None where the rate was not searched."""
+    share = rates.share_percent(verdict)
+    if share is None:
+        return None
+    tried = ", ".join(f"{one.rate:.2g}" for one in sorted(rates.probe, key=lambda one: one.rate))
+    if rates.best.is_own:
+        return Note.of(message("verdict.rate_none", rates=tried))
+    if rates.carried is None or rates.left is None or rates.left.look is None or rates.left.difference is None:
+        return None
+    shown = {"rate": rates.best.rate, "rates": tried, "amount": difference(rates.carried)}
+    if rates.left.word != "better":
+        about = {"seeds": rates.left.look.seeds, "left": difference(rates.left)}
+        return Note.of(message("verdict.rate_all", **shown, **about))
+    return Note.of(message("verdict.rate_part", **shown, left=difference(rates.left), share=share))
 
 
 def sentence(verdict: Verdict, lang: str = "en") -> str:

@@ -177,6 +177,9 @@ def _faster(data: RunData, words: Words) -> Card:
         else:
             spread = words("speed_bounds", censored=speed.censored, seeds=speed.seeds)
         lines: list[Line] = [(own(f"{speed.value:.2f}×" if speed.value is not None else speed), "big"), (spread, "")]
+        if speed.reached is not None and speed.default_reached is not None:
+            both = {"reached": speed.reached, "default_reached": speed.default_reached, "seeds": speed.seeds}
+            lines.append((words("speed_reached", **both), ""))
         lines += [(words("speed_not_shown"), "")] if speed.low <= 1 <= speed.high else []
         return Card("faster", [*lines, (words("speed_means"), "quiet")])
     if data.targets.undefined is not None:
@@ -195,6 +198,9 @@ def _spent(data: RunData, words: Words) -> Card:
         spared, share = hours(words, cost.saved_hours, cost.device), f"{100 * cost.saved_share:.0f}"
         saved = (words("saved", stopped=cost.stopped, trials=len(data.search), hours=spared, share=share), "")
     lines: list[Line] = [(hours(words, cost.device_hours, cost.device), "big"), (time, ""), saved]
+    compared = data.run.comparison
+    if compared is not None and compared.break_even is not None:
+        lines.append((words("pays", trainings=compared.break_even.trainings), ""))
     return Card("spent", lines + _of_search(data, words, "saved"))
 
 

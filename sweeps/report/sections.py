@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sweeps.confirm.confirmation import CONFIRMATION, SELECTION, judged_runs
+from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.convergence import PERCENTS, Crossing, Moment, convergence
 from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.plan import CONFIRMATION, SELECTION
 from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
 from sweeps.report.charts.confirmation import pairs_chart
 from sweeps.report.charts.curves import loss_chart, objective_chart

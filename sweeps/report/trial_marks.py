@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.confirm.speed_up import SpeedUp
 from sweeps.report.charts.svg import shape
 from sweeps.report.data import RunData

@@ -11,7 +11,8 @@ from messages import Texts
 from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
 from sweeps.common.program import command
-from sweeps.confirm.confirmation import RIVAL, confirms
+from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.plan import RIVAL
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
 from sweeps.run.run import Run, SweepResult, searched

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import CONFIRMATION, judged_runs
+from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.convergence_columns import convergence_columns
 from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.trials.objective import number
 from sweeps.trials.record import Event, TrialRecord, reference_record
 

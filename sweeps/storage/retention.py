@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.run.folder import RunFolder
 from sweeps.storage.checkpoint import UnreadableCheckpointError
 from sweeps.storage.checkpoint_store import CheckpointStore

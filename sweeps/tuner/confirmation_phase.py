@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sweeps.confirm.comparison import Comparison
-from sweeps.confirm.confirmation import EXPECTED_SEEDS, RIVAL, Confirmation, confirmation_of, confirmed_candidates
-from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS
+from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
+from sweeps.confirm.explain.learning_rate import FACTORS, LEARNING_RATE, SharedRate
+from sweeps.confirm.plan import CANDIDATES, EXPECTED_PAIRS, RIVAL, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
 from sweeps.trainer import Trainer
@@ -97,7 +98,13 @@ class ConfirmationPhase:
             candidates=self._candidates,
             rivals=self.rivals,
             explain=self._config.explain,
+            rate=self._rate(),
         )
+
+    def _rate(self) -> SharedRate:
+        limit = self._config.acting_limits.by_name.get(LEARNING_RATE)
+        value = {**(self._trainer.default_params() or {}), **self._config.shared_params}.get(LEARNING_RATE)
+        return SharedRate(value) if limit is None else SharedRate(value, limit.min, limit.max)
 
     def runs(self, records: Sequence[TrialRecord]) -> int:
         """How many runs there will be in addition to the search's trials, as far as that is known during the search."""
@@ -109,9 +116,11 @@ class ConfirmationPhase:
             confirmation = self.confirmation(records)
             return (0 if confirmation is None else confirmation.runs(records)) + rival_trials
         candidates = min(CANDIDATES, trials - 1)
-        pairs = EXPECTED_SEEDS if self._config.confirm_seeds == "auto" else self._config.most_pairs
+        pairs = EXPECTED_PAIRS if self._config.confirm_seeds == "auto" else self._config.most_pairs
         judged = (candidates > 0) * (2 + len(self.rivals)) * pairs
-        return candidates * (candidates > 1) * SELECTION_SEEDS + judged + rival_trials
+        searched_rate = any(parameter.name == LEARNING_RATE for parameter in self._config.space.searched)
+        tuned = (len(FACTORS) + 1 + pairs) * searched_rate * (candidates > 0)
+        return candidates * (candidates > 1) * SELECTION_SEEDS + judged + tuned + rival_trials
 
     def end(self, ended: str, compared: Comparison | None) -> None:
         """Close a confirmation that this session has begun, with its verdict."""

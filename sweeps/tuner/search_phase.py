@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from sweeps.confirm.confirmation import RIVAL, confirms
+from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.plan import RIVAL
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import searched
 from sweeps.search.gain import SearchEnd, SearchEnding, search_end

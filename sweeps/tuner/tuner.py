@@ -15,7 +15,8 @@ from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.common.program import command
-from sweeps.confirm.confirmation import CONFIRMATION, confirms
+from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.run.config import DATA_CHANGED, SweepConfig
 from sweeps.run.diagnosis import note_findings
 from sweeps.run.folder import RunFolder, read_sweep_yaml

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.common.errors import named_reason
-from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.run.trials_csv import compared_with
 from sweeps.trials.record import Event, TrialRecord, add_event
 from sweeps.wandb.content import (

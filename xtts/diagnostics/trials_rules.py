@@ -96,6 +96,12 @@ def hyperparameters_act_as_one(
     return Finding("knobs_act_as_one", "note", numbers)
 
 
+def learning_rate_not_tuned(own: float, best: float, effect_percent: float, gain_percent: float) -> Finding:
+    """A learning rate that was not searched, at which the default gains more than the search found for it."""
+    numbers: Numbers = {"own": own, "best": best, "effect": effect_percent / 100, "gain": gain_percent / 100}
+    return Finding("learning_rate_not_tuned", "warning", numbers)
+
+
 def learning_rate_is_the_limit(
     trials: Sequence[TrainedTrial], bounds: Mapping[str, tuple[float, float]]
 ) -> Finding | None:

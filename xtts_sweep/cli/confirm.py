@@ -12,7 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--seeds", type=int, help="fresh seeds in all, 3 to 10 (default: until there is an answer)")
     parser.add_argument("--rivals", action="store_true", help="compare with the methods that need no sweep, too")
-    parser.add_argument("--explain", action="store_true", help="find which of the changes carries the gain")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="find which change carries a gain, and what another learning rate would bring",
+    )
     parser.add_argument("--budget", metavar="TIME", help="wall-clock budget of this command")
     add_session(parser)
 

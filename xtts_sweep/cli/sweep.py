@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--confirm-seeds", type=_confirm_seeds, default="auto", metavar="auto|N", help=f"{help_text} (default: auto)")
     help_text = "per cent; a smaller gain counts as no difference (default: 1)"
     add("--smallest-gain", type=float, default=1.0, metavar="PERCENT", help=help_text)
-    add("--explain", action="store_true", help="where the best is better, find which of its changes carries the gain")
+    add(
+        "--explain",
+        action="store_true",
+        help="find which change carries a gain, and what another learning rate would bring",
+    )
     add("--rivals", action="store_true", help="run the methods that need no sweep too, and compare them with the best")
     add_search(parser)
     add("--seed", type=int, default=1, help="of the search, and of every trial in it (default: 1)")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from messages import text
+from sweeps.confirm.explain.learning_rate import gain_percent
 from sweeps.report import FindingNote
 from sweeps.run.diagnosis import Found
 from sweeps.run.run import Run
 from sweeps.run.summary import line
 from sweeps.trials.record import TrialRecord, default_record
 from xtts.diagnostics.curve_rules import PLANNED_EPOCHS, summary, trial_findings
-from xtts.diagnostics.finding import Finding
+from xtts.diagnostics.finding import Finding, worst_first
 from xtts.diagnostics.setting_rules import ALIGNMENT_CONFIDENCE, LETTER_ORDER
-from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials
+from xtts.diagnostics.trials_rules import TrainedTrial, findings_over_trials, learning_rate_not_tuned
 
 
 def sweep_findings(run: Run) -> tuple[Finding, ...]:
@@ -28,7 +29,17 @@ def sweep_findings(run: Run) -> tuple[Finding, ...]:
         for record in run.records
     ]
     default = default_record(run.records)
-    return findings_over_trials(trials, default_id=None if default is None else default.trial_id, bounds=bounds)
+    found = findings_over_trials(trials, default_id=None if default is None else default.trial_id, bounds=bounds)
+    return worst_first([*found, *_rate_not_tuned(run)])
+
+
+def _rate_not_tuned(run: Run) -> list[Finding]:
+    compared = run.comparison
+    rates = None if compared is None else compared.rates
+    if compared is None or rates is None or not rates.matters_more(compared.verdict):
+        return []
+    gain = gain_percent(compared.verdict)
+    return [learning_rate_not_tuned(rates.own.rate, rates.best.rate, rates.effect_percent or 0.0, gain)]
 
 
 def closing_findings(run: Run, lang: str = "en") -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from sweeps.confirm.confirmation import CONFIRMATION
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, points, scale, shape, tick_label, together
 from sweeps.report.data import RunData
 from sweeps.report.extras import LossBand

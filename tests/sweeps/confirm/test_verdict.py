@@ -155,6 +155,17 @@ def test_expected_seeds_stay_between_the_next_look_and_the_last() -> None:
     assert 4 <= judge(finalist(0.02, wobble=5, count=3), DEFAULT).expected_seeds <= 10
 
 
+def test_the_noisier_the_pairs_the_more_of_them_are_expected_and_never_only_the_next_one_by_default() -> None:
+    nearly = judge(finalist(0.03, wobble=5, count=3), DEFAULT)
+    far = judge(finalist(0.005, wobble=20, count=3), DEFAULT)
+    assert nearly.word == far.word == "undecided"
+    assert nearly.expected_seeds < far.expected_seeds
+    turned = judge({seed: -1 / value for seed, value in finalist(0.03, wobble=5, count=3).items()}, DEFAULT)
+    assert turned.expected_seeds >= turned.design.looks[0].seeds
+    diverged = judge({**finalist(0.03, count=3), 2001: math.nan, 2002: math.nan, 2003: math.nan}, DEFAULT)
+    assert diverged.expected_seeds == 10
+
+
 def test_fewer_seeds_than_the_first_look_are_undecided_and_none_are_unconfirmed() -> None:
     two = judge(finalist(0.03, count=2), DEFAULT)
     assert (two.word, two.look, two.keeps_default) == ("undecided", None, True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sweeps.confirm.comparison import BreakEven
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict import judge
+from sweeps.confirm.verdict_text import sentence
+from sweeps.report import ReportExtras, write_report
 from sweeps.report.data import RunData
 from sweeps.run.run import read_run
-from tests.sweeps.report.pages import BETTER, DEFAULT, ISOLATES, confirmed, read
-from tests.sweeps.report.report_runs import confirmation_events, write_run
+from sweeps.trials.record import Event
+from tests.sweeps.report.pages import BETTER, DEFAULT, ISOLATES, Page, confirmed, read
+from tests.sweeps.report.report_runs import confirmation_events, judged, write_run
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,64 @@ def test_the_first_screen_shows_how_the_interval_narrowed_look_by_look(tmp_path:
     named = str(picture["aria-label"]).translate(ISOLATES)
     assert "The interval after each look, by pairs of seeds: 3: -5.2 % … +3.5 %; 4: " in named
     assert "left of the line is better" in page.text("card-sure")
+
+
+@pytest.mark.parametrize(
+    ("lang", "pays", "reached"), [("en", "after 12 full", "in 3 of 3"), ("fa", "پس از 12", "3 بذر از 3")]
+)
+def test_the_first_screen_says_when_the_sweep_has_paid_and_in_how_many_seeds_the_target_was_reached(
+    tmp_path: Path, lang: str, pays: str, reached: str
+) -> None:
+    speed = SpeedUpOverSeeds(1.42, 1.1, 1.8, 0.95, 3, 0, reached=3, default_reached=2)
+    folder = write_run(tmp_path)
+    run = judged(folder, replace(confirmed(BETTER), speed_up=speed))
+    assert run.comparison is not None
+    run.__dict__["comparison"] = replace(run.comparison, break_even=BreakEven(3600.0, 300.0, 12))
+    write_report(run, ReportExtras(), lang)
+    page = Page(folder.report.read_text(encoding="utf-8"))
+    assert pays in page.text("card-spent")
+    assert reached in page.text("card-faster")
+    assert "2" in page.text("card-faster").split(reached)[1]
+
+
+def test_a_break_even_of_a_real_confirmation_is_in_the_verdict_its_sentence_and_the_report(tmp_path: Path) -> None:
+    """The finalist is faster in all three seeds, by more than the interval's grid."""
+    folder = write_run(tmp_path, more_events=fast_confirmation_events())
+    compared = read_run(folder.path).comparison
+    assert compared is not None
+    assert compared.verdict.word == "better"
+    assert compared.break_even is not None
+    assert compared.to_json()["break_even"]["trainings"] == compared.break_even.trainings  # type: ignore[index]
+    assert f"after {compared.break_even.trainings} full trainings" in sentence(compared.verdict)
+    assert "both reach it in 3 of 3 seeds" in sentence(compared.verdict)
+    write_report(read_run(folder.path), ReportExtras(), "en")
+    text = folder.report.read_text(encoding="utf-8")
+    assert f"pay after {compared.break_even.trainings} full trainings" in text
+    assert f"paid for itself after {compared.break_even.trainings} full trainings" in text
+    assert "both reach it in 3 of 3 seeds" in text
+
+
+def fast_confirmation_events() -> list[Event]:
+    """A confirmation whose finalist is where the default ends after a third of its updates."""
+    events = []
+    for event in confirmation_events(BETTER, DEFAULT):
+        if event["event"] == "trial_ended":
+            event = {**event, "epoch": 9}
+        elif event["event"] == "report":
+            if event["epoch"] > 1:
+                continue
+            trial_id = event["trial_id"]
+            label = next(e["label"] for e in events if e["event"] == "trial_started" and e["trial_id"] == trial_id)
+            seed = next(e["seed"] for e in events if e["event"] == "trial_started" and e["trial_id"] == trial_id)
+            fast = str(label).startswith("finalist")
+            end, rate = (BETTER if fast else DEFAULT).get(seed, 0.53), 1.2 if fast else 0.4
+            for epoch in range(1, 10):
+                value = end + 0.3 * math.exp(-rate * epoch)
+                report = {**event, "epoch": epoch, "objective": value, "mean_frame_error": 0.9}
+                events.append({**report, "updates": 58 * epoch, "seconds": 20.0 * epoch})
+            continue
+        events.append(event)
+    return events
 
 
 def test_a_speed_up_whose_interval_holds_1_is_not_claimed(tmp_path: Path) -> None:

@@ -135,6 +135,41 @@ def test_a_sequential_confirmation_ends_with_its_answer_and_resumes_to_the_same(
         confirm(cut.folder.path)
 
 
+def test_a_gain_over_a_searched_learning_rate_is_divided_and_the_same_after_an_interruption(tmp_path: Path) -> None:
+    settings = {"best_mel": 1.0, "best_rate": 2e-3}
+    asked = {"space": "with_learning_rate", "trials": 5, "confirm_seeds": "auto", "set_params": settings}
+    whole = run(request(tmp_path, name="whole", **asked))
+    assert whole.comparison is not None
+    assert whole.comparison.verdict.word == "better"
+    probe = confirm_runs(whole, "probe")
+    assert {1e-3, 0.5e-3, 2e-3} <= {float(str(record.params["learning_rate"])) for record in probe}
+    tuned = [record for record in whole.records if record.label == "default with a tuned learning rate"]
+    assert [record.seed for record in tuned] == [pair.seed for pair in whole.comparison.verdict.judged]
+    stored = json.loads(whole.folder.verdict.read_text())
+    assert 0 < stored["learning_rate"]["share_of_gain_percent"] <= 100
+    for lang, said in (("en", "of the gain is learning rate"), ("fa", "بهبود از نرخ یادگیری است")):
+        assert any(said in text for text in closing_lines(whole, lang))
+        assert len(closing_lines(whole, lang)) <= 12
+    assert "of the gain is learning rate" in whole.folder.report.read_text()
+
+    begun = sum(record.role == "confirm" for record in whole.records) - len(probe) + 2
+    cut = run(request(tmp_path, name="cut", **asked), display=Interrupter(begun))
+    assert cut.ended == "interrupted"
+    resumed = resume(cut.folder.path)
+    assert [outcome(record) for record in resumed.records] == [outcome(record) for record in whole.records]
+    assert json.loads(cut.folder.verdict.read_text())["learning_rate"] == stored["learning_rate"]
+
+
+def test_an_answer_that_is_explained_later_tries_the_rate_that_was_not_searched(tmp_path: Path) -> None:
+    first = run(request(tmp_path, trials=3, confirm_seeds="auto", set_params={"best_mel": 1.0, "best_rate": 2e-3}))
+    assert json.loads(first.folder.verdict.read_text())["learning_rate"] is None
+    later = confirm(first.folder.path, explain=True)
+    stored = json.loads(later.folder.verdict.read_text())["learning_rate"]
+    assert [one["learning_rate"] for one in stored["probe"]] == [1e-3, 0.5e-3, 2e-3]
+    assert (stored["searched"], stored["best_for_default"]) == (False, 2e-3)
+    assert stored["effect_percent"] > 0
+
+
 def test_an_interrupted_confirmation_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = run(request(tmp_path, name="whole", trials=3, confirm_seeds=3))
     given = request(tmp_path, name="cut", trials=3, confirm_seeds=3)
