@@ -35,7 +35,6 @@ GAMMAS = (0.0, 16.97, 6.94)
 """Power-function averages (Karras et al. 2024, equation 6): 0 is the raw weights; the others average over about the
 last 5 % and 10 % of the updates."""
 KINDS = ("raw", "average 5 %", "average 10 %")
-SPLITS = ("validation", "test")
 LAST_EPOCHS = 3
 """What a verdict takes the mean of."""
 DRAWS = 4_000
@@ -89,8 +88,9 @@ def _trained(
     name: str, params: dict[str, object], data: str, init: int, order: int, length: int, kept: int
 ) -> tuple[Row, int]:
     """One run of `length` epochs and what its last `kept` epochs measure; and how many test clips there are."""
+    from xtts.data.splits import TEST, VALIDATION
     from xtts.evaluation.evaluation import Evaluator
-    from xtts.training.training import _SPLITS, Training, build_model
+    from xtts.training.training import Training, build_model
 
     training = Training(params, data, order)
     training.plan(length)
@@ -98,7 +98,7 @@ def _trained(
         model = build_model(training.settings, len(training.batches.speech.vocabulary), init)
         training.model.load_state_dict(model.state_dict())
     flat = training.parameters.flat.detach()
-    evaluators = [Evaluator(training.batches, _SPLITS[split], 1.0, flat.device, flat.dtype) for split in SPLITS]
+    evaluators = [Evaluator(training.batches, split, 1.0, flat.device, flat.dtype) for split in (VALIDATION, TEST)]
     averages = [flat.clone() for _ in GAMMAS]
     step = training._step
 
@@ -120,7 +120,7 @@ def _trained(
             flat.copy_(average)
             found.append([one.objective(training.model).double().cpu().numpy() for one in evaluators])
         flat.copy_(raw)
-        each = (time.perf_counter() - begun) / len(GAMMAS) / len(SPLITS)
+        each = (time.perf_counter() - begun) / len(GAMMAS) / len(evaluators)
         epochs.append(found)
         spent = (float(str(metrics["seconds"])), float(str(metrics["seconds_validation"])), each)
     curve = np.array([[[_objective(one) for one in kind] for kind in epoch] for epoch in epochs])
