@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -74,33 +73,34 @@ def aligned_frames(spoken: Array, real: Array) -> tuple[NDArray[np.int64], NDArr
     return here, there, cost[here, there]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _warping_path(cost: Array) -> NDArray[np.int64]:  # pragma: no cover - compiled
+def _warping_path(cost: Array) -> NDArray[np.int64]:
     """Dynamic time warping of costs [rows, columns] by steps of one in either or both: places [steps, 2], last first.
 
-    The same path as librosa.sequence.dtw, which compiles for 12 s in each worker of a new installation.
+    The same path as librosa.sequence.dtw. It and numba compile for seconds in each worker of a new installation; so
+    this goes over anti-diagonals, whose cells do not depend on each other.
     """
     rows, columns = cost.shape
-    total = np.full((rows + 1, columns + 1), np.inf)
+    row, column = np.indices(cost.shape)
+    skewed = np.full((rows + columns - 1, rows), np.inf)  # [row + column, row]
+    skewed[row + column, row] = cost
+    total = np.full((rows + columns + 1, rows + 1), np.inf)  # two before the first, and no row before the first
     total[0, 0] = 0.0
-    for row in range(rows):
-        for column in range(columns):
-            before = min(total[row, column], total[row + 1, column], total[row, column + 1])
-            total[row + 1, column + 1] = cost[row, column] + before
-    path = np.empty((rows + columns, 2), dtype=np.int64)
-    row, column, steps = rows - 1, columns - 1, 0
+    for at, costs in enumerate(skewed):
+        before = np.minimum(np.minimum(total[at, :-1], total[at + 1, :-1]), total[at + 1, 1:])
+        total[at + 2, 1:] = costs + before
+    path, here, there = [], rows - 1, columns - 1
     while True:
-        path[steps] = row, column
-        steps += 1
-        if row == 0 and column == 0:
-            return path[:steps]
-        both, left, up = total[row, column], total[row + 1, column], total[row, column + 1]
+        path.append((here, there))
+        if here == there == 0:
+            return np.array(path)
+        at = here + there
+        both, left, up = total[at, here], total[at + 1, here + 1], total[at + 1, here]
         if both <= left and both <= up:
-            row, column = row - 1, column - 1
+            here, there = here - 1, there - 1
         elif left <= up:
-            column -= 1
+            there -= 1
         else:
-            row -= 1
+            here -= 1
 
 
 @dataclass(frozen=True)
