@@ -19,7 +19,7 @@ from sweeps.run.run import Run
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import plan_for
 from tests.sweeps.builders import toy_request
-from tests.sweeps.confirm.test_confirmation import SPLIT, ended, searched
+from tests.sweeps.confirm.confirmations import SPLIT, ended, searched
 from xtts_sweep.integration.findings import sweep_findings
 
 OWN, FINALISTS = 1e-3, 2.5e-3

@@ -14,7 +14,7 @@ from sweeps.run.summary import MOST_LINES, _against, closing_lines, run_row
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import plan_for
 from tests.sweeps.builders import toy_request, trial
-from tests.sweeps.confirm.test_confirmation import carried_out
+from tests.sweeps.confirm.confirmations import carried_out
 from tests.sweeps.report.report_runs import confirmation_events, write_run
 
 
