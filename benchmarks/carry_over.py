@@ -36,7 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from real_curves import sobol_configs  # noqa: E402
-from verdict_errors import Rate, Stored, curves_of_runs  # noqa: E402
+from seed_noise import Stored, curves_of_runs  # noqa: E402
+from verdict_errors import Rate  # noqa: E402
 
 Array = NDArray[np.float64]
 
