@@ -11,6 +11,7 @@ import yaml
 
 from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.convergence import PERCENTS, Crossing, Moment, convergence
+from sweeps.confirm.explain.learning_rate import LEARNING_RATE, PROBE
 from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.plan import CONFIRMATION, SELECTION
 from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
@@ -133,16 +134,24 @@ def _roles(data: RunData) -> set[str]:
 
 
 def confirmation(data: RunData, words: Words) -> dict[str, Any] | None:
-    """Finalist and default pair by pair, and how the finalist was chosen."""
-    rows = [
-        [record.trial_id, record.label or "", record.seed, figure(_end(record)), status(words, record)]
-        for record in data.records
-        if record.origin == SELECTION
-    ]
-    head = [words("run"), words("candidate"), words("seed"), words("end_objective"), words("status")]
-    selection = simple_table(words("selection_caption"), head, rows) if rows else None
-    chart = pairs_chart(data, words)
-    return {"chart": chart, "selection": selection} if chart or selection else None
+    """Finalist and default pair by pair, how the finalist was chosen, and the default at other learning rates."""
+    found = {
+        "chart": pairs_chart(data, words),
+        "selection": _runs_of(data, words, SELECTION, "candidate", "selection_caption"),
+        "rates": _runs_of(data, words, PROBE, "learning_rate", "rates_caption"),
+    }
+    return found if any(found.values()) else None
+
+
+def _runs_of(data: RunData, words: Words, origin: str, first: str, caption: str) -> Table | None:
+    """The confirmation runs of one origin, each with its end on the validation split."""
+    rows = []
+    for record in data.records:
+        if record.origin == origin:
+            what = value_text(record.params.get(LEARNING_RATE)) if origin == PROBE else record.label or ""
+            rows.append([record.trial_id, what, record.seed, figure(_end(record)), status(words, record)])
+    head = [words("run"), words(first), words("seed"), words("end_objective"), words("status")]
+    return simple_table(words(caption), head, rows) if rows else None
 
 
 def _end(record: TrialRecord) -> float | None:

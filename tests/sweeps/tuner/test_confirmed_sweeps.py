@@ -163,11 +163,15 @@ def test_a_gain_over_a_searched_learning_rate_is_divided_and_the_same_after_an_i
 def test_an_answer_that_is_explained_later_tries_the_rate_that_was_not_searched(tmp_path: Path) -> None:
     first = run(request(tmp_path, trials=3, confirm_seeds="auto", set_params={"best_mel": 1.0, "best_rate": 2e-3}))
     assert json.loads(first.folder.verdict.read_text())["learning_rate"] is None
+    first_page = first.folder.report.read_text()
     later = confirm(first.folder.path, explain=True)
     stored = json.loads(later.folder.verdict.read_text())["learning_rate"]
     assert [one["learning_rate"] for one in stored["probe"]] == [1e-3, 0.5e-3, 2e-3]
     assert (stored["searched"], stored["best_for_default"]) == (False, 2e-3)
     assert stored["effect_percent"] > 0
+    page = later.folder.report.read_text()
+    assert "The default at other learning rates" in page
+    assert "The default at other learning rates" not in first_page
 
 
 def test_an_interrupted_confirmation_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
