@@ -134,6 +134,23 @@ def test_a_crash_that_was_resumed_since_is_over(tmp_path: Path) -> None:
     assert "crashed" not in codes(tmp_path)
 
 
+def test_printed_copies_of_a_log_are_no_runs_of_their_own(tmp_path: Path) -> None:
+    """As MyXTTS writes them: events, a log file in another folder, and what the shell caught; all steps are 0."""
+    logs = coqui(tmp_path / "checkpoints" / "tensorboard", weight=1.0)
+    mel = diagnose(logs).run.curves["val/mel"].values
+    (tmp_path / "logs").mkdir()
+    lines = [f"Current step: 0\nEpoch {at + 1}/12\nValidation: mel_loss: {one:.4g}" for at, one in enumerate(mel)]
+    for file in (tmp_path / "logs" / "trial.log", tmp_path / "out.txt"):
+        file.write_text("\n".join(lines))
+    found = diagnose(tmp_path)
+    assert (found.name, [one.name for one in found.others]) == ("checkpoints/tensorboard", [])
+    printed_alone = diagnose(tmp_path / "logs")
+    assert printed_alone.best is not None
+    assert (printed_alone.best.step, printed_alone.epochs) == (EPOCHS - 1, EPOCHS), "counted, as no step is printed"
+    (tmp_path / "logs" / "trial.log").write_text("\n".join(lines).replace("mel_loss: 1", "mel_loss: 2"))
+    assert len(diagnose(tmp_path).others) == 1, "another training"
+
+
 def test_weights_that_a_sweep_deleted_are_not_asked_for(tmp_path: Path) -> None:
     logs = coqui(tmp_path / "run" / "trials" / "t0001" / "out")
     assert "best_without_file" in codes(logs)

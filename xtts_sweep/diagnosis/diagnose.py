@@ -20,6 +20,8 @@ from xtts_sweep.diagnosis.own_run import own_run
 from xtts_sweep.diagnosis.read_logs import Followed, ReadLogs, read_logs
 from xtts_sweep.diagnosis.trainer_spec import TrainerSpec
 
+LAST_EVALUATIONS, PRINTED = 3, 2e-3
+"""Evaluations by which a copy is recognised, and the relative error of numbers that were printed"""
 NAME = re.compile(r"(train|val)/\w+|grad_norm|learning_rate|epoch")
 """What a tag can be given as"""
 
@@ -61,7 +63,7 @@ def diagnose(
     found = own_run(path)
     if found is None:
         logs = read_logs(path, followed)
-        found = [_diagnosed(one, spec, names, settings, data) for one in logs]
+        found = _without_copies(logs, [_diagnosed(one, spec, names, settings, data) for one in logs])
         found = [one for one in found if any("/" in name for name in one.mapped)] or found
         found = [one for one in found if one.mapped or one.unmapped] or found[:1]
     elif names or settings or data or trainer != "auto":
@@ -98,6 +100,26 @@ def _check(names: Mapping[str, str], settings: Mapping[str, object], spec: Train
             raise RequestError(f"--set {key}={value}: expected a number")
         if not any(key == one or key.endswith(f".{one}") for one in known):
             raise RequestError(f"--set {key}: no rule uses it; known are {', '.join(dict.fromkeys(known))}")
+
+
+def _without_copies(logs: Sequence[ReadLogs], found: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Without console output that prints what another log holds: its last evaluations are the same."""
+    logged = [one for read, one in zip(logs, found, strict=True) if not read.is_printed]
+
+    def is_copy(one: Diagnosis) -> bool:
+        return one.run.crash is None and any(_prints(one.run, other.run) for other in logged)
+
+    return [one for read, one in zip(logs, found, strict=True) if not read.is_printed or not is_copy(one)]
+
+
+def _prints(console: LoggedRun, log: LoggedRun) -> bool:
+    """Whether the console's last evaluations hold the log's; each may be printed more than once."""
+    printed, logged = console.validation, log.validation
+    if printed is None or logged is None or printed[0] != logged[0]:
+        return False
+    ours, theirs = printed[1].values[-4 * LAST_EVALUATIONS :], logged[1].values[-LAST_EVALUATIONS:]
+    alike = np.isclose(ours[:, None], theirs[None, :], rtol=PRINTED, atol=0)
+    return bool(alike[-1, -1] and alike.any(axis=0).all())
 
 
 def _diagnosed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xtts.diagnostics.logged_curve import Curve
@@ -24,6 +24,8 @@ class ReadLogs:
     logs: RunLogs
     tags: Mapping[str, Curve]
     truncated: bool
+    is_printed: bool = False
+    """Whether the curves were read from console output"""
     crash: Crash | None = None
 
 
@@ -44,7 +46,8 @@ def _read(parts: Sequence[RunLogs], followed: Followed | None) -> ReadLogs:
     logs = parts[0] if len(parts) == 1 else RunLogs.joined(parts)
     folders = tuple(part.folder for part in parts)
     reading = RunCurves() if followed is None else followed.setdefault(folders, RunCurves())
-    return ReadLogs(logs, *reading.read(logs, final=followed is None))
+    tags, truncated = reading.read(logs, final=followed is None)
+    return ReadLogs(logs, tags, truncated, any(stream.kind == "console" for _, stream in reading.streams))
 
 
 def _with_crash(read: ReadLogs, runs: Sequence[RunLogs]) -> ReadLogs:
@@ -56,4 +59,4 @@ def _with_crash(read: ReadLogs, runs: Sequence[RunLogs]) -> ReadLogs:
             texts += other.texts
             newest = max(newest, other.newest)
     crash = crash_in(sorted(texts, key=lambda file: -file.stat().st_mtime), newest)
-    return ReadLogs(read.logs, read.tags, read.truncated, crash)
+    return replace(read, crash=crash)
