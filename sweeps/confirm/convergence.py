@@ -165,7 +165,7 @@ class Convergence:
 
 def convergence(curve: Curve, targets: Targets, percents: Sequence[int] = PERCENTS) -> Convergence:
     """When `curve` reaches each target."""
-    return Convergence(tuple(_crossing(curve, percent, targets) for percent in percents))
+    return Convergence(tuple(crossing_at(curve, targets, percent) for percent in percents))
 
 
 def crossing_of(curve: Curve, target: float, percent: int = 90) -> Crossing:
@@ -274,7 +274,8 @@ def _why_undefined(error: float, end: float, curves: Sequence[Curve]) -> str | N
     return None
 
 
-def _crossing(curve: Curve, percent: int, targets: Targets) -> Crossing:
+def crossing_at(curve: Curve, targets: Targets, percent: int) -> Crossing:
+    """When `curve` reaches the target at `percent`."""
     target = targets.objective_at(percent)
     if target is None:
         return Crossing(percent, None, None, None, None, targets.undefined, False)

@@ -136,17 +136,16 @@ def confirmation_plan(
     search_seed: int,
     *,
     confirm_seeds: int = 3,
-    selection_seeds: int = SELECTION_SEEDS,
 ) -> ConfirmationPlan:
     """The plan for the best of `ranked` (best first, without the default); the same for the same search seed.
 
     More confirmation seeds later follow the first ones, so a longer plan begins with the shorter one. A single
-    candidate needs no selection. ValueError beyond 999 seeds of either kind.
+    candidate needs no selection. ValueError beyond 999 seeds.
     """
-    if max(confirm_seeds, selection_seeds) >= _CONFIRMATION_OFFSET - _SELECTION_OFFSET:
-        raise ValueError(f"{max(confirm_seeds, selection_seeds)} seeds: the plan holds at most 999 of a kind")
+    if confirm_seeds >= _CONFIRMATION_OFFSET - _SELECTION_OFFSET:
+        raise ValueError(f"{confirm_seeds} seeds: the plan holds at most 999")
     candidates = tuple(dict.fromkeys(ranked))[:CANDIDATES]
-    choosing = selection_seeds if len(candidates) > 1 else 0
+    choosing = SELECTION_SEEDS if len(candidates) > 1 else 0
     return ConfirmationPlan(
         candidates,
         tuple(search_seed + _SELECTION_OFFSET + number for number in range(1, choosing + 1)),

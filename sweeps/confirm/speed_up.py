@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sweeps.confirm.convergence import Crossing, Curve, Targets, convergence
+from sweeps.confirm.convergence import Crossing, Curve, Targets, crossing_at
 from sweeps.confirm.paired_test import t_quantile
 
 TARGET_PERCENT = 90
@@ -47,8 +47,8 @@ def speed_up(trial: Curve, default: Curve, targets: Targets, percent: int = TARG
         return None
     if _is_same(trial, default):
         return SpeedUp(1.0, 1.0)
-    default_low, default_high = _updates_between(convergence(default, targets, (percent,)).to(percent))
-    trial_low, trial_high = _updates_between(convergence(trial, targets, (percent,)).to(percent))
+    default_low, default_high = _updates_between(crossing_at(default, targets, percent))
+    trial_low, trial_high = _updates_between(crossing_at(trial, targets, percent))
     return SpeedUp(low=_ratio(default_low, trial_high), high=_ratio(default_high, trial_low))
 
 
@@ -90,7 +90,6 @@ def speed_up_over_seeds(
     mean_frame_error: float | None,
     *,
     confidence: float = 0.95,
-    percent: int = TARGET_PERCENT,
 ) -> SpeedUpOverSeeds | None:
     """The speed-up over (trial, default) curves paired by seed; None without pairs or without a target.
 
@@ -103,25 +102,25 @@ def speed_up_over_seeds(
     it has; of the bounds at the target and at both ends of its interval, the widest.
     """
     targets = Targets.between(mean_frame_error, [default for _, default in pairs.values()])
-    found = _at_targets(pairs, targets, confidence, percent)
+    found = _at_targets(pairs, targets, confidence)
     if found is None:
         return None
     if found.value is None:
         for shifted in _shifted(pairs, targets, confidence):
-            other = _at_targets(pairs, shifted, confidence, percent)
+            other = _at_targets(pairs, shifted, confidence)
             if other is not None and other.value is None:  # where neither side gets there, nothing is learned
                 low = min(found.low, other.low) if other.low > 0 else found.low
                 high = max(found.high, other.high) if other.high < math.inf else found.high
                 found = replace(found, low=low, high=high)
     elif found.seeds > 1:
-        found = _with_all_errors(found, pairs, mean_frame_error, confidence, percent)
-    return replace(found, **_reached(pairs, targets, percent))
+        found = _with_all_errors(found, pairs, mean_frame_error, confidence)
+    return replace(found, **_reached(pairs, targets))
 
 
 def _at_targets(
-    pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, confidence: float, percent: int
+    pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, confidence: float
 ) -> SpeedUpOverSeeds | None:
-    known = [speed_up(trial, default, targets, percent) for trial, default in pairs.values()]
+    known = [speed_up(trial, default, targets) for trial, default in pairs.values()]
     return combine([one for one in known if one is not None], confidence)
 
 
@@ -141,7 +140,6 @@ def _with_all_errors(
     pairs: Mapping[int, tuple[Curve, Curve]],
     mean_frame_error: float | None,
     confidence: float,
-    percent: int,
 ) -> SpeedUpOverSeeds:
     """The interval of seeds that are all known, with the target's uncertainty and the grid's."""
     seeds = list(pairs)
@@ -149,7 +147,7 @@ def _with_all_errors(
     for left_out in seeds:
         rest = {seed: pair for seed, pair in pairs.items() if seed != left_out}
         targets = Targets.between(mean_frame_error, [default for _, default in rest.values()])
-        one = _at_targets(rest, targets, confidence, percent)
+        one = _at_targets(rest, targets, confidence)
         if one is not None and one.value is not None:
             without.append(math.log(one.value))
     mean, count = math.log(found.value or 1.0), len(seeds)
@@ -158,7 +156,7 @@ def _with_all_errors(
         middle = math.fsum(without) / count
         jackknife = (count - 1) / count * math.fsum((one - middle) ** 2 for one in without)
     targets = Targets.between(mean_frame_error, [default for _, default in pairs.values()])
-    crossings = [(c, convergence(c, targets, (percent,)).to(percent)) for pair in pairs.values() for c in pair]
+    crossings = [(c, crossing_at(c, targets, TARGET_PERCENT)) for pair in pairs.values() for c in pair]
     same = sum(_is_same(trial, default) for trial, default in pairs.values()) == count
     grid = 0.0 if same else math.fsum(_bracket(c, crossing) ** 2 / 12 for c, crossing in crossings) / count**2
     quantile = t_quantile((1 + confidence) / 2, count - 1)
@@ -177,10 +175,13 @@ def _bracket(curve: Curve, crossing: Crossing) -> float:
     return math.log(after / before)
 
 
-def _reached(pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets, percent: int) -> dict[str, Any]:
+def _reached(pairs: Mapping[int, tuple[Curve, Curve]], targets: Targets) -> dict[str, Any]:
     """How many of either side reached the target, and the ratio of their training seconds where all are known."""
     both = [
-        (convergence(trial, targets, (percent,)).to(percent), convergence(default, targets, (percent,)).to(percent))
+        (
+            crossing_at(trial, targets, TARGET_PERCENT),
+            crossing_at(default, targets, TARGET_PERCENT),
+        )
         for trial, default in pairs.values()
     ]
     logs = [

@@ -170,10 +170,9 @@ def judge_curves(
     *,
     design: Design | None = None,
     sign: float = 1.0,
-    notes: Sequence[Note] = (),
 ) -> Verdict:
     """The verdict on full-length curves of costs by seed, with the speed-up over the judged seeds at 95 %."""
-    verdict = judge(ends_by_seed(finalist), ends_by_seed(default), design=design, sign=sign, notes=notes)
+    verdict = judge(ends_by_seed(finalist), ends_by_seed(default), design=design, sign=sign)
     if verdict.look is None:
         return verdict
     pairs = {pair.seed: (finalist[pair.seed], default[pair.seed]) for pair in verdict.judged}
@@ -186,7 +185,6 @@ def judge(
     *,
     design: Design | None = None,
     sign: float = 1.0,
-    notes: Sequence[Note] = (),
 ) -> Verdict:
     """The verdict on costs by seed (lower is better, NaN: diverged).
 
@@ -199,7 +197,6 @@ def judge(
         default: The same of the default.
         design: The looks and the rule; the sequential design by default.
         sign: -1 where the objective is maximised.
-        notes: Remarks that go with the verdict.
     """
     design, mode = design or Design(), "max" if sign < 0 else "min"
     pairs = tuple(
@@ -207,7 +204,7 @@ def judge(
     )
     reached = [look for look in design.looks if look.seeds <= len(pairs)]
     if not reached:
-        return Verdict("undecided" if pairs else "unconfirmed", pairs, None, design, mode, notes=tuple(notes))
+        return Verdict("undecided" if pairs else "unconfirmed", pairs, None, design, mode)
     look, decision = reached[-1], _decision(pairs, reached[-1], design, sign)
     if design.stops_early and all(math.isfinite(pair.finalist) for pair in pairs):
         for earlier in reached[:-1]:
@@ -215,12 +212,10 @@ def judge(
             if found.decided:
                 look, decision = earlier, found
                 break
-    return _verdict(pairs, look, decision, design, mode, notes)
+    return _verdict(pairs, look, decision, design, mode)
 
 
-def _verdict(
-    pairs: tuple[SeedPair, ...], look: Look, decision: Decision, design: Design, mode: str, notes: Sequence[Note]
-) -> Verdict:
+def _verdict(pairs: tuple[SeedPair, ...], look: Look, decision: Decision, design: Design, mode: str) -> Verdict:
     interval, scale, last = decision.interval, decision.scale, design.looks[-1]
     tested = last if design.stops_early else look
     gain = scale.gain(GAIN_PERCENT)
@@ -240,7 +235,6 @@ def _verdict(
         power_assumed=power(math.log1p(-GAIN_PERCENT / 100), ASSUMED_SD_PERCENT / 100, tested.seeds, tested.alpha),
         seeds_to_decide=needed,
         reason=decision.reason,
-        notes=tuple(notes),
     )
     if interval is None:
         return verdict

@@ -28,16 +28,15 @@ Report = Callable[[Run], object]
 """Writes the page of a run; `write_report` is one, and so is a partial of it with extras and a language."""
 
 
-def write_report(run: Run, extras: ReportExtras = NO_EXTRAS, lang: str = "en", *, path: Path | None = None) -> Path:
-    """Replace the run's report.html (or write `path`), from its records, its folder and `extras`; returns where it is.
+def write_report(run: Run, extras: ReportExtras = NO_EXTRAS, lang: str = "en") -> Path:
+    """Replace the run's report.html, from its records, its folder and `extras`; returns where it is.
 
     May be called while the sweep runs. RequestError where there is no such `lang`;
     SweepFailed where the file cannot be written.
     """
     words = Words(lang)
-    target = run.folder.report if path is None else path
-    write_atomically(target, page(RunData(run, extras.coordinates), extras, words, time.time()))
-    return target
+    write_atomically(run.folder.report, page(RunData(run, extras.coordinates), extras, words, time.time()))
+    return run.folder.report
 
 
 __all__ = [

@@ -140,24 +140,24 @@ class Space:
         return self.ratios is not None and parameter.name in self.ratios.pairs
 
 
-def space_names(folder: Path = SPACES_FOLDER) -> list[str]:
+def space_names() -> list[str]:
     """The spaces that ship."""
-    return sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "limits")
+    return sorted(path.stem for path in SPACES_FOLDER.glob("*.yaml") if path.stem != "limits")
 
 
-def load_space(name_or_path: str, folder: Path = SPACES_FOLDER, defaults: Mapping[str, object] | None = None) -> Space:
+def load_space(name_or_path: str, defaults: Mapping[str, object] | None = None) -> Space:
     """A space by its name or its file; RequestError lists everything that is wrong with it.
 
     `defaults` are the trainer's own, for a W&B sweep file, whose parameters have none.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml") and len(path.parts) == 1 and not path.is_file():
-        names = space_names(folder)
+        names = space_names()
         if name_or_path not in names:
             close = get_close_matches(name_or_path, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}, or the path of a .yaml file"
             raise RequestError(f"--space {name_or_path!r}: there is no such space; {hint}")
-        path = folder / f"{name_or_path}.yaml"
+        path = SPACES_FOLDER / f"{name_or_path}.yaml"
     return space_from_mapping(read_yaml_mapping(path), str(path), defaults)
 
 

@@ -185,7 +185,7 @@ def storage_uri(given: str) -> str:
     return given
 
 
-def opened(uri: str, patience: float = PATIENCE_SECONDS, log: Callable[[str], None] = lambda note: None) -> Storage:
+def opened(uri: str, log: Callable[[str], None] = lambda note: None) -> Storage:
     """The storage, after something was written there and read back; RequestError where that fails."""
     probe = f".probe-{os.getpid()}-{random.getrandbits(32):08x}"
     trying = Storage(uri, patience=PROBE_SECONDS)
@@ -197,7 +197,7 @@ def opened(uri: str, patience: float = PATIENCE_SECONDS, log: Callable[[str], No
         raise RequestError(f"--storage {uri}: cannot be written and read: {one_line(error)}") from error
     if not same:
         raise RequestError(f"--storage {uri}: gives back something else than what was written")
-    return Storage(uri, patience, log)
+    return Storage(uri, log=log)
 
 
 def _replace(path: Path, content: Any) -> None:

@@ -36,8 +36,8 @@ class FullLengthCurves:
     @cached_property
     def ends(self) -> np.ndarray:
         """Their final costs, [trials]."""
-        table = _table([record.costs for record in self._records])
-        return _ends(table, _noise(table))
+        table = cost_table([record.costs for record in self._records])
+        return _ends(table, epoch_noise(table))
 
     def at(self, epoch: int) -> np.ndarray:
         """Their best cost up to an epoch, [trials]; NaN where they did not report it."""
@@ -53,25 +53,12 @@ def curve_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
     return dict(zip(curves.ids, curves.ends.tolist(), strict=True))
 
 
-def epoch_noise(records: Sequence[TrialRecord]) -> dict[int, float]:
+def epoch_noise(table: np.ndarray) -> dict[int, float]:
     """The standard deviation of the noise by epoch, from how far each value stands off the line of its neighbours.
 
     A bend that the curves share is none, and neither is one that only a few of them have; epochs that fewer than three
     curves have are left out. The first and the last epoch are given their neighbour's.
     """
-    return _noise(_table([record.costs for record in records]))
-
-
-def _table(curves: Sequence[Mapping[int, float]]) -> np.ndarray:
-    """Values [curves, epochs + 1]; NaN where there is none, as in column 0."""
-    last = max((epoch for curve in curves for epoch in curve), default=0)
-    table = np.full((len(curves), last + 1), np.nan)
-    for row, curve in zip(table, curves, strict=True):
-        row[list(curve)] = list(curve.values())
-    return table
-
-
-def _noise(table: np.ndarray) -> dict[int, float]:
     last = _last(table).max(initial=0)
     by_epoch = np.ascontiguousarray(table.T)
     bends = (by_epoch[2:] - 2 * by_epoch[1:-1] + by_epoch[:-2]) / math.sqrt(6)
@@ -81,6 +68,15 @@ def _noise(table: np.ndarray) -> dict[int, float]:
         if neighbour in noise:
             noise.setdefault(edge, noise[neighbour])
     return noise
+
+
+def cost_table(curves: Sequence[Mapping[int, float]]) -> np.ndarray:
+    """Values [curves, epochs + 1]; NaN where there is none, as in column 0."""
+    last = max((epoch for curve in curves for epoch in curve), default=0)
+    table = np.full((len(curves), last + 1), np.nan)
+    for row, curve in zip(table, curves, strict=True):
+        row[list(curve)] = list(curve.values())
+    return table
 
 
 def _last(table: np.ndarray) -> np.ndarray:

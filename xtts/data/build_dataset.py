@@ -35,6 +35,7 @@ from xtts.errors import SpeechError
 
 _MAKING = "prepared 3"
 """Part of what says whether prepared speech is still good: raise the number when its making changes."""
+SPLIT_SEED = 0
 _STAMPS = "stamps.json"
 _STAMPS_KEPT = 16
 
@@ -48,7 +49,6 @@ def build_dataset(
     data: Path,
     val_data: Path | None = None,
     *,
-    split_seed: int = 0,
     accept_unusable: bool = False,
     deep: bool = False,
     columns: Sequence[str] | None = None,
@@ -63,7 +63,7 @@ def build_dataset(
     """
     layout, recordings = _found(data, val_data, columns, allow_outside)
     folders = (data,) if val_data is None else (data, val_data)
-    stamp = recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
+    stamp = recordings.stamp(_MAKING, SETTINGS, layout.digest, SPLIT_SEED)
     store = cache_folder() / "features" / _digest([os.path.realpath(folder) for folder in folders])[:16]
     prepared = None if deep else _still_good(store, stamp)
     if prepared is None:
@@ -76,7 +76,7 @@ def build_dataset(
                 refuse_if_unusable(data, len(clips), exclusions, accept_unusable)
                 notes = reading_notes(recordings, clips)
                 clips, in_eval = apart_from_eval(clips, features)
-                split_of = _split(val_data or data, clips, split_seed)
+                split_of = _split(val_data or data, clips)
                 speech = _assemble(store, clips, split_of, features, [*exclusions, *in_eval], stamp)
                 prepared = _keep(store, replace(speech, columns=layout.columns, notes=notes), features)
     refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
@@ -87,13 +87,12 @@ def stamp_of(
     data: Path,
     val_data: Path | None = None,
     *,
-    split_seed: int = 0,
     columns: Sequence[str] | None = None,
     allow_outside: bool = False,
 ) -> str:
     """What Dataset.stamp would be if the folder were prepared now: it differs where anything has changed."""
     layout, recordings = _found(data, val_data, columns, allow_outside)
-    return recordings.stamp(_MAKING, SETTINGS, layout.digest, split_seed)
+    return recordings.stamp(_MAKING, SETTINGS, layout.digest, SPLIT_SEED)
 
 
 def texts_and_recordings(
@@ -168,15 +167,15 @@ def _read_stamps(store: Path) -> dict[str, str]:
     return stamps if known else {}
 
 
-def _split(data: Path, clips: list[Clip], seed: int) -> dict[str, int]:
+def _split(data: Path, clips: list[Clip]) -> dict[str, int]:
     """Split of each text; SpeechError if there are too few."""
     evaluated = [clip.text for clip in clips if clip.row.part == EVAL_PART]
     others = [clip.text for clip in clips if clip.row.part != EVAL_PART]
     has_eval_part = any(clip.row.part != "all" for clip in clips)
     try:
         if not has_eval_part:
-            return split_texts(others, seed)
-        split_of = split_eval_texts(evaluated, seed)
+            return split_texts(others, SPLIT_SEED)
+        split_of = split_eval_texts(evaluated, SPLIT_SEED)
     except ValueError as error:
         least = LEAST_EVAL_TEXTS if has_eval_part else LEAST_TEXTS
         raise SpeechError(f"{data}: {error}: at least {least} are needed, to be split by text") from error

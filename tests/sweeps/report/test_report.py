@@ -167,13 +167,6 @@ def test_the_command_and_the_fingerprint_to_repeat_it_are_there(tmp_path: Path) 
         assert known in page.text("repeat")
 
 
-def test_another_file_can_be_written_next_to_the_runs_own(tmp_path: Path) -> None:
-    folder = write_run(tmp_path)
-    written = write_report(read_run(folder.path), lang="fa", path=tmp_path / "fa.html")
-    assert written == tmp_path / "fa.html"
-    assert not folder.report.exists()
-
-
 def test_confirmation_runs_are_drawn_and_paid_for_but_never_ranked(tmp_path: Path) -> None:
     events: list[Event] = []
     for number, role in ((901, "confirm"), (902, "rival")):

@@ -38,8 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with something in every part of its page."""
     folder = write_run(tmp_path_factory.mktemp("runs"), trials=TRIALS)
     run = judged(folder, judge(BETTER, DEFAULT))
+    write_report(run, extras(persian=True), "fa").rename(folder.path / "fa.html")
     write_report(run, extras())
-    write_report(run, extras(persian=True), "fa", path=folder.path / "fa.html")
     return folder
 
 

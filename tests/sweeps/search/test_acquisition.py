@@ -22,7 +22,7 @@ from sweeps.search.acquisition import (
 from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _squares, _start_and_bounds, fit
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import load_space, space_from_mapping
-from sweeps.trials.final_values import FullLengthCurves, curve_ends, epoch_noise
+from sweeps.trials.final_values import FullLengthCurves, cost_table, curve_ends, epoch_noise
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events
 
@@ -124,10 +124,10 @@ def test_a_noisy_early_epoch_is_no_end_but_a_curve_that_turned_has_its_best_epoc
 def test_the_noise_of_an_epoch_is_the_spread_around_the_line_of_its_neighbours() -> None:
     chance = np.random.default_rng(1)
     curves = [[1.0 - 0.05 * e + 0.02 * float(chance.normal()) for e in range(9)] for _ in range(400)]
-    noise = epoch_noise([trial(n, curve) for n, curve in enumerate(curves, 1)])
+    noise = epoch_noise(cost_table([trial(n, curve).costs for n, curve in enumerate(curves, 1)]))
     assert sorted(noise) == list(range(1, 10))
     assert list(noise.values()) == pytest.approx([0.02] * 9, rel=0.15)
-    assert epoch_noise([trial(n, curve) for n, curve in enumerate(curves[:2], 1)]) == {}
+    assert epoch_noise(cost_table([trial(n, curve).costs for n, curve in enumerate(curves[:2], 1)])) == {}
 
 
 @pytest.mark.parametrize("name", ["safe_weights", "balance", "with_learning_rate"])

@@ -31,7 +31,6 @@ def the_only(folder, pattern):
 def test_a_second_start_reads_no_recording(data):
     assert reads_to_prepare(data) == 20
     assert reads_to_prepare(data) == 0
-    assert reads_to_prepare(data, split_seed=1) == 0
 
 
 def test_only_changed_and_new_recordings_are_read_again(data, cache):
