@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from messages import text
-from xtts.diagnostics.finding import Epoch, Finding, Numbers, epoch_number, number, series, worst_first
+from xtts.diagnostics.finding import Epoch, Finding, Numbers, epoch_number, mean, number, series, worst_first
 from xtts.diagnostics.setting_rules import SETTING_RULES
 
 SPIKE_TIMES = 3.0
@@ -212,7 +211,7 @@ def worsened_after_best(epochs: Sequence[Epoch], params: Mapping[str, object] = 
     if len(after) < 2 or best <= 0:
         return None
     last = after[-3:]
-    end = math.fsum(value / len(last) for value in last)
+    end = mean(last)
     if end / best - 1 < WORSENING:
         return None
     numbers = {"best": best, "epoch": epoch_number(epochs, at), "end": end, "worse": end / best - 1}
@@ -221,11 +220,14 @@ def worsened_after_best(epochs: Sequence[Epoch], params: Mapping[str, object] = 
 
 @trial_rule
 def still_falling(epochs: Sequence[Epoch], params: Mapping[str, object] = NO_PARAMS) -> Finding | None:
-    """Over its last two epochs the objective fell by 1 % an epoch or more."""
+    """Over its last two epochs the objective fell by 1 % an epoch or more; a falling learning rate alone does that."""
     rate = falling_rate(epochs)
     if rate is None or rate < STILL_FALLING:
         return None
-    return Finding("still_falling", "note", {"rate": rate, "epochs": epoch_number(epochs, len(epochs) - 1)})
+    last = epoch_number(epochs, len(epochs) - 1)
+    cooldown, planned = number(params, "cooldown") or 0.0, number(params, PLANNED_EPOCHS) or last
+    code = "falls_with_the_rate" if cooldown > 0 and last > (1 - cooldown) * planned else "still_falling"
+    return Finding(code, "note", {"rate": rate, "epochs": last})
 
 
 def falling_rate(epochs: Sequence[Epoch]) -> float | None:

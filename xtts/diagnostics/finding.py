@@ -83,6 +83,14 @@ def series(epochs: Sequence[Epoch], name: str) -> list[float]:
     return [value for epoch in epochs if (value := number(epoch, name)) is not None]
 
 
+def mean(values: Sequence[float]) -> float:
+    """Their mean; infinite where that is beyond the largest float."""
+    try:
+        return math.fsum(value / len(values) for value in values)
+    except OverflowError:
+        return math.inf
+
+
 def epoch_number(epochs: Sequence[Epoch], place: int) -> int:
     """The absolute epoch of the entry at `place`; its position if the entry has none."""
     stated = number(epochs[place], "epoch")

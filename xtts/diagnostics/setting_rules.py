@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from xtts.diagnostics.finding import Epoch, Finding, Numbers, number, series
+from xtts.diagnostics.finding import Epoch, Finding, Numbers, mean, number, series
 from xtts.prepare.letter_order import NO_ORDER
 
 THREE_DIGITS = 100.0
@@ -31,7 +31,7 @@ def loss_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Finding 
     clip, shares = number(params, "loss_value_clip"), series(epochs, "train/loss_clip_fraction")
     if clip is None or clip <= 0 or not shares:
         return None
-    share = math.fsum(one / len(shares) for one in shares)
+    share = mean(shares)
     if share >= SATURATED_SHARE:
         return Finding("loss_clip_saturated", "problem", {"clip": clip, "share": share})
     return Finding("loss_clip_never", "note", {"clip": clip}) if share == 0 else None
@@ -43,7 +43,7 @@ def gradient_clip(epochs: Sequence[Epoch], params: Mapping[str, object]) -> Find
     p50, p95 = series(epochs, "train/grad_norm_p50"), series(epochs, "train/grad_norm_p95")
     if clip is None or clip <= 0 or not shares or not p50 or not p95:
         return None
-    return dead_clip(clip, math.fsum(one / len(shares) for one in shares), p50[-1], p95[-1])
+    return dead_clip(clip, mean(shares), p50[-1], p95[-1])
 
 
 def dead_clip(clip: float, share: float, p50: float, p95: float) -> Finding | None:

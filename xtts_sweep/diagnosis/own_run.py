@@ -78,6 +78,8 @@ def judged(
     errors = [{name: value for name, value in one.items() if name not in left_out} for one in reports]
     own = trial_findings(errors, params)
     reported = {one.code for one in own} | {"best_without_file"}  # the sweep keeps the best weights itself
+    if number_under(params, ["cooldown"]):
+        reported.add("still_improving")  # its advice is to continue, which a rate that has ended does not allow
     general = [one for one in run_findings(logged) if one.code not in reported]
     placed = healthy.finding(errors) if healthy is not None and params.get("model", "tiny") == "tiny" else None
     return logged, mapped, worst_first([*own, *general, *([placed] if placed is not None else [])])

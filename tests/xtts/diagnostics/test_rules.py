@@ -188,6 +188,11 @@ def test_a_trial_that_still_improves_at_the_end_is_named_and_a_settled_one_is_no
     found = log("still_falling", curve((0.70, 0.66, 0.63, 0.60, 0.57)))
     assert found.numbers["rate"] == pytest.approx(1 - (0.57 / 0.63) ** 0.5)
     assert findings.still_falling(curve()) is None
+    cooled = {"cooldown": 0.5, "planned_epochs": 9}
+    assert log("falls_with_the_rate", curve((0.70, 0.66, 0.63, 0.60, 0.57)), cooled).numbers["epochs"] == 5
+    early = findings.still_falling(curve((0.70, 0.66, 0.63, 0.60)), cooled)
+    assert early is not None
+    assert early.code == "still_falling", "stopped before the cooldown began"
     assert findings.still_falling(curve((0.7, 0.6, 0.5))) is None
 
 
