@@ -45,8 +45,9 @@ def found_run(options: argparse.Namespace) -> Run:
 def remembered(options: Any, space: Space) -> Memory:
     """The full-length trials of the runs that --from names: in --output, or the folders of runs."""
     from sweeps.run.folder import find_run
-    from sweeps.run.run import read_run, searched
+    from sweeps.run.run import read_run
     from sweeps.search.memory import memory_of
+    from sweeps.trials.record import searched
 
     runs = {}
     for name in options.from_runs:

@@ -12,11 +12,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from sweeps.backend.loop_state import LoopState
 from sweeps.confirm.plan import RIVAL
 from sweeps.confirm.plan import ROLE as CONFIRM
-from sweeps.run.run import searched
 from sweeps.search.asha import Decision, Rungs
-from sweeps.search.options import SearchOptions
+from sweeps.search.options import NO_OPTIONS, SearchOptions
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import Event, TrialRecord, searched
 
 
 class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
@@ -38,7 +37,7 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         epochs: int,
         *,
         on_cluster: bool = False,
-        options: SearchOptions | None = None,
+        options: SearchOptions = NO_OPTIONS,
     ) -> None:
         # The values that Ray compares are costs, whatever the objective's direction.
         super().__init__(time_attr="epoch", metric="objective", mode="min", max_t=epochs, reduction_factor=rungs.eta)
@@ -47,7 +46,7 @@ class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._state = state
         self._epochs = epochs
         self._on_cluster = on_cluster
-        self._options = options or SearchOptions()
+        self._options = options
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop at a rung, at the full length, or because the objective is not finite."""
@@ -115,7 +114,7 @@ class _Bracket:
     def on_result(self, trial: Any, epoch: int, reward: float) -> str:
         trial_id, cost = trial.config["trial_id"], -reward
         record = self._journal.record(trial_id)
-        if record.role in (CONFIRM, RIVAL) or self._rules.due(trial_id, epoch, cost) is None:
+        if record.role in (CONFIRM, RIVAL):
             return str(TrialScheduler.CONTINUE)
         protected = record.role != "trial" or record.origin == "default"
         known = searched(self._journal.records)

@@ -20,7 +20,7 @@ from sweeps.run.config import SweepConfig
 from sweeps.run.run import Run
 from sweeps.run.search_summary import SearchSummary, search_summary
 from sweeps.trials.objective import number, sign_of
-from sweeps.trials.record import Event, TrialRecord, best_record, default_record
+from sweeps.trials.record import Event, TrialRecord, best_record, default_record, searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class RunData:
     @property
     def search(self) -> list[TrialRecord]:
         """The search's own trials, or a run's controls: neither confirmation runs nor rivals."""
-        return [record for record in self.records if record.role in ("trial", "control")]
+        return searched(self.records)
 
     @property
     def ended(self) -> int:

@@ -12,7 +12,7 @@ from sweeps.common.atomic_file import write_failure
 from sweeps.common.errors import one_line
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
-from sweeps.trials.record import TrialRecord, searched_values
+from sweeps.trials.record import TrialRecord, searched, searched_values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -55,7 +55,7 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
         temporary.unlink(missing_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
         study = optuna.create_study(study_name=name, storage=storage, direction=direction(mode))
-        study.add_trials([frozen_trial(space, record) for record in records if record.role in ("trial", "control")])
+        study.add_trials([frozen_trial(space, record) for record in searched(records)])
         storage.remove_session()
         storage.engine.dispose()
         temporary.replace(path)

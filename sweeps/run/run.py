@@ -15,7 +15,6 @@ from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.resources import Resources
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
-from sweeps.trials.wall_clock import seconds_used
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,15 @@ def read_run(path: Path) -> Run:
     return Run(folder, config, resources, events, records_from_events(events), content)
 
 
-def searched(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials of the search itself: neither confirmations nor rivals."""
-    return [record for record in records if record.role in ("trial", "control")]
+def seconds_used(events: Sequence[Event]) -> float:
+    """Wall clock of all sessions, each from its start to its last event; a clock set back counts as none."""
+    total, first, last = 0.0, None, 0.0
+    for event in events:
+        moment = event.get("time")
+        if not isinstance(moment, (int, float)):
+            continue
+        if event["event"] in ("sweep_started", "sweep_resumed"):
+            total += 0.0 if first is None else max(last - first, 0.0)
+            first = float(moment)
+        last = float(moment)
+    return total + (0.0 if first is None else max(last - first, 0.0))

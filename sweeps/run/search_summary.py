@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 from messages import Texts
 from sweeps.run.config import SweepConfig
-from sweeps.run.run import Run, searched
+from sweeps.run.run import Run
 from sweeps.search.gain import SearchEnd, search_end
-from sweeps.trials.record import TrialRecord, best_record, default_record
+from sweeps.trials.record import TrialRecord, best_record, default_record, searched
 
 
 @dataclass(frozen=True)

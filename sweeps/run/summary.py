@@ -15,11 +15,11 @@ from sweeps.confirm.confirmation import confirms
 from sweeps.confirm.plan import RIVAL
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
-from sweeps.run.run import Run, SweepResult, searched
+from sweeps.run.run import Run, SweepResult
 from sweeps.run.search_summary import search_summary
 from sweeps.run.trials_csv import convergence_against
 from sweeps.search.asha import RungCorrelation, rung_correlation
-from sweeps.trials.record import TrialRecord, default_record
+from sweeps.trials.record import TrialRecord, default_record, searched
 
 LABEL_WIDTH = 13
 MOST_LINES = 12

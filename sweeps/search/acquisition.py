@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweeps.search.options import NO_OPTIONS, SearchOptions
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.parameter import Parameter
@@ -29,7 +30,6 @@ from sweeps.trials.record import TrialRecord, searched_values
 if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess, Observations
     from sweeps.search.memory import Memory
-    from sweeps.search.options import SearchOptions
     from sweeps.search.prior import Prior
 
 FEWEST_FULL_LENGTH = 4
@@ -51,7 +51,7 @@ def suggest(
     *,
     seed: int,
     number: int,
-    options: SearchOptions | None = None,
+    options: SearchOptions = NO_OPTIONS,
 ) -> Configuration | None:
     """A config that no trial has tried, or None where there is too little to learn from, or nothing new comes out."""
     curves = FullLengthCurves(records)
@@ -69,7 +69,7 @@ def suggest(
         fitted=fitted,
         known=np.vstack([known.points[known.levels == 0], running]),
         feasibility=_feasibility(space, records, options),
-        priors=() if options is None else options.priors,
+        priors=options.priors,
         ends=len(curves),
     )
     tried = {record.identity for record in records}
@@ -83,9 +83,9 @@ def suggest(
     return None
 
 
-def memory_in_use(options: SearchOptions | None, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
+def memory_in_use(options: SearchOptions, space: Space, records: Sequence[TrialRecord]) -> Memory | None:
     """The memory, once it is known that the new ends agree with it."""
-    if options is None or not options.memory:
+    if not options.memory:
         return None
     from sweeps.search.memory import agreement
 
@@ -106,13 +106,13 @@ def with_memory(known: Observations, memory: Memory, space: Space) -> Observatio
 
 
 def _feasibility(
-    space: Space, records: Sequence[TrialRecord], options: SearchOptions | None
+    space: Space, records: Sequence[TrialRecord], options: SearchOptions
 ) -> list[tuple[GaussianProcess, float]]:
     """For each requirement a process over the margins of the full-length trials, and the noise's deviation."""
     from sweeps.search.gaussian_process import END, Observations, fit
 
     found = []
-    for requirement in () if options is None else options.requirements:
+    for requirement in options.requirements:
         points, margins = [], []
         for record in records:
             margin = requirement.margin(record.best_report) if record.status == "finished" else None

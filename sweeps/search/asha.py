@@ -65,7 +65,7 @@ class Rungs:
         `records` are the search's trials so far, always of one journal, of which those of full length say what the rung
         foretells.
         """
-        rung = self.due(trial_id, epoch, cost)
+        rung = self._due(trial_id, epoch, cost)
         if rung is None:
             return None
         self._came[rung].add(trial_id)
@@ -74,7 +74,7 @@ class Rungs:
         stop = worse and not protected and not _best_of_four_stops(records, trial_id, rung, cost)
         return Decision(rung, cost, cutoff, stop=stop)
 
-    def due(self, trial_id: str, epoch: int, cost: float) -> int | None:
+    def _due(self, trial_id: str, epoch: int, cost: float) -> int | None:
         """The rung at which there is something to decide on a trial now."""
         for rung in reversed(self.epochs):
             if epoch >= rung and trial_id not in self._came[rung] and math.isfinite(cost):

@@ -47,6 +47,9 @@ class SearchOptions:
         return ", ".join(f"misses {one} ({_shown(one.value(record.best_report))})" for one in missed)
 
 
+NO_OPTIONS = SearchOptions()
+
+
 def usual_options() -> SearchOptions:
     """The options of a sweep for which none are given."""
     return SearchOptions(gain_percent=GAIN_PERCENT)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sweeps.search.acquisition import memory_in_use, suggest
 from sweeps.search.memory import first_from_memory
-from sweeps.search.options import SearchOptions
+from sweeps.search.options import NO_OPTIONS, SearchOptions
 from sweeps.search.prior import drawn_from
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
@@ -48,7 +48,7 @@ class Sampler:
     same, resumed or not."""
 
     def __init__(
-        self, space: Space, limits: Limits, *, seed: int, cohort: int, options: SearchOptions | None = None
+        self, space: Space, limits: Limits, *, seed: int, cohort: int, options: SearchOptions = NO_OPTIONS
     ) -> None:
         self._space = space
         self._options = options
@@ -60,7 +60,7 @@ class Sampler:
         """What comes between the default and the model: the memory's best, beliefs, and Sobol configs."""
         options = self._options
         remembered: list[Proposal] = []
-        if options is not None and options.memory and size > 0:
+        if options.memory and size > 0:
             count = min(FROM_MEMORY, size)
             configs = first_from_memory(self._space, self._limits, options.memory, count=count, seed=self._seed)
             remembered = [Proposal(config, "memory") for config in configs]
@@ -100,8 +100,6 @@ class Sampler:
 
     def _remembers(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a memory is in use."""
-        if self._options is None or not self._options.memory:
-            return False
         return memory_in_use(self._options, self._space, records) is not None
 
     def _new_configs(self) -> Iterator[Proposal]:
@@ -111,7 +109,7 @@ class Sampler:
 
         points = Sobol(len(self._space.searched), scramble=True, rng=np.random.default_rng(self._seed))
         seen = {self._space.default(self._limits).identity}
-        priors = () if self._options is None else self._options.priors
+        priors = self._options.priors
         drawn = count = 0
         while drawn < SOBOL_POINTS:
             size = 64 if drawn == 0 else drawn

@@ -231,6 +231,11 @@ def event_problem(event: Event) -> str | None:
     return None if missing is None else f"it has no {missing}"
 
 
+def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials of the search itself: neither confirmation runs nor baselines."""
+    return [record for record in records if record.role in ("trial", "control")]
+
+
 def best_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """The best that may be recommended, whatever the order of `records`."""
     return min((record for record in records if record.recommendable), key=lambda record: record.rank, default=None)

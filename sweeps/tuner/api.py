@@ -16,12 +16,13 @@ from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import DATA_CHANGED, SweepConfig, raised, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, read_sweep_yaml, unused_folder, write_sweep_yaml
 from sweeps.run.resources import Resources
-from sweeps.run.run import Run, SweepResult, read_run, searched
+from sweeps.run.run import Run, SweepResult, read_run
 from sweeps.search.options import checked_gain
 from sweeps.space.space import beyond_limits
 from sweeps.storage.disk_use import disk_estimate
 from sweeps.storage.object_store import storage_uri
 from sweeps.trainer import Trainer, load_trainer, unknown_params
+from sweeps.trials.record import searched
 from sweeps.tuner.callbacks import CallbackOptions, Callbacks, Hook
 from sweeps.tuner.output_files import rewrite_files
 from sweeps.tuner.tuner import Tuner

@@ -9,10 +9,9 @@ from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed
 from sweeps.confirm.explain.learning_rate import FACTORS, LEARNING_RATE, SharedRate
 from sweeps.confirm.plan import CANDIDATES, EXPECTED_PAIRS, RIVAL, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
-from sweeps.run.run import searched
 from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import TrialRecord, searched
 
 
 class ConfirmationPhase:

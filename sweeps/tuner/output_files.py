@@ -10,10 +10,11 @@ from sweeps.report import Report, write_report
 from sweeps.run.best_config import write_best_config
 from sweeps.run.config import DATA_CHANGED
 from sweeps.run.optuna_db import write_optuna_db
-from sweeps.run.run import Run, searched
+from sweeps.run.run import Run
 from sweeps.run.search_summary import memory_used
 from sweeps.run.trials_csv import write_trials_csv
 from sweeps.trials.journal import plain
+from sweeps.trials.record import searched
 
 
 def write_tables(run: Run) -> None:

@@ -10,11 +10,10 @@ from dataclasses import asdict
 from sweeps.confirm.confirmation import confirms
 from sweeps.confirm.plan import RIVAL
 from sweeps.run.config import SweepConfig
-from sweeps.run.run import searched
 from sweeps.search.gain import SearchEnd, SearchEnding, search_end
 from sweeps.search.sampler import Sampler
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import TrialRecord, default_record
+from sweeps.trials.record import TrialRecord, default_record, searched
 
 
 class SearchPhase:

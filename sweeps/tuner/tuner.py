@@ -23,14 +23,14 @@ from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.logger import Loggers
 from sweeps.run.progress import progress_of
 from sweeps.run.resources import Resources
-from sweeps.run.run import Run, SweepResult, searched
+from sweeps.run.run import Run, SweepResult
 from sweeps.storage.checkpoint_store import checkpoint_store_at
 from sweeps.storage.mirror import mirrored
 from sweeps.storage.retention import tidy_checkpoints
 from sweeps.trainer import Trainer
 from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import RESUMED, TrialRecord
+from sweeps.trials.record import RESUMED, TrialRecord, searched
 from sweeps.tuner.budget_reserve import room_for_a_trial
 from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.closing import ClosePhase

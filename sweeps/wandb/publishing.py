@@ -14,6 +14,7 @@ from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run, read_run
 from sweeps.space.space import Space
+from sweeps.trials.record import searched
 from sweeps.wandb.child_process import ChildProcess
 from sweeps.wandb.content import Ratio, history_row
 from sweeps.wandb.destination import Destination, destination_in, write_destination
@@ -111,7 +112,7 @@ def _upload(run_folder: RunFolder, folder: Path, log: Callable[[str], None]) -> 
 
 
 def _adopt(run: Run, folder: Path, destination: Destination) -> dict[str, str]:
-    records = [record for record in run.records if record.role in ("trial", "control")]
+    records = searched(run.records)
     task = {
         "entity": destination.entity,
         "project": destination.project,

@@ -39,7 +39,7 @@ class Column:
 
 def parallel_chart(data: RunData, words: Words) -> Chart | None:
     """All configs of the search; None with fewer than two parameters that differ or fewer than three trials."""
-    drawn = [record for record in data.records if record.role in ("trial", "control") and record.objective is not None]
+    drawn = [record for record in data.search if record.objective is not None]
     names = [name for name in data.config.columns if len({value_text(_value(r, name)) for r in drawn}) > 1]
     if len(names) < 2 or len(drawn) < 3:
         return None

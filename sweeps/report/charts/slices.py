@@ -33,7 +33,7 @@ def slice_chart(data: RunData, words: Words, axis: Axis, name: str) -> Chart | N
     """The objective over one coordinate; None where fewer than two trials have both."""
     dots = [
         Dot(record, value, record.objective)
-        for record in _searched(data)
+        for record in data.search
         if record.objective is not None and (value := axis.value(data.params(record))) is not None
     ]
     if len({dot.x for dot in dots}) < 2:
@@ -80,7 +80,7 @@ def shown_range(costs: Sequence[float]) -> list[float]:
 def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Chart | None:
     """All configs in the plane of two coordinates, shaded by objective; None where fewer than three have both."""
     dots = []
-    for record in _searched(data):
+    for record in data.search:
         across, up = x_axis.value(data.params(record)), y_axis.value(data.params(record))
         if across is not None and up is not None:
             dots.append(Dot(record, across, up))
@@ -110,14 +110,10 @@ def plane_chart(data: RunData, words: Words, x_axis: Axis, y_axis: Axis) -> Char
 
 def shades(data: RunData) -> dict[str, str]:
     """The shade of each trial by the rank of its objective, 0 (best) to 8."""
-    placed = [record for record in _searched(data) if record.objective is not None]
+    placed = [record for record in data.search if record.objective is not None]
     placed.sort(key=lambda record: record.rank)
     last = max(len(placed) - 1, 1)
     return {record.trial_id: str(round((SHADES - 1) * place / last)) for place, record in enumerate(placed)}
-
-
-def _searched(data: RunData) -> list[TrialRecord]:
-    return [record for record in data.records if record.role in ("trial", "control")]
 
 
 def _drawn(data: RunData, dots: Sequence[Dot]) -> list[Dot]:

@@ -81,7 +81,7 @@ def test_each_report_is_recorded_then_decided_on_then_acted_on(harness: Harness,
     monkeypatch.setattr(Rungs, "reach", reach)
     harness.report("a", 1, 0.8)
     assert harness.report("a", 3, 0.9) == "STOP"
-    assert seen == [["trial_started", "report", "report"]], "the report is in the journal before the decision"
+    assert seen[-1] == ["trial_started", "report", "report"], "the report is in the journal before the decision"
     kinds = [event["event"] for event in harness.journal.events if event["trial_id"] == "a"]
     assert kinds[-2:] == ["rung", "trial_ended"], "the decision is in the journal before Ray acts on it"
 

@@ -13,8 +13,8 @@ from sweeps.common.budget import Budget, duration, parse_duration
 from sweeps.common.errors import RequestError
 from sweeps.run.config import raised, sweep_config_from_yaml, sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
+from sweeps.run.run import seconds_used
 from sweeps.trainer import load_trainer
-from sweeps.trials.wall_clock import seconds_used
 from sweeps.tuner.api import check, read_run
 from tests.sweeps.builders import toy_request
 

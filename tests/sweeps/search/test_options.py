@@ -11,7 +11,7 @@ import pytest
 from sweeps.common.errors import RequestError
 from sweeps.search.gain import GainRule
 from sweeps.search.memory import Memory, agreement, first_from_memory, memory_of
-from sweeps.search.options import SearchOptions, search_options, search_options_from_mapping
+from sweeps.search.options import NO_OPTIONS, SearchOptions, search_options, search_options_from_mapping
 from sweeps.search.prior import prior_from_text
 from sweeps.search.requirement import requirement_from_text
 from sweeps.search.sampler import Sampler
@@ -37,7 +37,7 @@ def bowl(a: float, b: float) -> float:
 
 def search(
     trials: int,
-    options: SearchOptions | None = None,
+    options: SearchOptions = NO_OPTIONS,
     end: Callable[[float, float], float] = bowl,
     text_use: Callable[[float, float], float] | None = None,
     seed: int = 1,
@@ -52,7 +52,7 @@ def search(
         value = float(end(a, b))
         events = trial_events(number, [value + 0.2, value], params=proposal.config.params, origin=proposal.origin)
         for event in events:
-            if event["event"] == "report" and text_use is not None and options is not None:
+            if event["event"] == "report" and text_use is not None:
                 event["text_use"] = float(text_use(a, b))
                 event["feasible"] = all(requirement.met(event) for requirement in options.requirements)
         records += records_from_events(events)
