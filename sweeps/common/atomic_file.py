@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.common.errors import SweepFailed
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary neighbour to write to: it takes the file's place at the end, and is gone where the block fails.
+
+    Other machines may write the same file of a shared folder at the same moment.
+    """
+    writer = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    temporary = path.with_name(f".{path.name}.{writer}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replace the file; SweepFailed where the disk is full or the folder cannot be written, and the old file stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        # A name of a file that is no valid text must not keep a file of the run from being written.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            # A name of a file that is no valid text must not keep a file of the run from being written.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise write_failure(path, error) from error
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sweeps.common.atomic_file import write_failure
+from sweeps.common.atomic_file import replacing, write_failure
 from sweeps.common.errors import one_line
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
@@ -48,23 +47,20 @@ def write_optuna_db(path: Path, name: str, space: Space, records: Sequence[Trial
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        temporary.unlink(missing_ok=True)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
-        study = optuna.create_study(study_name=name, storage=storage, direction=direction(mode))
-        study.add_trials([frozen_trial(space, record) for record in searched(records)])
-        storage.remove_session()
-        storage.engine.dispose()
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            storage = optuna.storages.RDBStorage(f"sqlite:///{temporary}")
+            study = optuna.create_study(study_name=name, storage=storage, direction=direction(mode))
+            study.add_trials([frozen_trial(space, record) for record in searched(records)])
+            storage.remove_session()
+            storage.engine.dispose()
     except (OSError, SQLAlchemyError) as error:
         reason = error if isinstance(error, OSError) else OSError(one_line(error))
         raise write_failure(path, reason) from error
     finally:
         optuna.logging.set_verbosity(before)
-        temporary.unlink(missing_ok=True)
 
 
 def frozen_trial(space: Space, record: TrialRecord) -> FrozenTrial:

@@ -7,7 +7,6 @@ the file's metadata. Python's JSON keeps integers of any size and floats to the 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Any, cast
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
+
+from sweeps.common.atomic_file import replacing
 
 LAST, BEST = "last.safetensors", "best.safetensors"  # in a trial's folder
 BIT_TYPES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
@@ -39,15 +40,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     layout = _encode(checkpoint.state, arrays, "state")
     metadata = {"layout": json.dumps(layout), "about": json.dumps(checkpoint.about)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        save_file(arrays, temporary, metadata=metadata)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, metadata=metadata)
     except SafetensorError as error:
         raise OSError(f"{path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

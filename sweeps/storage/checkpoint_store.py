@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from sweeps.common.atomic_file import replacing
 from sweeps.storage.checkpoint import BEST, LAST, Checkpoint, load_checkpoint, save_checkpoint
 from sweeps.storage.object_store import Storage
 
@@ -153,10 +154,8 @@ class RemoteCheckpointStore:
 
 def _link(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, which is only ever replaced, never written to."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from sweeps.common.atomic_file import replacing
 from sweeps.common.errors import RequestError, one_line
 
 SCHEMES = ("file", "s3", "gs")
@@ -202,16 +201,11 @@ def opened(uri: str, log: Callable[[str], None] = lambda note: None) -> Storage:
 
 def _replace(path: Path, content: Any) -> None:
     """Write a file of a shared folder whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _tuned(uri: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from sweeps.common.atomic_file import replacing
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder, check_name
 from sweeps.storage.checkpoint import BEST, LAST
@@ -103,8 +104,10 @@ class RemoteRun:
                 raise RequestError(f"{self.storage.uri}/{name}: points outside the run's folder")
             path.parent.mkdir(parents=True, exist_ok=True)
             self.storage.get_file(name, path)
-        _replace(folder.trials_jsonl, there)
-        _replace(folder.sweep_yaml, settings)  # last: with it the folder holds a run
+        # sweep.yaml last: with it the folder holds a run.
+        for path, content in ((folder.trials_jsonl, there), (folder.sweep_yaml, settings)):
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
 
     def _put(self, path: Path, name: str) -> None:
         try:
@@ -171,9 +174,3 @@ def _born(settings: bytes) -> object:
     except yaml.YAMLError as error:
         raise RequestError(f"{SETTINGS}: is damaged: {' '.join(str(error).split())}") from error
     return (content.get("name"), content.get("created")) if isinstance(content, dict) else None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
