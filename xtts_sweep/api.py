@@ -219,7 +219,7 @@ def planned(options: SweepOptions, log: Log, *, start: bool = True) -> Iterator[
     config = config_of(options)
     trainer = api.check(config)
     with api.environment_of(config, log) as environment:
-        resources = api.plan_at(environment, config)
+        resources = api.plan_for(config, environment)
         folder = api.unused(environment, config)
         api.check_room(config, resources, trainer)
         check_wandb(options.wandb)

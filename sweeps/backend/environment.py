@@ -49,6 +49,9 @@ class Environment:
         return {} if self.cluster is None else self.cluster.trial_resources
 
 
+THIS_MACHINE = Environment()
+
+
 @contextmanager
 def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[Environment]:
     """Join the cluster and open the storage that were asked for, and see that they fit each other; RequestError says
@@ -65,7 +68,7 @@ def environment_of(config: SweepConfig, log: Callable[[str], None]) -> Iterator[
         yield Environment(cluster, stored)
 
 
-def plan_at(environment: Environment, config: SweepConfig) -> Resources:
+def plan_for(config: SweepConfig, environment: Environment = THIS_MACHINE) -> Resources:
     """How the sweep will use this machine, or the cluster's nodes."""
     if environment.cluster is None:
         return plan_resources(

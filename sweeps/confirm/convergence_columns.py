@@ -1,9 +1,11 @@
-"""What trials.csv says of one trial's convergence speed."""
+"""What trials.csv says of each trial's convergence speed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
+from sweeps.confirm.confirmation import judged_runs
 from sweeps.confirm.convergence import (
     PERCENTS,
     Curve,
@@ -13,12 +15,40 @@ from sweeps.confirm.convergence import (
     mean_over_common_epochs,
     worsening_after_best,
 )
+from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
+from sweeps.confirm.plan import CONFIRMATION
 from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
+from sweeps.trials.record import TrialRecord, reference_record
 
 _NOWHERE = Moment(math.nan, math.nan, math.nan, math.nan)
 
 
-def convergence_columns(curve: Curve, default: Curve | None, mean_frame_error: float | None) -> dict[str, float | str]:
+def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, object]]:
+    """How fast each trial learned: the columns by trial id, against the default on the same split and seed.
+
+    That is the search's default, and for a judged run of a confirmation the default's run with its seed.
+    """
+    default_of = compared_with(records)
+    return {record.trial_id: convergence_against(record, default_of(record)) for record in records}
+
+
+def compared_with(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialRecord | None]:
+    """The run of the default that a trial's speed is measured against, as a function of the trial."""
+    searched, (_, _, confirmed) = reference_record(records), judged_runs(records)
+    return lambda record: confirmed.get(record.seed) if record.origin == CONFIRMATION else searched
+
+
+def convergence_against(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
+    """How fast a trial learned, compared with a run of the default."""
+    reference = None if default is None else learning_curve(default)
+    columns = convergence_columns(
+        learning_curve(record), reference, None if default is None else mean_frame_error([default])
+    )
+    means = {name: columns[name] for name in ("mean_objective", "default_mean_objective")}
+    return {**columns, **{name: record.sign * cost for name, cost in means.items() if isinstance(cost, float)}}
+
+
+def convergence_columns(curve: Curve, default: Curve | None, mean_frame: float | None) -> dict[str, float | str]:
     """One trial's cells by column name: numbers, or '' where there is none.
 
     `censored_at` is in epochs and belongs, like `censor_reason`, to the 90 % target. `speedup` is a number only where
@@ -26,7 +56,7 @@ def convergence_columns(curve: Curve, default: Curve | None, mean_frame_error: f
     crossing is. `mean_objective` and `default_mean_objective` are over the `common_epochs` whole epochs that both have;
     `worsening` is how far the curve ends above its best, as a share of it.
     """
-    targets = Targets.between(mean_frame_error, default)
+    targets = Targets.between(mean_frame, default)
     found = convergence(curve, targets, PERCENTS)
     half, three_quarters, crossing = (found.to(percent) for percent in (50, 75, TARGET_PERCENT))
     speed = None if default is None else speed_up(curve, default, targets)

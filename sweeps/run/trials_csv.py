@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.convergence_columns import convergence_columns
-from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
-from sweeps.confirm.plan import CONFIRMATION
+from sweeps.confirm.convergence_columns import compared_with, convergence_against
 from sweeps.trials.objective import number
-from sweeps.trials.record import Event, TrialRecord, reference_record
+from sweeps.trials.record import Event, TrialRecord
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
 METRICS = {
@@ -99,31 +96,6 @@ def _row(record: TrialRecord, columns: Sequence[str]) -> dict[str, object]:
         "rung": record.rung,
     }
     return row
-
-
-def convergence_by_trial(records: Sequence[TrialRecord]) -> dict[str, dict[str, object]]:
-    """How fast each trial learned: the columns by trial id, against the default on the same split and seed.
-
-    That is the search's default, and for a judged run of a confirmation the default's run with its seed.
-    """
-    default_of = compared_with(records)
-    return {record.trial_id: convergence_against(record, default_of(record)) for record in records}
-
-
-def compared_with(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialRecord | None]:
-    """The run of the default that a trial's speed is measured against, as a function of the trial."""
-    searched, (_, _, confirmed) = reference_record(records), judged_runs(records)
-    return lambda record: confirmed.get(record.seed) if record.origin == CONFIRMATION else searched
-
-
-def convergence_against(record: TrialRecord, default: TrialRecord | None) -> dict[str, object]:
-    """How fast a trial learned, compared with a run of the default."""
-    reference = None if default is None else learning_curve(default)
-    columns = convergence_columns(
-        learning_curve(record), reference, None if default is None else mean_frame_error([default])
-    )
-    means = {name: columns[name] for name in ("mean_objective", "default_mean_objective")}
-    return {**columns, **{name: record.sign * cost for name, cost in means.items() if isinstance(cost, float)}}
 
 
 def _metric(record: TrialRecord, column: str, metric: str) -> object:

@@ -8,7 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack, cast
 
-from sweeps.backend.environment import Environment, environment_of, fetched_first, plan_again, plan_at, with_stored_data
+from sweeps.backend.environment import (
+    Environment,
+    environment_of,
+    fetched_first,
+    plan_again,
+    plan_for,
+    with_stored_data,
+)
 from sweeps.common.errors import RequestError
 from sweeps.confirm.confirmation import confirmation_of
 from sweeps.confirm.plan import SEQUENTIAL_LOOKS
@@ -37,18 +44,12 @@ __all__ = [
     "check",
     "confirm",
     "environment_of",
-    "plan_at",
     "plan_for",
     "read_run",
     "resume",
     "rewrite_files",
     "run",
 ]
-
-
-def plan_for(config: SweepConfig) -> Resources:
-    """How the sweep would use this machine."""
-    return plan_at(Environment(), config)
 
 
 def check(config: SweepConfig) -> type[Trainer]:
@@ -113,7 +114,7 @@ def run(
     resources: Resources | None = None,
     **options: Unpack[CallbackOptions],
 ) -> SweepResult:
-    """Run a new sweep, in `environment` or where the config says, with `resources` or as `plan_at` plans them.
+    """Run a new sweep, in `environment` or where the config says, with `resources` or as `plan_for` plans them.
 
     Raises:
         RequestError: before anything is written.
@@ -124,7 +125,7 @@ def run(
     callbacks = Callbacks(**options)
     note = callbacks.display.log
     with environment_of(config, note) if environment is None else contextlib.nullcontext(environment) as environment:
-        resources = plan_at(environment, config) if resources is None else resources
+        resources = plan_for(config, environment) if resources is None else resources
         check_room(config, resources, trainer)
         unused(environment, config)
         folder = new_run(config.output, config.name)

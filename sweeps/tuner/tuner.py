@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sweeps.backend.environment import Environment
+from sweeps.backend.environment import THIS_MACHINE, Environment
 from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.errors import SweepFailed, reason_of
@@ -61,7 +61,7 @@ class Tuner:
         seconds_before: float = 0.0,
         *,
         searching: bool = True,
-        environment: Environment | None = None,
+        environment: Environment = THIS_MACHINE,
     ) -> None:
         """`seconds_before` is the wall clock that earlier sessions used; `searching` is off for `confirm`."""
         self._folder = folder
@@ -70,7 +70,7 @@ class Tuner:
         self._trainer = trainer
         self._callbacks = callbacks
         self._display = callbacks.display
-        self._environment = environment or Environment()
+        self._environment = environment
         self._searching = searching
         self._store = checkpoint_store_at(self._environment.checkpoints(folder))
         self._signals = SignalHandler(self._display.close, callbacks.patience, self._last_words)

@@ -12,12 +12,12 @@ import pytest
 
 from sweeps.confirm.comparison import break_even_of, comparison_of
 from sweeps.confirm.confirmation import verdict_so_far
+from sweeps.confirm.convergence_columns import convergence_by_trial
 from sweeps.confirm.plan import TWO_LOOK_DESIGN
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict_text import sentence
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run
-from sweeps.run.trials_csv import convergence_by_trial
 from sweeps.search.memory import memory_of
 from sweeps.search.options import SearchOptions
 from sweeps.trials.record import records_from_events
