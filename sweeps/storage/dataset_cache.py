@@ -22,7 +22,6 @@ from sweeps.trainer import Trainer
 
 FOLDER = "_data"  # no run's name begins like that
 CONNECTIONS = 8
-BLOCK = 8 << 20
 
 
 def store_folder(storage: Storage, folder: Path) -> str:
@@ -87,10 +86,8 @@ def _fetch(storage: Storage, name: str, target: Path) -> None:
 
 
 def _entry(path: Path) -> dict[str, object]:
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
     return {"bytes": path.stat().st_size, "blake2b": digest.hexdigest()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ PATIENCE_SECONDS = 900.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 15.0
 LARGEST_COPY_BYTES = 4 << 30  # S3 copies up to 5 GB in one request
 PROBE_SECONDS = 20.0
+COPY_BYTES = 8 << 20  # in memory at a time
 QUIET_SECONDS = 5.0  # shorter outages are not logged
 
 Value = TypeVar("Value")
@@ -82,12 +84,10 @@ class Storage:
 
     def get_file(self, name: str, target: Path) -> None:
         """Write an object's content to a file; FileNotFoundError where there is none."""
-        block = 8 << 20
 
         def get() -> None:
             with self._filesystem.open_input_stream(self._path(name)) as stream, target.open("wb") as file:
-                while chunk := stream.read(block):
-                    file.write(chunk)
+                shutil.copyfileobj(stream, file, COPY_BYTES)
 
         self._tried(get)
 
