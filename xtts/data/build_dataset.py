@@ -20,7 +20,8 @@ from xtts.data.features.cache import Features, Progress, update_features
 from xtts.data.features.index import SETTINGS, open_mel
 from xtts.data.features.sealed_file import write_atomically
 from xtts.data.file_names import FileNames
-from xtts.data.layouts import EVAL_PART, Layout, read_layout
+from xtts.data.layouts import Layout, read_layout
+from xtts.data.metadata_file import EVAL_PART
 from xtts.data.recordings import Recordings, find_recordings
 from xtts.data.splits import (
     LEAST_EVAL_TEXTS,

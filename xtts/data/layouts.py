@@ -23,10 +23,9 @@ from xtts.data.columns import (
 )
 from xtts.data.exclusion import Exclusion
 from xtts.data.file_names import SUFFIX, FileNames, common_folders
-from xtts.data.metadata_file import Line, parse_lines, read_bytes
+from xtts.data.metadata_file import EVAL_PART, Line, MetadataFile, find_metadata, parse_lines, read_bytes
 from xtts.errors import SpeechError
 
-ALL, TRAIN_PART, EVAL_PART = "all", "train", "eval"
 _ONE_SPEAKER = "speaker"
 _SPEAKER_IN_ID = re.compile(r"(LJ)\d{3}-\d{4}|([ps]\d{1,3})_\d{3}")
 _CONTROLS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
@@ -64,12 +63,6 @@ class Layout:
         return any(row.part == EVAL_PART for row in self.rows)
 
 
-class _Metadata(NamedTuple):
-    file: Path
-    part: str
-    id_prefix: str
-
-
 class _Line(NamedTuple):
     row: Row
     file: Path
@@ -98,17 +91,19 @@ def read_layout(
     said: list[str] = []
     names = names or FileNames()
     try:
-        files = _find_metadata(data, val_data)
+        files = find_metadata(data, val_data)
     except (OSError, ValueError) as error:
         folders = data if val_data is None else f"{data} or {val_data}"
         raise SpeechError(f"{folders}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     larger: Columns | None = None
     for metadata in files:
-        content = read_bytes(metadata.file)
-        digest.update(f"{metadata}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        content = read_bytes(metadata.path)
+        # Spelled as in earlier versions: where the digest differs, a prepared data set counts as changed.
+        name = f"_Metadata(file={metadata.path!r}, part={metadata.part!r}, id_prefix={metadata.id_prefix!r})"
+        digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
-        parsed, larger = _parse(metadata, parse_lines(metadata.file, content), columns, larger, names)
-        said.append(f"{metadata.file.name}: {larger.said}" if len(files) > 1 else larger.said)
+        parsed, larger = _parse(metadata, parse_lines(metadata.path, content), columns, larger, names)
+        said.append(f"{metadata.path.name}: {larger.said}" if len(files) > 1 else larger.said)
         for line in parsed:
             problem = "" if allow_outside else _escape(line.row)
             if problem:
@@ -119,45 +114,8 @@ def read_layout(
     return Layout(tuple(sorted(rows)), tuple(exclusions), digest.hexdigest(), tuple(said))
 
 
-def _find_metadata(data: Path, val_data: Path | None) -> list[_Metadata]:
-    whole, train, held_out = (data / name for name in ("metadata.csv", "metadata_train.csv", "metadata_eval.csv"))
-    _require_folder(data)
-    if val_data is None or (data.resolve() == val_data.resolve() and held_out.is_file()):
-        if train.is_file() and held_out.is_file():
-            return [_Metadata(train, TRAIN_PART, ""), _Metadata(held_out, EVAL_PART, "")]
-        if val_data is not None:
-            raise SpeechError(f"{data}: holds metadata_eval.csv but no metadata_train.csv")
-        if whole.is_file() and train.is_file():
-            raise SpeechError(f"{data}: holds metadata.csv and metadata_train.csv but no metadata_eval.csv: remove one")
-        return [_Metadata(_first_file(data, "metadata.csv", "metadata_train.csv"), ALL, "")]
-    _require_folder(val_data)
-    if data.resolve() == val_data.resolve():
-        raise SpeechError(f"{val_data}: is the training folder too, and has no metadata_eval.csv: leave --val-data out")
-    if held_out.is_file():
-        raise SpeechError(f"{held_out}: a second eval set next to {val_data}: leave --val-data out or remove the file")
-    return [
-        _Metadata(_first_file(data, "metadata_train.csv", "metadata.csv"), TRAIN_PART, ""),
-        # The two folders may use the same ids for different recordings.
-        _Metadata(_first_file(val_data, "metadata_eval.csv", "metadata.csv"), EVAL_PART, "eval/"),
-    ]
-
-
-def _require_folder(folder: Path) -> None:
-    if not folder.exists():
-        raise SpeechError(f"{folder}: no such folder: give one with metadata.csv and wavs/ in it")
-    if not folder.is_dir():
-        raise SpeechError(f"{folder}: not a folder: give the one that holds metadata.csv and wavs/")
-
-
-def _first_file(folder: Path, *names: str) -> Path:
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise SpeechError(f"{folder}: holds no {' or '.join(names)} with lines of id|text")
-
-
 def _parse(
-    metadata: _Metadata,
+    metadata: MetadataFile,
     lines: list[Line],
     given: Sequence[str] | None,
     larger: Columns | None,
@@ -165,7 +123,7 @@ def _parse(
 ) -> tuple[list[_Line], Columns]:
     """Rows of a metadata file and what its columns are; `larger` are those of the file before it."""
     first = lines[0]
-    where = f"{metadata.file}:{first.number}"
+    where = f"{metadata.path}:{first.number}"
     try:
         header = header_of(first.fields)
     except SpeechError as error:
@@ -182,7 +140,7 @@ def _parse(
     for line in lines:
         if len(line.fields) != count:
             place = "where the lines before have" if header is None else "where the header has"
-            raise SpeechError(f"{metadata.file}:{line.number}: {_columns(len(line.fields))} {place} {count}")
+            raise SpeechError(f"{metadata.path}:{line.number}: {_columns(len(line.fields))} {place} {count}")
     if header and given is None:
         columns = columns_of_header(first.fields, header)
     else:
@@ -193,7 +151,7 @@ def _parse(
 
 
 def _columns_of(
-    metadata: _Metadata,
+    metadata: MetadataFile,
     lines: list[Line],
     given: Sequence[str] | None,
     larger: Columns | None,
@@ -201,10 +159,10 @@ def _columns_of(
     *,
     has_header: bool,
 ) -> Columns:
-    folder = str(metadata.file.parent.absolute())
+    folder = metadata.folder
 
     def is_recording(value: str) -> bool:
-        return bool(value) and names.find(_places(metadata), folder, value) is not None
+        return bool(value) and names.find(metadata.places, folder, value) is not None
 
     clips = [line.fields for line in lines[1:]]
     if not has_header and len(clips) > 1:
@@ -218,7 +176,7 @@ def _columns_of(
         try:
             found = columns_by_content(rows, is_recording)
         except SpeechError as error:
-            raise SpeechError(f"{metadata.file}:{lines[0].number}: {error}") from error
+            raise SpeechError(f"{metadata.path}:{lines[0].number}: {error}") from error
     if has_header:
         first = "|".join(field.strip() for field in lines[0].fields)
         return Columns(found.roles, f"{found.said} (the first line is a header: {first})", has_header=True)
@@ -239,20 +197,20 @@ def _separated_by(fields: Sequence[str]) -> str:
 
 
 def _rows(
-    metadata: _Metadata, lines: list[Line], columns: Columns, names: FileNames, *, in_wavs: bool
+    metadata: MetadataFile, lines: list[Line], columns: Columns, names: FileNames, *, in_wavs: bool
 ) -> Iterator[_Line]:
     """A row per clip; recordings named by an id lie in wavs/, those named by a path are relative to the folder."""
-    folder = str(metadata.file.parent.absolute())
-    places = _places(metadata)
+    folder = metadata.folder
+    places = metadata.places
     id_at, text_at = columns.roles.index(ID), columns.roles.index(TEXT)
     normalised_at, speaker_at = columns.at(NORMALISED), columns.at(SPEAKER)
     stems = [line.fields[id_at].strip() for line in lines]
     in_front = common_folders(stems)
     if in_wavs and len(places) == 1 and not any(names.find(places, folder, stem) for stem in stems[:50] if stem):
-        raise SpeechError(f"{folder}: no folder wavs with the recordings next to {metadata.file.name}")
+        raise SpeechError(f"{folder}: no folder wavs with the recordings next to {metadata.path.name}")
     base = places[0] if in_wavs else folder
     for line, given in zip(lines, stems, strict=True):
-        where = f"{metadata.file}:{line.number}"
+        where = f"{metadata.path}:{line.number}"
         stem = _inside(given, folder)
         if not stem or not SUFFIX.sub("", PurePosixPath(stem).name):
             raise SpeechError(f"{where}: the clip has no id")
@@ -264,7 +222,7 @@ def _rows(
         named = line.fields[speaker_at].strip() if speaker_at is not None else ""
         speaker = named or _speaker_of(PurePosixPath(stem.replace("\\", "/")).name)
         id = metadata.id_prefix + SUFFIX.sub("", stem)
-        yield _Line(Row(id, text, speaker, base, stem, metadata.part, folder, in_front), metadata.file, line.number)
+        yield _Line(Row(id, text, speaker, base, stem, metadata.part, folder, in_front), metadata.path, line.number)
 
 
 def _is_unprintable(character: str) -> bool:
@@ -283,13 +241,6 @@ def _inside(stem: str, folder: str) -> str:
 
 def _columns(count: int) -> str:
     return f"{count} column{'s' if count > 1 else ''}"
-
-
-def _places(metadata: _Metadata) -> tuple[str, ...]:
-    """Folders that may hold the recordings: those for them that are there, and the metadata's own."""
-    folder = metadata.file.parent.absolute()
-    named = [str(folder / name) for name in (f"wavs_{metadata.part}", "wavs") if (folder / name).is_dir()]
-    return (*named, str(folder))
 
 
 def _speaker_of(name: str) -> str:

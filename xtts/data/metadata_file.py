@@ -1,4 +1,5 @@
-"""Reads a metadata file into numbered lines of fields, unquoted where the file is quoted as csv does it."""
+"""Finds the metadata files of a data set and reads them into numbered lines of fields, unquoted where the file is
+quoted as csv does it."""
 
 import re
 from collections import Counter
@@ -14,6 +15,27 @@ _JOINED_LINES = 20
 _QUOTED_SHARE = 0.9
 _LOOKED_AT = 100
 _WELL_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+ALL, TRAIN_PART, EVAL_PART = "all", "train", "eval"
+
+
+class MetadataFile(NamedTuple):
+    """A metadata file, the part of the data that it lists, and what the ids of its clips begin with."""
+
+    path: Path
+    part: str
+    id_prefix: str
+
+    @property
+    def folder(self) -> str:
+        """The folder it lies in."""
+        return str(self.path.parent.absolute())
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Folders that may hold the recordings: those for them that are there, and the metadata's own."""
+        folder = self.path.parent.absolute()
+        named = [str(folder / name) for name in (f"wavs_{self.part}", "wavs") if (folder / name).is_dir()]
+        return (*named, str(folder))
 
 
 class Line(NamedTuple):
@@ -21,6 +43,44 @@ class Line(NamedTuple):
 
     number: int
     fields: tuple[str, ...]
+
+
+def find_metadata(data: Path, val_data: Path | None) -> list[MetadataFile]:
+    """The metadata files of a folder, or of a train and an eval folder."""
+    whole, train, held_out = (data / name for name in ("metadata.csv", "metadata_train.csv", "metadata_eval.csv"))
+    _require_folder(data)
+    if val_data is None or (data.resolve() == val_data.resolve() and held_out.is_file()):
+        if train.is_file() and held_out.is_file():
+            return [MetadataFile(train, TRAIN_PART, ""), MetadataFile(held_out, EVAL_PART, "")]
+        if val_data is not None:
+            raise SpeechError(f"{data}: holds metadata_eval.csv but no metadata_train.csv")
+        if whole.is_file() and train.is_file():
+            raise SpeechError(f"{data}: holds metadata.csv and metadata_train.csv but no metadata_eval.csv: remove one")
+        return [MetadataFile(_first_file(data, "metadata.csv", "metadata_train.csv"), ALL, "")]
+    _require_folder(val_data)
+    if data.resolve() == val_data.resolve():
+        raise SpeechError(f"{val_data}: is the training folder too, and has no metadata_eval.csv: leave --val-data out")
+    if held_out.is_file():
+        raise SpeechError(f"{held_out}: a second eval set next to {val_data}: leave --val-data out or remove the file")
+    return [
+        MetadataFile(_first_file(data, "metadata_train.csv", "metadata.csv"), TRAIN_PART, ""),
+        # The two folders may use the same ids for different recordings.
+        MetadataFile(_first_file(val_data, "metadata_eval.csv", "metadata.csv"), EVAL_PART, "eval/"),
+    ]
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise SpeechError(f"{folder}: no such folder: give one with metadata.csv and wavs/ in it")
+    if not folder.is_dir():
+        raise SpeechError(f"{folder}: not a folder: give the one that holds metadata.csv and wavs/")
+
+
+def _first_file(folder: Path, *names: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise SpeechError(f"{folder}: holds no {' or '.join(names)} with lines of id|text")
 
 
 def read_bytes(file: Path) -> bytes:

@@ -10,7 +10,8 @@ import numpy as np
 from xtts.data.dataset import Dataset
 from xtts.data.exclusion import REASONS, UNUSABLE_REASONS, Exclusion
 from xtts.data.features.cache import Features
-from xtts.data.layouts import EVAL_PART, Row
+from xtts.data.layouts import Row
+from xtts.data.metadata_file import EVAL_PART
 from xtts.data.recordings import Recordings
 from xtts.data.text import dropped, has_letters, is_turkic, normalise, spoken_length
 from xtts.errors import SpeechError
