@@ -34,7 +34,7 @@ from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.paired_test import paired_interval
 from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
 from sweeps.run.run import Run
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from sweeps.trials.record import TrialRecord
 from xtts.diagnostics.loss_story import StoryRow, story_row, success_signs
 

@@ -33,7 +33,7 @@ from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
-from sweeps.space.space import load_space  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
 from sweeps.tuner.output_files import rewrite_files  # noqa: E402
 from xtts.data.build_dataset import build_dataset, no_progress  # noqa: E402
 from xtts.data.splits import TRAIN  # noqa: E402

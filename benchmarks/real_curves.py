@@ -21,7 +21,7 @@ from recorded_runs import finished_run
 
 from sweeps.search.sampler import Sampler
 from sweeps.space.limits import load_limits
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from xtts.training.settings import DEMO_SETTINGS
 
 SEEDED: dict[str, dict[str, float]] = {

@@ -48,7 +48,7 @@ from benchmarks.search_methods import (  # noqa: E402
 )
 from benchmarks.search_rivals import RIVALS, Rival  # noqa: E402
 from sweeps.common.atomic_file import write_atomically  # noqa: E402
-from sweeps.space.space import load_space  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
 
 CAP = 60  # full lengths
 SLOTS = 4

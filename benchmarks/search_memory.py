@@ -39,7 +39,8 @@ from sweeps.run.run import read_run
 from sweeps.search.acquisition import points_of
 from sweeps.search.memory import Memory, agreement, memory_of, predictor
 from sweeps.search.options import SearchOptions
-from sweeps.space.space import Space, load_space
+from sweeps.space.space import Space
+from sweeps.space.space_file import load_space
 from sweeps.trials.final_values import curve_ends
 from sweeps.trials.record import TrialRecord
 

@@ -33,7 +33,8 @@ from sweeps.run.config import ETA, SweepConfig
 from sweeps.search.asha import Rungs
 from sweeps.search.options import SearchOptions
 from sweeps.space.limits import NO_LIMITS
-from sweeps.space.space import Space, space_from_mapping
+from sweeps.space.space import Space
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import Trainer
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, best_record

@@ -34,7 +34,7 @@ from sweeps.run.config import SweepConfig  # noqa: E402
 from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
 from sweeps.run.run import Run  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
-from sweeps.space.space import load_space  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
 from sweeps.tuner.api import run  # noqa: E402
 from xtts_sweep.integration import write_page  # noqa: E402
 

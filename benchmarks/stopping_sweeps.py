@@ -31,7 +31,7 @@ from benchmarks.search_functions import EPOCHS, Curve, SearchFunction, hartmann3
 from benchmarks.search_methods import Job, Sweep, space_of
 from sweeps.search.gain import SLIGHT_CHANCE, GainRule
 from sweeps.space.limits import NO_LIMITS
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 
 SLOTS = 2
 CUBE = {f"x{axis}": (0.0, 1.0) for axis in range(3)}

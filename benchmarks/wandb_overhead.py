@@ -33,7 +33,7 @@ from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.trials_csv import write_trials_csv  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
-from sweeps.space.space import load_space  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
 from sweeps.trials.journal import Journal  # noqa: E402
 from sweeps.tuner.api import plan_for  # noqa: E402
 from sweeps.wandb import Sample, WandbLogger  # noqa: E402

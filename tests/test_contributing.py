@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from sweeps.space.space import space_names
+    from sweeps.space.space_file import space_names
 
     print(len(space_names()) * (2 if options.twice else 1))
     return 0

@@ -13,7 +13,7 @@ from sweeps.common.budget import Budget
 from sweeps.run.config import SweepConfig
 from sweeps.run.progress import Display, Progress
 from sweeps.search.options import SearchOptions
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from sweeps.tuner import api as sweep
 
 

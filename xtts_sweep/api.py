@@ -253,7 +253,7 @@ def config_of(options: SweepOptions) -> SweepConfig:
     from sweeps.run.config import SweepConfig
     from sweeps.search.options import GAIN_PERCENT, search_options
     from sweeps.space.limits import limits_from_mapping, load_limits
-    from sweeps.space.space import load_space, override_defaults, space_from_mapping
+    from sweeps.space.space_file import load_space, override_defaults, space_from_mapping
     from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import load_trainer, pinned
     from xtts.training.settings import DEMO_SETTINGS

@@ -20,7 +20,8 @@ from sweeps.search.asha import Rungs
 from sweeps.search.options import SearchOptions, search_options_from_mapping, usual_options
 from sweeps.search.sampler import cohort_size
 from sweeps.space.limits import Limits, limits_from_mapping, load_limits
-from sweeps.space.space import Space, space_from_mapping
+from sweeps.space.space import Space
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import PINNED
 from sweeps.trials.objective import METRIC, MODES
 

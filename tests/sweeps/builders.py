@@ -11,7 +11,8 @@ from sweeps.common.budget import Budget
 from sweeps.run.config import SweepConfig
 from sweeps.search.options import SearchOptions
 from sweeps.space.limits import load_limits
-from sweeps.space.space import Space, load_space
+from sweeps.space.space import Space
+from sweeps.space.space_file import load_space
 from sweeps.trials.record import Event, TrialRecord, records_from_events
 
 LIMITS = load_limits()

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A line a space."""
-    from sweeps.space.space import load_space, space_names
+    from sweeps.space.space_file import load_space, space_names
 
     spaces = [load_space(name) for name in space_names()]
     if options.json:

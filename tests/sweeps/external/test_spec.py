@@ -16,7 +16,7 @@ from sweeps.external.command import Launch, command_of, config_text, environment
 from sweeps.external.spec import SpecFile, TrainerSpec, load_spec, shipped_specs
 from sweeps.external.trainer import bound
 from sweeps.space.limits import limits_from_mapping
-from sweeps.space.space import space_from_mapping
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import load_trainer, pinned
 from tests import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 
 from sweeps.external.trainer import trainer_of
 from sweeps.run.resources import Machine, plan_resources
-from sweeps.space.space import space_from_mapping
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import pinned
 from sweeps.tuner.api import run
 from tests import ROOT

@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from sweeps.run.optuna_db import write_optuna_db
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from tests.sweeps.builders import trial
 
 PROGRAM = Path(sys.executable).with_name("optuna-dashboard")

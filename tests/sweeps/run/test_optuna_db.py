@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from sweeps.common.errors import SweepFailed
 from sweeps.run.optuna_db import write_optuna_db
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from tests.sweeps.builders import trial
 
 

@@ -21,7 +21,7 @@ from sweeps.search.acquisition import (
 )
 from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _squares, _start_and_bounds, fit
 from sweeps.space.limits import NO_LIMITS
-from sweeps.space.space import load_space, space_from_mapping
+from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trials.final_values import FullLengthCurves, cost_table, curve_ends, epoch_noise
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import trial, trial_events

@@ -16,7 +16,7 @@ from sweeps.search.prior import prior_from_text
 from sweeps.search.requirement import requirement_from_text
 from sweeps.search.sampler import Sampler
 from sweeps.space.limits import NO_LIMITS
-from sweeps.space.space import space_from_mapping
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trials.record import TrialRecord, best_record, records_from_events
 from tests.sweeps.builders import trial_events
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.recorded_curves import recorded_function
 from benchmarks.search_memory import report_on_runs
 from sweeps.common.errors import RequestError
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from tests.sweeps.builders import trial_events
 
 SPACE = load_space("safe_weights")

@@ -9,7 +9,7 @@ import pytest
 from sweeps.search.acquisition import suggest
 from sweeps.search.sampler import Sampler, cohort_size
 from sweeps.space.limits import NO_LIMITS
-from sweeps.space.space import load_space, space_from_mapping
+from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trials.record import TrialRecord, records_from_events
 from tests.sweeps.builders import LIMITS, trial, trial_events
 

@@ -15,7 +15,7 @@ from benchmarks.search_functions import EPOCHS, LEVELS, SearchFunction, given_fu
 from benchmarks.search_methods import METHODS, OneEpoch, Sweep, drive, make_method
 from benchmarks.search_rivals import Rival
 from sweeps.common.errors import RequestError
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request, trial_events

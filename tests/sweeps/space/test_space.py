@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sweeps.common.errors import RequestError
 from sweeps.space.parameter import DISTRIBUTIONS
 from sweeps.space.parameter import KEYS as PARAMETER_KEYS
-from sweeps.space.space import KEYS, beyond_limits, load_space, space_from_mapping, space_names
+from sweeps.space.space import beyond_limits
+from sweeps.space.space_file import KEYS, load_space, space_from_mapping, space_names
 from tests.sweeps.builders import LIMITS
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8) | st.sampled_from(

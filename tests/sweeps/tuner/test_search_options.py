@@ -11,7 +11,7 @@ from sweeps.run.run import read_run
 from sweeps.run.summary import closing_lines, result_as_dict
 from sweeps.search.memory import memory_of
 from sweeps.search.options import SearchOptions, search_options
-from sweeps.space.space import load_space
+from sweeps.space.space_file import load_space
 from sweeps.trials.journal import read, read_events
 from sweeps.trials.record import searched
 from sweeps.tuner.api import resume, run

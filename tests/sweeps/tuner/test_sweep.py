@@ -15,7 +15,7 @@ from sweeps.backend.session import ray_session
 from sweeps.common.errors import RequestError, SweepFailed
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Machine, plan_resources
-from sweeps.space.space import load_space, space_from_mapping
+from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trainer import TrialContext
 from sweeps.trials.journal import read, read_events
 from sweeps.tuner.api import SweepResult, read_run, resume, run

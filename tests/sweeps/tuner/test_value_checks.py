@@ -7,7 +7,7 @@ import pytest
 from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
 from sweeps.run.config import SweepConfig
-from sweeps.space.space import space_from_mapping
+from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import Trainer
 from sweeps.tuner.api import check
 

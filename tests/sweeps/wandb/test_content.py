@@ -13,7 +13,7 @@ import pytest
 
 from sweeps.common.errors import RequestError
 from sweeps.confirm.convergence_columns import compared_with
-from sweeps.space.space import load_space, space_from_mapping
+from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, records_from_events
 from sweeps.wandb import choose_mode, logged_in, project_and_entity

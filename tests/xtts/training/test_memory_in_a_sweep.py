@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.space.space import space_from_mapping
+from sweeps.space.space_file import space_from_mapping
 from sweeps.tuner.api import run
 from tests.sweeps.builders import toy_request
 from tests.xtts.conftest import MINI, Learnable
