@@ -14,8 +14,9 @@ from sweeps.confirm.plan import RIVAL
 from sweeps.confirm.plan import ROLE as CONFIRM
 from sweeps.search.asha import Decision, Rungs
 from sweeps.search.options import NO_OPTIONS, SearchOptions
+from sweeps.trials.event import Event
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, TrialRecord, searched
+from sweeps.trials.record import TrialRecord, searched
 
 
 class RungScheduler(AsyncHyperBandScheduler):  # type: ignore[misc]

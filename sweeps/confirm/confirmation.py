@@ -27,7 +27,8 @@ from sweeps.confirm.plan import (
     simplest,
 )
 from sweeps.confirm.verdict import Verdict, judge_curves
-from sweeps.trials.record import Event, TrialRecord, default_record
+from sweeps.trials.event import Event
+from sweeps.trials.record import TrialRecord, default_record
 
 DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
 

@@ -19,8 +19,9 @@ from sweeps.report.importance import Comparison, Importance, comparison, importa
 from sweeps.run.config import SweepConfig
 from sweeps.run.run import Run
 from sweeps.run.search_summary import SearchSummary, search_summary
+from sweeps.trials.event import Event
 from sweeps.trials.objective import number, sign_of
-from sweeps.trials.record import Event, TrialRecord, best_record, default_record, searched
+from sweeps.trials.record import TrialRecord, best_record, default_record, searched
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from sweeps.run.run import Run
+from sweeps.trials.event import Event
 from sweeps.trials.journal import Journal, plain
-from sweeps.trials.record import Event
 
 
 @dataclass(frozen=True)

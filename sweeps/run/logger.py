@@ -7,7 +7,7 @@ from functools import partial
 
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run
-from sweeps.trials.record import Event
+from sweeps.trials.event import Event
 
 
 class Logger:

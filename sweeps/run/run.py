@@ -13,8 +13,9 @@ from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.resources import Resources
+from sweeps.trials.event import Event
 from sweeps.trials.journal import read_events
-from sweeps.trials.record import Event, TrialRecord, best_record, records_from_events
+from sweeps.trials.record import TrialRecord, best_record, records_from_events
 
 
 @dataclass(frozen=True)

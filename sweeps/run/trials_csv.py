@@ -9,8 +9,9 @@ from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
 from sweeps.confirm.convergence_columns import compared_with, convergence_against
+from sweeps.trials.event import Event
 from sweeps.trials.objective import number
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import TrialRecord
 
 LEADING = ("trial_id", "role", "status", "stop_reason", "seed")
 METRICS = {

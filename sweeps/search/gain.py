@@ -26,8 +26,9 @@ from sweeps.search.acquisition import (
 from sweeps.search.asha import rank_correlation
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
+from sweeps.trials.event import Event
 from sweeps.trials.final_values import FullLengthCurves
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
     from sweeps.search.gaussian_process import GaussianProcess

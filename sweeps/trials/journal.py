@@ -12,7 +12,8 @@ from types import TracebackType
 
 from sweeps.common.atomic_file import write_failure
 from sweeps.common.errors import RequestError
-from sweeps.trials.record import Event, TrialRecord, add_event, event_problem, records_from_events
+from sweeps.trials.event import Event, event_problem
+from sweeps.trials.record import TrialRecord, add_event, records_from_events
 
 
 def read_events(path: Path) -> list[Event]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from sys import intern
 
 from sweeps.space.configuration import identity
 from sweeps.space.space import Space
+from sweeps.trials.event import Event
 from sweeps.trials.failure import ENVIRONMENT_WORDS
 from sweeps.trials.objective import number, objective_of, sign_of
 
-Event = Mapping[str, object]
 RESUMED = "resumed"  # the reason of a trial_retried that is no failure
 
 
@@ -218,19 +218,6 @@ def add_event(records: dict[str, TrialRecord], event: Event) -> None:
         records[trial_id] = record_from_start(event)
 
 
-def event_problem(event: Event) -> str | None:
-    """What makes an event one that no sweep has written; None where nothing does. A report's metrics are its own."""
-    reported = event.get("event") == "report"
-    for name, fits, wanted in _FIELDS:
-        if reported and name not in ("trial_id", "epoch", "time"):
-            continue
-        if name in event and event[name] is not None and not fits(event[name]):
-            return f"{name} is not {wanted}"
-    needed = _NEEDED.get(str(event.get("event")), ())
-    missing = next((name for name in needed if event.get(name) is None), None)
-    return None if missing is None else f"it has no {missing}"
-
-
 def searched(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The trials of the search itself: neither confirmation runs nor baselines."""
     return [record for record in records if record.role in ("trial", "control")]
@@ -250,38 +237,6 @@ def reference_record(records: Iterable[TrialRecord]) -> TrialRecord | None:
     """What every trial is compared with: the default, or in a run of controls the first of them."""
     known = list(records)
     return default_record(known) or next((record for record in known if record.role == "control"), None)
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _is_settings(value: object) -> bool:
-    plain = (str, int, float, bool, type(None))
-    return isinstance(value, Mapping) and all(isinstance(entry, plain) for entry in value.values())
-
-
-_WORDS = ("trial_id", "role", "origin", "label", "status", "stop_reason", "reason", "mode")
-_FIELDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
-    *((name, _is_word, "a word") for name in _WORDS),
-    *((name, _is_count, "a whole number") for name in ("epoch", "seed", "slot", "rung")),
-    *((name, _is_number, "a number") for name in ("time", "value", "cutoff")),
-    *((name, _is_settings, "a list of names with values") for name in ("params", "coordinates")),
-)
-_NEEDED = {
-    "trial_started": ("trial_id", "role", "params"),
-    "report": ("trial_id", "epoch"),
-    "rung": ("trial_id", "epoch"),
-    "trial_ended": ("trial_id", "status"),
-}
 
 
 def _epoch(event: Event) -> int:

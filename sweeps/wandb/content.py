@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.confirm.convergence_columns import compared_with, convergence_against
+from sweeps.trials.event import Event
 from sweeps.trials.objective import number
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import TrialRecord
 
 Ratio = tuple[str, str, str]
 """A name, a numerator and a denominator: two of a trial's parameters."""

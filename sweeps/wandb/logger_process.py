@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeps.common.errors import named_reason
 from sweeps.run.folder import RunFolder, read_sweep_yaml
-from sweeps.trials.record import Event
+from sweeps.trials.event import Event
 from sweeps.wandb.child_process import answer, claim_output, remove_scratch
 from sweeps.wandb.content import Ratio
 from sweeps.wandb.destination import Destination, read_destination

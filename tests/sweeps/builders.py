@@ -13,7 +13,8 @@ from sweeps.search.options import SearchOptions
 from sweeps.space.limits import load_limits
 from sweeps.space.space import Space
 from sweeps.space.space_file import load_space
-from sweeps.trials.record import Event, TrialRecord, records_from_events
+from sweeps.trials.event import Event
+from sweeps.trials.record import TrialRecord, records_from_events
 
 LIMITS = load_limits()
 TOY = "tests.toy_trainer:ToyTrainer"

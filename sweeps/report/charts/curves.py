@@ -14,8 +14,9 @@ from sweeps.report.extras import LossBand
 from sweeps.report.table import Table, simple_table
 from sweeps.report.text import Words
 from sweeps.report.trial_marks import STATUSES, front_last, group, kind
+from sweeps.trials.event import Event
 from sweeps.trials.objective import number
-from sweeps.trials.record import Event, TrialRecord
+from sweeps.trials.record import TrialRecord
 
 PLOT = Plot(width=460, height=320)
 Line = list[tuple[float, float]]

@@ -11,7 +11,7 @@ from sweeps.confirm.verdict import Verdict, judge
 from sweeps.report import FindingNote, ReportExtras, write_report
 from sweeps.run.folder import RunFolder, read_sweep_yaml, write_sweep_yaml
 from sweeps.run.run import read_run
-from sweeps.trials.record import Event
+from sweeps.trials.event import Event
 from tests.sweeps.report.report_runs import RATIOS, extras, judged, write_run
 
 DEFAULT = {2001: 0.535, 2002: 0.539, 2003: 0.531}

@@ -28,7 +28,8 @@ from sweeps.run.folder import RunFolder, write_sweep_yaml
 from sweeps.run.resources import Machine, plan_resources
 from sweeps.run.run import Run, read_run
 from sweeps.search.sampler import Sampler
-from sweeps.trials.record import Event, default_record
+from sweeps.trials.event import Event
+from sweeps.trials.record import default_record
 from tests.sweeps.builders import toy_request
 
 MEAN_ERROR = 0.8

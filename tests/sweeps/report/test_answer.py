@@ -16,7 +16,7 @@ from sweeps.confirm.verdict_text import sentence
 from sweeps.report import ReportExtras, write_report
 from sweeps.report.data import RunData
 from sweeps.run.run import read_run
-from sweeps.trials.record import Event
+from sweeps.trials.event import Event
 from tests.sweeps.report.pages import BETTER, DEFAULT, ISOLATES, Page, confirmed, read
 from tests.sweeps.report.report_runs import confirmation_events, judged, write_run
 

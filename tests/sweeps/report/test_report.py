@@ -17,7 +17,7 @@ from sweeps.report.data import RunData
 from sweeps.report.text import Words, cell, marked, own, sentence
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import read_run
-from sweeps.trials.record import Event
+from sweeps.trials.event import Event
 from tests.sweeps.builders import trial_events
 from tests.sweeps.report.pages import BETTER, DEFAULT, confirmed, hostile, read
 from tests.sweeps.report.report_runs import confirmation_events, extras, tone, write_run

@@ -16,7 +16,8 @@ from sweeps.report.cost import cost
 from sweeps.report.importance import comparison, importances
 from sweeps.report.picture import png
 from sweeps.run.resources import Machine, plan_resources
-from sweeps.trials.record import Event, records_from_events
+from sweeps.trials.event import Event
+from sweeps.trials.record import records_from_events
 from tests.sweeps.builders import toy_request, trial
 from tests.sweeps.report.pages import read
 from tests.sweeps.report.report_runs import RATIOS, write_run

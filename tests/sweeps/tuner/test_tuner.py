@@ -15,8 +15,8 @@ from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
 from sweeps.run.logger import Logger, Loggers
 from sweeps.run.run import Run, SweepResult, read_run
 from sweeps.storage.checkpoint_store import checkpoint_store_at
+from sweeps.trials.event import Event
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event
 from sweeps.tuner.api import plan_for
 from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.closing import ClosePhase

@@ -11,8 +11,9 @@ from sweeps.run.best_config import write_best_config
 from sweeps.run.config import SweepConfig, sweep_yaml
 from sweeps.run.folder import RunFolder, new_run, write_sweep_yaml
 from sweeps.run.trials_csv import write_trials_csv
+from sweeps.trials.event import Event
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import Event, best_record
+from sweeps.trials.record import best_record
 from sweeps.tuner.api import plan_for
 from sweeps.wandb import Mode, WandbLogger
 
