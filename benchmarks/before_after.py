@@ -29,7 +29,7 @@ from pathlib import Path
 from real_curves import write_space
 from recorded_runs import finished_run
 
-from sweeps.confirm.convergence import Targets, convergence
+from sweeps.confirm.convergence import Targets, crossings
 from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.paired_test import paired_interval
 from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
@@ -88,7 +88,7 @@ class Config:
         reached, missed = [], 0
         for record, default in zip(self.records, self.defaults, strict=True):
             targets = Targets.between(mean_frame_error(default), [learning_curve(default)])
-            crossing = convergence(learning_curve(record), targets, (TARGET_PERCENT,)).to(TARGET_PERCENT)
+            crossing = crossings(learning_curve(record), targets)[TARGET_PERCENT]
             if crossing.at is None:
                 missed += 1
             else:

@@ -37,8 +37,8 @@ from seed_noise import (  # noqa: E402
     modelled_noise,
 )
 
-from sweeps.confirm.convergence import Curve, Evaluation  # noqa: E402
 from sweeps.confirm.decision import decide  # noqa: E402
+from sweeps.confirm.learning_curve import Curve, Evaluation  # noqa: E402
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS, SEQUENTIAL_LOOKS  # noqa: E402
 from sweeps.confirm.speed_up import speed_up_over_seeds  # noqa: E402
 from sweeps.confirm.verdict import ASSUMED_SD_PERCENT, GAIN_PERCENT  # noqa: E402

@@ -3,108 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
-Ending = Literal["end", "rung", "diverged", "budget", "failed", "running"]
-"""Why a curve stops where it does; also the reason of a right-censored crossing."""
-
-ENDINGS: Mapping[str | None, Ending] = {
-    "finished": "end",
-    "stopped": "rung",
-    "diverged": "diverged",
-    "failed": "failed",
-    "budget": "budget",
-    None: "running",
-}
-"""A trial's status (None: still running) to why its curve ended."""
+from sweeps.confirm.learning_curve import END_EVALUATIONS, START, Curve, Evaluation, Moment
 
 PERCENTS = (50, 75, 90)
 """The targets, in per cent of the way from the mean-frame error to the default's end."""
 
 BEFORE_FIRST = "before the first evaluation"
 
-_END_EVALUATIONS = 3
 _HOLDING_EVALUATIONS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A point in training: updates, epochs, seconds of speech consumed, seconds trained (NaN: unknown)."""
-
-    updates: float
-    epochs: float
-    audio_seconds: float
-    seconds: float
-
-
-START = Moment(0.0, 0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One measured objective and where in training it was measured (all counts cumulative)."""
-
-    updates: float
-    epoch: float
-    audio_seconds: float
-    seconds: float
-    objective: float
-
-    @property
-    def moment(self) -> Moment:
-        """Where in training this evaluation stands."""
-        return Moment(self.updates, self.epoch, self.audio_seconds, self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A trial's evaluations in order, and why there are no more; ValueError where updates do not rise from above 0."""
-
-    evaluations: tuple[Evaluation, ...]
-    ended: Ending = "end"
-
-    def __post_init__(self) -> None:
-        updates = [evaluation.updates for evaluation in self.evaluations]
-        if any(not 0 < step < math.inf for step in updates):
-            raise ValueError(f"evaluations stand at updates {updates}: each must be a finite number above 0")
-        if any(later <= earlier for earlier, later in pairwise(updates)):
-            raise ValueError(f"evaluations stand at updates {updates}: each must come after the one before it")
-
-    @classmethod
-    def from_reports(cls, reports: Iterable[Mapping[str, object]], ended: Ending = "end", sign: float = 1.0) -> Curve:
-        """The curve in a trial's epoch reports: their `evaluations`, or the report itself where a trainer gives none.
-
-        What a retried trial reports again replaces what it reported before. A trainer without `updates` counts in
-        epochs. `sign` is -1 where the objective is maximised: the curve is one of costs.
-        """
-        entries = [entry for report in reports for entry in _entries(report)]
-        counted = any(entry.get("updates") is not None for entry in entries)
-        kept: list[Evaluation] = []
-        for entry in entries:
-            # A diverged epoch may come without its updates: it has no place on the curve, and `ended` tells of it.
-            if counted and entry.get("updates") is None:
-                continue
-            evaluation = _evaluation(entry, sign)
-            while kept and kept[-1].updates >= evaluation.updates:
-                kept.pop()
-            kept.append(evaluation)
-        return cls(tuple(kept), ended)
-
-    @property
-    def end(self) -> float:
-        """The mean objective of the last three evaluations (of all, if fewer); NaN for a diverged or empty curve."""
-        last = [evaluation.objective for evaluation in self.evaluations[-_END_EVALUATIONS:]]
-        if not last or self.ended == "diverged" or not all(map(math.isfinite, last)):
-            return math.nan
-        return math.fsum(last) / len(last)
-
-    @property
-    def finite(self) -> tuple[Evaluation, ...]:
-        """The evaluations whose objective is a finite number."""
-        return tuple(evaluation for evaluation in self.evaluations if math.isfinite(evaluation.objective))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +59,17 @@ class Crossing:
     provisional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Convergence:
-    """A trial's crossings, one for each target."""
-
-    crossings: tuple[Crossing, ...]
-
-    def to(self, percent: int) -> Crossing:
-        """The crossing of the target that stands at `percent`; KeyError if it was not asked for."""
-        for crossing in self.crossings:
-            if crossing.percent == percent:
-                return crossing
-        raise KeyError(percent)
+def crossings(curve: Curve, targets: Targets) -> dict[int, Crossing]:
+    """When `curve` reaches each target, by its per cent."""
+    return {percent: crossing_at(curve, targets, percent) for percent in PERCENTS}
 
 
-def convergence(curve: Curve, targets: Targets, percents: Sequence[int] = PERCENTS) -> Convergence:
-    """When `curve` reaches each target."""
-    return Convergence(tuple(crossing_at(curve, targets, percent) for percent in percents))
+def crossing_at(curve: Curve, targets: Targets, percent: int) -> Crossing:
+    """When `curve` reaches the target at `percent`."""
+    target = targets.objective_at(percent)
+    if target is None:
+        return Crossing(percent, None, None, None, None, targets.undefined, False)
+    return crossing_of(curve, target, percent)
 
 
 def crossing_of(curve: Curve, target: float, percent: int = 90) -> Crossing:
@@ -214,51 +118,17 @@ def mean_over_common_epochs(curves: Sequence[Curve]) -> CommonMean | None:
     return CommonMean(means, tuple(int(epoch) for epoch in common))
 
 
-@dataclass(frozen=True, slots=True)
-class Worsening:
-    """How far a curve ends above its best: `fraction` is end / best - 1, `end` a mean of up to three later
-    evaluations."""
-
-    best: float
-    best_epoch: float
-    end: float
-    fraction: float
-
-
-def worsening_after_best(curve: Curve) -> Worsening | None:
-    """What the objective lost after its best evaluation (0 if that is the last); None without a finite evaluation."""
+def worsening_after_best(curve: Curve) -> float | None:
+    """How far the curve ends above its best, as a share of it: the end is the mean of up to three evaluations after the
+    best one, and 0 is said where there are none; None without a finite evaluation."""
     finite = curve.finite
     if not finite:
         return None
     index = min(range(len(finite)), key=lambda position: finite[position].objective)
-    best = finite[index]
-    after = [evaluation.objective for evaluation in finite[index + 1 :]][-_END_EVALUATIONS:]
-    end = math.fsum(after) / len(after) if after else best.objective
-    lost = end - best.objective
-    fraction = lost / abs(best.objective) if best.objective else (math.inf if lost else 0.0)
-    return Worsening(best.objective, best.epoch, end, fraction)
-
-
-def _entries(report: Mapping[str, object]) -> list[Mapping[str, object]]:
-    inner = report.get("evaluations")
-    found = [entry for entry in inner if isinstance(entry, Mapping)] if isinstance(inner, list | tuple) else []
-    return found or [report]
-
-
-def _evaluation(entry: Mapping[str, object], sign: float) -> Evaluation:
-    epoch = _number(entry.get("epoch"))
-    updates = _number(entry.get("updates"))
-    return Evaluation(
-        updates=epoch if math.isnan(updates) else updates,
-        epoch=epoch,
-        audio_seconds=_number(entry.get("audio_seconds")),
-        seconds=_number(entry.get("seconds")),
-        objective=sign * _number(entry.get("objective")),
-    )
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float | str) else math.nan
+    best = finite[index].objective
+    after = [evaluation.objective for evaluation in finite[index + 1 :]][-END_EVALUATIONS:]
+    lost = math.fsum(after) / len(after) - best if after else 0.0
+    return lost / abs(best) if best else (math.inf if lost else 0.0)
 
 
 def _why_undefined(error: float, end: float, curves: Sequence[Curve]) -> str | None:
@@ -272,14 +142,6 @@ def _why_undefined(error: float, end: float, curves: Sequence[Curve]) -> str | N
     if end >= error:
         return f"the default ends at {end:.4g}, no better than the mean frame's {error:.4g}"
     return None
-
-
-def crossing_at(curve: Curve, targets: Targets, percent: int) -> Crossing:
-    """When `curve` reaches the target at `percent`."""
-    target = targets.objective_at(percent)
-    if target is None:
-        return Crossing(percent, None, None, None, None, targets.undefined, False)
-    return crossing_of(curve, target, percent)
 
 
 def _is_held(following: Sequence[Evaluation], target: float) -> bool:

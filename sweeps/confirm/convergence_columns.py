@@ -6,18 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.convergence import (
-    PERCENTS,
-    Curve,
-    Moment,
-    Targets,
-    convergence,
-    mean_over_common_epochs,
-    worsening_after_best,
-)
-from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
+from sweeps.confirm.convergence import Targets, crossings, mean_over_common_epochs, worsening_after_best
+from sweeps.confirm.learning_curve import Curve, Moment, learning_curve, mean_frame_error
 from sweeps.confirm.plan import CONFIRMATION
-from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
+from sweeps.confirm.speed_up import speed_up
 from sweeps.trials.record import TrialRecord, reference_record
 
 _NOWHERE = Moment(math.nan, math.nan, math.nan, math.nan)
@@ -57,12 +49,10 @@ def convergence_columns(curve: Curve, default: Curve | None, mean_frame: float |
     `worsening` is how far the curve ends above its best, as a share of it.
     """
     targets = Targets.between(mean_frame, default)
-    found = convergence(curve, targets, PERCENTS)
-    half, three_quarters, crossing = (found.to(percent) for percent in (50, 75, TARGET_PERCENT))
+    half, three_quarters, crossing = crossings(curve, targets).values()
     speed = None if default is None else speed_up(curve, default, targets)
     at = crossing.at or _NOWHERE
     common = None if default is None else mean_over_common_epochs([curve, default])
-    worsening = worsening_after_best(curve)
     return {
         "epochs_to_target": _cell(at.epochs),
         "epochs_to_75": _cell((three_quarters.at or _NOWHERE).epochs),
@@ -78,7 +68,7 @@ def convergence_columns(curve: Curve, default: Curve | None, mean_frame: float |
         "common_epochs": "" if common is None else len(common.epochs),
         "mean_objective": "" if common is None else common.means[0],
         "default_mean_objective": "" if common is None else common.means[1],
-        "worsening": _cell(None if worsening is None else worsening.fraction),
+        "worsening": _cell(worsening_after_best(curve)),
     }
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sweeps.confirm.convergence import Crossing, Curve, Targets, crossing_at
+from sweeps.confirm.convergence import Crossing, Targets, crossing_at
+from sweeps.confirm.learning_curve import Curve
 from sweeps.confirm.paired_test import t_quantile
 
 TARGET_PERCENT = 90

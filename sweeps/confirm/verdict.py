@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from messages import LANGUAGES, Message
-from sweeps.confirm.convergence import Curve
 from sweeps.confirm.decision import Decision, Scale, Word, can_still_decide, decide, expected_pairs
+from sweeps.confirm.learning_curve import Curve
 from sweeps.confirm.paired_test import MOST_SEEDS, power, seeds_to_decide
 from sweeps.confirm.plan import EXPECTED_PAIRS, Design, Look
 from sweeps.confirm.speed_up import SpeedUpOverSeeds, speed_up_over_seeds

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.convergence import Curve, Targets
-from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
+from sweeps.confirm.convergence import Targets
+from sweeps.confirm.learning_curve import Curve, learning_curve, mean_frame_error
 from sweeps.confirm.speed_up import SpeedUp, speed_up
 from sweeps.confirm.verdict import Verdict
 from sweeps.report.coordinates import Axis, acting_axes, searched_axes

@@ -10,9 +10,9 @@ import numpy as np
 import yaml
 
 from sweeps.confirm.confirmation import judged_runs
-from sweeps.confirm.convergence import PERCENTS, Crossing, Moment, convergence
+from sweeps.confirm.convergence import PERCENTS, Crossing, crossings
 from sweeps.confirm.explain.learning_rate import LEARNING_RATE, PROBE
-from sweeps.confirm.learning_curve import learning_curve
+from sweeps.confirm.learning_curve import Moment, learning_curve
 from sweeps.confirm.plan import CONFIRMATION, SELECTION
 from sweeps.confirm.speed_up import TARGET_PERCENT, speed_up
 from sweeps.report.charts.confirmation import pairs_chart
@@ -225,15 +225,15 @@ def convergence_table(data: RunData, words: Words) -> dict[str, Any]:
 
 def _crossings(data: RunData, words: Words, record: TrialRecord) -> Row:
     curve = data.curves[record.trial_id]
-    found = convergence(curve, data.targets)
-    last = found.to(TARGET_PERCENT)
+    found = crossings(curve, data.targets)
+    last = found[TARGET_PERCENT]
     default = None if data.default is None else data.curves[data.default.trial_id]
     speed = None if default is None else speed_up(curve, default, data.targets)
     name = record.trial_id if record.label is None else own(record.trial_id) + " " + quiet(own(record.label))
     cells = [
         Cell(name, record.trial_id),
         Cell.number(figure(record.objective), record.objective),
-        *(_epochs(words, found.to(percent)) for percent in PERCENTS),
+        *(_epochs(words, crossing) for crossing in found.values()),
         _moment(last.at, "updates"),
         _moment(last.at, "seconds"),
         Cell.number("", None) if speed is None else Cell.number(shown_speed(words, speed), speed.low),

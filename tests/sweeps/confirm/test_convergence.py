@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from sweeps.confirm.convergence import (
     PERCENTS,
-    Curve,
-    Evaluation,
-    Moment,
     Targets,
-    convergence,
     crossing_of,
+    crossings,
     mean_over_common_epochs,
     worsening_after_best,
 )
 from sweeps.confirm.convergence_columns import convergence_columns
+from sweeps.confirm.learning_curve import Curve, Evaluation, Moment
 from sweeps.confirm.speed_up import SpeedUp, combine, speed_up, speed_up_over_seeds
 
 MEAN_FRAME = 0.8
@@ -145,33 +143,11 @@ def test_without_a_level_to_reach_targets_are_undefined_and_say_why(
     error: float | None, default: Curve | None, words: str
 ) -> None:
     targets = Targets.between(error, default)
-    found = convergence(DEFAULT, targets).to(90)
+    found = crossings(DEFAULT, targets)[90]
     assert words in (targets.undefined or "")
     assert (found.at, found.censored, found.reason) == (None, None, targets.undefined)
     assert speed_up(DEFAULT, DEFAULT, targets) is None
     assert convergence_columns(DEFAULT, default, error)["speedup"] == ""
-
-
-def test_updates_that_do_not_rise_are_refused() -> None:
-    one = Evaluation(10, 1, 1, 1, 0.5)
-    with pytest.raises(ValueError, match="after the one before"):
-        Curve((one, one))
-    with pytest.raises(ValueError, match="above 0"):
-        Curve((replace(one, updates=0),))
-
-
-def test_reports_give_their_evaluations_and_what_a_retry_repeats_replaces_the_first_time() -> None:
-    def report(epoch: int, *values: float) -> dict[str, object]:
-        places = [epoch - 1 + share for share in ((0.25, 0.5, 1.0) if epoch == 1 else (1.0,))]
-        inner = [
-            {"updates": 58 * place, "epoch": place, "audio_seconds": 1.0, "seconds": 1.0, "objective": value}
-            for place, value in zip(places, values, strict=True)
-        ]
-        return {"event": "report", "epoch": epoch, "objective": values[-1], "evaluations": inner}
-
-    read = Curve.from_reports([report(1, 0.8, 0.7, 0.6), report(2, 0.55), report(3, 0.5), report(2, 0.56)], "budget")
-    assert [one.objective for one in read.evaluations] == [0.8, 0.7, 0.6, 0.56]
-    assert read.ended == "budget"
 
 
 def test_a_trainer_without_updates_counts_in_epochs_and_an_unknown_objective_is_nan() -> None:
@@ -179,13 +155,6 @@ def test_a_trainer_without_updates_counts_in_epochs_and_an_unknown_objective_is_
     assert [one.updates for one in read.evaluations] == [1, 2]
     assert math.isnan(read.evaluations[1].objective)
     assert convergence_columns(read, DEFAULT, MEAN_FRAME)["censor_reason"] == "diverged"
-
-
-def test_a_diverged_report_without_its_updates_leaves_the_curve_before_it_alone() -> None:
-    read = Curve.from_reports(
-        [{"epoch": 1, "updates": 58, "objective": 0.7}, {"epoch": 2, "objective": math.nan}], "diverged"
-    )
-    assert [one.objective for one in read.evaluations] == [0.7]
 
 
 @given(curves)
@@ -230,9 +199,9 @@ def test_scaling_and_shifting_all_errors_alike_moves_no_crossing(
     def moved(one: Curve) -> Curve:
         return Curve(tuple(replace(e, objective=e.objective * scale + shift) for e in one.evaluations), one.ended)
 
-    before = convergence(trial, Targets.between(0.95, default))
-    after = convergence(moved(trial), Targets.between(0.95 * scale + shift, moved(default)))
-    for old, new in zip(before.crossings, after.crossings, strict=True):
+    before = crossings(trial, Targets.between(0.95, default))
+    after = crossings(moved(trial), Targets.between(0.95 * scale + shift, moved(default)))
+    for old, new in zip(before.values(), after.values(), strict=True):
         if old.target is not None and min(abs(e.objective - old.target) for e in trial.evaluations) < 1e-9:
             continue  # an evaluation that equals its target may round to either side of it
         assert (new.censored, new.provisional) == (old.censored, old.provisional)
@@ -307,7 +276,7 @@ def test_a_trial_that_needs_half_the_updates_is_twice_as_fast() -> None:
 def test_a_trial_that_never_arrives_has_a_speed_up_of_at_most_a_bound() -> None:
     stopped = curve(0.79, 0.75, 0.72, ended="rung")
     cells = convergence_columns(stopped, DEFAULT, MEAN_FRAME)
-    default_updates = convergence(DEFAULT, Targets.between(MEAN_FRAME, DEFAULT)).to(90).at
+    default_updates = crossings(DEFAULT, Targets.between(MEAN_FRAME, DEFAULT))[90].at
     assert default_updates is not None
     assert cells["speedup"] == ""
     assert cells["speedup_bound"] == f"at most {default_updates.updates / 58:.2f}"
@@ -368,13 +337,8 @@ def test_common_epochs_are_whole_ones_that_all_curves_have_as_numbers() -> None:
 
 
 def test_worsening_compares_the_end_with_the_best() -> None:
-    found = worsening_after_best(curve(0.8, 0.7, 0.6, 0.5, 0.52, 0.55, 0.55, 0.55))
-    assert found is not None
-    assert (found.best, found.best_epoch) == (0.5, 2)
-    assert found.fraction == pytest.approx(0.1)
-    still_best = worsening_after_best(curve(0.8, 0.7, 0.6))
-    assert still_best is not None
-    assert still_best.fraction == 0
+    assert worsening_after_best(curve(0.8, 0.7, 0.6, 0.5, 0.52, 0.55, 0.55, 0.55)) == pytest.approx(0.1)
+    assert worsening_after_best(curve(0.8, 0.7, 0.6)) == 0
     assert worsening_after_best(curve(math.nan)) is None
 
 

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from sweeps.confirm.convergence import Curve, Evaluation
+from sweeps.confirm.learning_curve import Curve, Evaluation
 from sweeps.confirm.plan import (
     SEQUENTIAL_LOOKS,
     TWO_LOOK_DESIGN,
