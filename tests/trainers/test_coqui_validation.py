@@ -19,6 +19,7 @@ from sweeps.common.strict_yaml import read_yaml_mapping
 from sweeps.external.config_file import ConfigFile
 from sweeps.external.spec import SpecFile, load_spec, shipped_specs
 from sweeps.external.trainer import bound
+from sweeps.tuner.train import read_config
 from trainers.coqui import CoquiVits
 from trainers.coqui_validation import Validation, own_seed, split_of, with_foreign_texts
 from xtts_sweep.api import SweepOptions, config_of
@@ -125,6 +126,10 @@ def test_trial_1_is_the_users_config(tmp_path: Path) -> None:
     space.write_text("parameters: {kl_loss_alpha: {min: 0.5, max: 2.0, distribution: uniform, default: 1.5}}")
     searched = config_of(replace(asked, space=str(space)))
     assert searched.shared_params["grad_clip_gen"] == 7.5
+    single = tmp_path / "single.yaml"
+    single.write_text("training: {kl_loss_alpha: 0.5}")
+    params = read_config(single, CoquiVits, {"config": str(path)})
+    assert (params["mel_loss_alpha"], params["kl_loss_alpha"], params["grad_clip_gen"]) == (30, 0.5, 7.5)
     path.write_text(json.dumps({"mel_loss_alpha": 300}))
     with pytest.raises(RequestError, match=r"fixes one.*the default 300 lies outside 5 to 90"):
         config_of(asked)
