@@ -103,7 +103,10 @@ def _checked(path: Path, given: dict[str, Any], template_text: str | None) -> Tr
             template = ConfigFile(template_text, spec.suffix, Path(file.config.template).name)
         except RequestError as error:
             problems.append(str(error))
+    standing: set[str] = set() if template is None else set(template.keys())
     parameters = _parameters(spec, template, problems)
+    if template is not None and set(template.keys()) > standing:
+        template_text = template.text()
     expressions = _expressions(spec, problems)
     problems += problems_of_use(spec, template, parameters)
     if problems:
@@ -139,23 +142,28 @@ def _parameters(spec: TrainerSpec, template: ConfigFile | None, problems: list[s
     found = {}
     for name, entry in spec.file.params.items():
         words = entry.words
-        if "default" not in words and "value" not in words and name in spec.keys:
+        given = words.get("default", words.get("value"))
+        may_be_new = str(entry.key).startswith("+")
+        if name in spec.keys and (given is None or may_be_new):
             key = spec.keys[name]
             if template is None:  # which is a problem of its own
                 continue
             problem = template.problem(key)
-            if problem:
+            if problem and may_be_new and given is not None:
+                template.add(key, given)
+            elif problem:
                 problems.append(f"params: {name}: {problem}")
                 continue
-            words["default"] = template.get(key)
+            elif "value" not in words:
+                words["default"] = template.get(key)
         try:
             found[name] = parameter_from_mapping(name, words)
         except RequestError as error:
             hint = (
-                f"; --set params.{name}.min=... and .max=... change the range, .default=... where trial 1 starts"
-                if "lies outside" in str(error)
-                else ""
+                f"; --set params.{name}.min=... and .max=... change the range" if "lies outside" in str(error) else ""
             )
+            if hint and not may_be_new:
+                hint += ", .default=... where trial 1 starts"
             problems.append(f"params: {error}{hint}")
     if found and not any(parameter.searched for parameter in found.values()) and not problems:
         problems.append("params leaves nothing to search; give one of them min and max, or values")

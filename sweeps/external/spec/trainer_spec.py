@@ -57,12 +57,12 @@ class TrainerSpec:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The template's dotted key of each parameter."""
+        """The template's dotted key of each parameter, without the + of one that may be missing there."""
         if self.file.config is None:
             return {}
         in_command = set(placeholders_in(self.file.command))
         return {
-            name: entry.key or name
+            name: (entry.key or name).removeprefix("+")
             for name, entry in self.file.params.items()
             if entry.key is not None or name not in in_command
         }

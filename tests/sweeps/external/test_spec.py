@@ -204,6 +204,22 @@ def test_a_parameter_of_whole_numbers_is_searched_in_whole_numbers(write: Write)
         bound(spec).check_params({"mel_w": 36.5})
 
 
+@pytest.mark.parametrize("suffix", ["json", "yaml", "toml"])
+def test_a_key_that_may_be_missing_is_added_with_its_default(write: Write, tmp_path: Path, suffix: str) -> None:
+    entries = {
+        "mel_w": {"key": "+loss.mel_w", "min": 10, "max": 90, "default": 20},  # the template's 45 wins
+        "rate": {"key": "+optimizer.lr", "min": 1e-5, "max": 1e-3, "default": 2e-4},
+    }
+    path = write(config={"template": f"base.{suffix}"}, params=entries)
+    spec = load_spec(load_spec(str(path)).pinned)
+    assert bound(spec).default_params() == {"mel_w": 45, "rate": 2e-4}
+    assert "0.0005" in config_text(spec, {"mel_w": 30, "rate": 5e-4}, launch(tmp_path))
+    assert bound(spec).export_keys() == {"mel_w": "loss.mel_w", "rate": "optimizer.lr"}
+    assert "lr" in str((bound(spec).export_template() or ("", ""))[1])
+    with pytest.raises(RequestError, match=r"base\.\w+ has no key 'optimizer\.lr'"):
+        load_spec(str(write(params={**entries, "rate": {**entries["rate"], "key": "optimizer.lr"}})))
+
+
 @pytest.mark.parametrize("path", [FIXTURE / "stdout.yaml", FIXTURE / "csv.yaml", FIXTURE / "tensorboard.yaml"], ids=str)
 def test_the_specs_of_the_fixture_are_good(path: Path) -> None:
     spec = load_spec(str(path))
