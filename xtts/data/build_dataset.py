@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import filelock
@@ -46,6 +46,38 @@ def no_progress(done: int, total: int, what: str) -> None:
     del done, total, what
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a folder of speech holds now, by its metadata and its file names: no recording has been read."""
+
+    layout: Layout
+    recordings: Recordings
+
+    @property
+    def stamp(self) -> str:
+        """What Dataset.stamp is once the folder is prepared: it differs where anything has changed."""
+        return self.recordings.stamp(_MAKING, SETTINGS, self.layout.digest, SPLIT_SEED)
+
+    def texts_and_recordings(self) -> dict[str, tuple[str, str]]:
+        """The normalised text and the recording of every clip, by id."""
+        rows = self.recordings.rows
+        turkic = is_turkic(row.text for row in rows)
+        return {
+            row.id: (normalise(row.text, turkic=turkic), path)
+            for row, path in zip(rows, self.recordings.paths, strict=True)
+        }
+
+
+def listing_of(
+    data: Path, val_data: Path | None = None, *, columns: Sequence[str] | None = None, allow_outside: bool = False
+) -> Listing:
+    """List a folder; the arguments are build_dataset's."""
+    names = FileNames()
+    layout = read_layout(data, val_data, columns=columns, allow_outside=allow_outside, names=names)
+    folders = (data,) if val_data is None else (data, val_data)
+    return Listing(layout, find_recordings(layout, folders, allow_outside=allow_outside, names=names))
+
+
 def build_dataset(
     data: Path,
     val_data: Path | None = None,
@@ -62,9 +94,9 @@ def build_dataset(
     columns where they do not show. `allow_outside` also reads recordings outside the folders. SpeechError if the folder
     is malformed, too small, or more than 5 % of its clips are unusable and `accept_unusable` is not given.
     """
-    layout, recordings = _found(data, val_data, columns, allow_outside)
+    listing = listing_of(data, val_data, columns=columns, allow_outside=allow_outside)
+    recordings, stamp = listing.recordings, listing.stamp
     folders = (data,) if val_data is None else (data, val_data)
-    stamp = recordings.stamp(_MAKING, SETTINGS, layout.digest, SPLIT_SEED)
     store = cache_folder() / "features" / _digest([os.path.realpath(folder) for folder in folders])[:16]
     prepared = None if deep else _still_good(store, stamp)
     if prepared is None:
@@ -79,42 +111,9 @@ def build_dataset(
                 clips, in_eval = apart_from_eval(clips, features)
                 split_of = _split(val_data or data, clips)
                 speech = _assemble(store, clips, split_of, features, [*exclusions, *in_eval], stamp)
-                prepared = _keep(store, replace(speech, columns=layout.columns, notes=notes), features)
+                prepared = _keep(store, replace(speech, columns=listing.layout.columns, notes=notes), features)
     refuse_if_unusable(data, len(prepared), prepared.exclusions, accept_unusable)
     return prepared
-
-
-def stamp_of(
-    data: Path,
-    val_data: Path | None = None,
-    *,
-    columns: Sequence[str] | None = None,
-    allow_outside: bool = False,
-) -> str:
-    """What Dataset.stamp would be if the folder were prepared now: it differs where anything has changed."""
-    layout, recordings = _found(data, val_data, columns, allow_outside)
-    return recordings.stamp(_MAKING, SETTINGS, layout.digest, SPLIT_SEED)
-
-
-def texts_and_recordings(
-    data: Path, val_data: Path | None = None, *, columns: Sequence[str] | None = None, allow_outside: bool = False
-) -> dict[str, tuple[str, str]]:
-    """The normalised text and the recording of every clip that the folder holds now, by id."""
-    _, recordings = _found(data, val_data, columns, allow_outside)
-    turkic = is_turkic(row.text for row in recordings.rows)
-    return {
-        row.id: (normalise(row.text, turkic=turkic), path)
-        for row, path in zip(recordings.rows, recordings.paths, strict=True)
-    }
-
-
-def _found(
-    data: Path, val_data: Path | None, columns: Sequence[str] | None, allow_outside: bool
-) -> tuple[Layout, Recordings]:
-    names = FileNames()
-    layout = read_layout(data, val_data, columns=columns, allow_outside=allow_outside, names=names)
-    folders = (data,) if val_data is None else (data, val_data)
-    return layout, find_recordings(layout, folders, allow_outside=allow_outside, names=names)
 
 
 def _digest(value: object) -> str:

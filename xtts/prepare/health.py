@@ -1,7 +1,7 @@
 """What a data set is like and what is wrong with it, before a GPU hour is spent on it."""
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class HealthReport:
     fingerprint: str
     columns: tuple[str, ...] = ()
     """What each column of the metadata was taken for."""
-    alignment: dict[str, Any] | None = field(default=None)
+    alignment: dict[str, Any] | None = None
     """What the aligner says, where it has run: mean confidence and the clips that do not align."""
     letter_order: float | None = None
     """See xtts.prepare.letter_order; near 1 where the letters of the texts stand in no order."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xtts.alignment.aligned import AlignedDataset, align_dataset
-from xtts.data.build_dataset import build_dataset, stamp_of, texts_and_recordings
+from xtts.data.build_dataset import build_dataset, listing_of
 from xtts.data.columns import PLAIN_COLUMNS, parse_columns
 from xtts.data.dataset import Dataset
 from xtts.data.features.cache import Progress
@@ -152,7 +152,7 @@ def _changed(speech: Dataset, source: Path, summary: Mapping[str, Any], options:
     held_out = summary.get("validation_source")
     columns = options["columns"]
     try:
-        now = stamp_of(
+        now = listing_of(
             source,
             None if held_out is None else Path(held_out),
             columns=None if columns is None else parse_columns(columns),
@@ -160,21 +160,14 @@ def _changed(speech: Dataset, source: Path, summary: Mapping[str, Any], options:
         )
     except SpeechError as error:
         return f"the speech in {source} cannot be read any more ({error}); {kept}"
-    if now == speech.stamp:
+    if now.stamp == speech.stamp:
         return ""
-    details = _differences(speech, source, held_out, options)
+    details = _differences(speech, now.texts_and_recordings())
     return f"{source} has changed since the run began ({details}); {kept}" if details else ""
 
 
-def _differences(speech: Dataset, source: Path, held_out: str | None, options: Mapping[str, Any]) -> str:
+def _differences(speech: Dataset, known: Mapping[str, tuple[str, str]]) -> str:
     """Which clips are new, gone, or have another text or recording; empty where only times of files differ."""
-    columns = options["columns"]
-    known = texts_and_recordings(
-        source,
-        None if held_out is None else Path(held_out),
-        columns=None if columns is None else parse_columns(columns),
-        allow_outside=options["allow_outside"],
-    )
     left_out = {exclusion.id for exclusion in speech.exclusions}
     mine = dict(zip(speech.ids, speech.texts, strict=True))
     new = [id for id in known if id not in mine and id not in left_out]
