@@ -1,4 +1,4 @@
-"""Which folders hold parts of one resumed run: Coqui's and Lightning's trainers may go on in a new folder."""
+"""Which folders hold parts of one resumed run: Coqui's and Lightning's trainers may continue in a new folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xtts_sweep.diagnosis.run_logs import RunLogs
 
 Curves = Mapping[str, Curve]
 NUMBERED = re.compile(rf"[-_ .]*(?:\d|(?:{'|'.join(calendar.month_name[1:])})-)")
-"""Where a folder's name goes on with a date or a number: `voice-November-27-2026_...`, `version_3`"""
+"""Where a folder's name continues with a date or a number: `voice-November-27-2026_...`, `version_3`"""
 FIRST_STEPS, PAUSE = 1.5, 2.0
 """A training of its own logs within so many of its intervals; a resumed one begins so many behind the end at most"""
 
