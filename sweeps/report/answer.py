@@ -49,7 +49,7 @@ def headline(data: RunData, words: Words) -> str:
     """The whole answer in one sentence."""
     if data.config.space.controls:
         return words("headline_controls", trials=len(data.records))
-    if data.chosen is None:
+    if data.recommended is None:
         return words("headline_running_none" if data.state.running else "headline_none")
     if data.verdict is not None and data.verdict.word != "unconfirmed":
         return words("headline_" + data.verdict.word.replace(" ", "_"))
@@ -77,9 +77,9 @@ def search_difference_percent(data: RunData) -> float | None:
 
 def next_command(data: RunData) -> str | None:
     """The command to run next; None where there is none."""
-    if data.state.word in ("interrupted", "failed") or (data.state.word == "budget" and data.chosen is None):
+    if data.state.word in ("interrupted", "failed") or (data.state.word == "budget" and data.recommended is None):
         return _command(data, "resume")
-    if data.state.running or data.chosen is None or data.config.space.controls:
+    if data.state.running or data.recommended is None or data.config.space.controls:
         return None
     word = "unconfirmed" if data.verdict is None else data.verdict.word
     if word == "unconfirmed":
@@ -103,26 +103,26 @@ def tone(data: RunData) -> str:
 
 
 def _which(data: RunData, words: Words) -> Card:
-    chosen = data.chosen
-    if chosen is None:
+    recommended = data.recommended
+    if recommended is None:
         none = words("no_control_to_take" if data.config.space.controls else "none_to_take")
         return Card("which", [(none, ""), *_of_search(data, words, "require")])
-    other, other_name = _compared_with(data, words, chosen)
+    other, other_name = _compared_with(data, words, recommended)
     take = words("keep" if data.keeps_default else "take")
     rows = [
         (name, value_text(value), value_text(other[name]) if name in other else "")
-        for name, value in chosen.params.items()
+        for name, value in recommended.params.items()
     ]
     lines: list[Line] = []
-    if chosen.objective is not None:
-        about = {"objective": figure(chosen.objective), "epoch": chosen.best_epoch}
-        lines.append((words("chosen_from", trial=chosen.trial_id, **about), "quiet"))
+    if recommended.objective is not None:
+        about = {"objective": figure(recommended.objective), "epoch": recommended.best_epoch}
+        lines.append((words("chosen_from", trial=recommended.trial_id, **about), "quiet"))
     lines += _of_search(data, words, "require", "memory")
     return Card("which", lines, Config((words("parameter"), take, other_name), rows))
 
 
-def _compared_with(data: RunData, words: Words, chosen: TrialRecord) -> tuple[Mapping[str, object], str]:
-    """The config that the chosen one is compared with, and its name: the default, or the search's best."""
+def _compared_with(data: RunData, words: Words, recommended: TrialRecord) -> tuple[Mapping[str, object], str]:
+    """The config that the recommended one is compared with, and its name: the default, or the search's best."""
     if not data.keeps_default:
         return ({} if data.default is None else data.default.params), words("default")
     if data.best is None or data.best is data.default:
@@ -222,7 +222,7 @@ def _next_key(data: RunData) -> str:
         return "next_wait"
     if data.config.space.controls:
         return "next_controls"
-    if data.chosen is None:
+    if data.recommended is None:
         return "next_none"
     word = "unconfirmed" if data.verdict is None else data.verdict.word
     if word == "unconfirmed" and data.keeps_default:

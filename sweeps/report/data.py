@@ -21,7 +21,7 @@ from sweeps.run.run import Run
 from sweeps.run.search_summary import SearchSummary, search_summary
 from sweeps.trials.event import Event
 from sweeps.trials.objective import number, sign_of
-from sweeps.trials.record import TrialRecord, best_record, default_record, searched
+from sweeps.trials.record import TrialRecord, default_record, searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,18 @@ class RunData:
         return State("running")
 
     @cached_property
-    def chosen(self) -> TrialRecord | None:
+    def recommended(self) -> TrialRecord | None:
         """The trial whose config best_config.yaml holds."""
         return self.run.recommended
 
     @property
     def keeps_default(self) -> bool:
         """Whether that is the default."""
-        return self.chosen is not None and self.default is not None and self.chosen.identity == self.default.identity
+        return (
+            self.recommended is not None
+            and self.default is not None
+            and self.recommended.identity == self.default.identity
+        )
 
     @cached_property
     def default(self) -> TrialRecord | None:
@@ -131,7 +135,7 @@ class RunData:
     @cached_property
     def best(self) -> TrialRecord | None:
         """The best trial of the search."""
-        return best_record(self.records)
+        return self.run.best
 
     @cached_property
     def curves(self) -> dict[str, Curve]:

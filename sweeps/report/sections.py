@@ -124,7 +124,7 @@ def _notes(data: RunData, words: Words, record: TrialRecord) -> str:
         "kind_best": data.best,
         "kind_default": data.default,
         "kind_finalist": None if data.finalist is data.best else data.finalist,
-        "taken": None if data.verdict is None else data.chosen,
+        "taken": None if data.verdict is None else data.recommended,
     }
     return ", ".join(words(name) for name, marked in marks.items() if record is marked)
 
