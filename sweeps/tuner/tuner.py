@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,8 +15,6 @@ from sweeps.backend.loop import WorkerConfig, run_loop
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.errors import SweepFailed, reason_of
 from sweeps.common.program import command
-from sweeps.confirm.confirmation import confirms
-from sweeps.confirm.plan import CONFIRMATION
 from sweeps.run.config import DATA_CHANGED, SweepConfig
 from sweeps.run.diagnosis import note_findings
 from sweeps.run.folder import RunFolder, read_sweep_yaml
@@ -30,17 +28,17 @@ from sweeps.storage.retention import tidy_checkpoints
 from sweeps.trainer import Trainer
 from sweeps.trials.heartbeat import Heartbeat
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import RESUMED, TrialRecord, searched
+from sweeps.trials.record import TrialRecord, searched
 from sweeps.tuner.budget_reserve import room_for_a_trial
 from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.closing import ClosePhase
 from sweeps.tuner.confirmation_phase import ConfirmationPhase
+from sweeps.tuner.open_trials import reopen, run_until_done
 from sweeps.tuner.output_files import write_tables
 from sweeps.tuner.search_phase import SearchPhase
 from sweeps.tuner.signals import SignalHandler
 from sweeps.tuner.trial_source import TrialSource
 
-MOST_IN_VAIN = 3  # of Ray's loops
 FILES_SHARE = 20  # the files take at most a twentieth of the driver's time
 FEWEST_SECONDS = 1.0  # between two times that they are written
 
@@ -289,48 +287,3 @@ class Tuner:
     def _tidy(self, record: TrialRecord) -> None:
         for trial_id in tidy_checkpoints(self._store, self._journal.records, record):
             self._trainer.drop_files(self._folder.trial(trial_id))
-
-
-def reopen(journal: Journal, epochs: int, *, searching: bool) -> None:
-    """Resume: reopen what ran out of budget or failed for a full disk and the like, and close what was decided.
-
-    Without the search its trials are left as they are, and confirmation runs that failed are tried again.
-    """
-    for record in journal.records:
-        if not searching and not confirms(record):
-            continue
-        crashed = record.status == "failed" and record.origin == CONFIRMATION and not searching
-        if record.status == "budget" or record.failed_by_environment or crashed:
-            journal.append("trial_retried", record.trial_id, epoch=record.epochs, reason=RESUMED)
-    for record in journal.records:
-        if record.status is not None:
-            continue
-        stopping = next((event for event in record.rungs if event.get("decision") == "stop"), None)
-        if record.reports and record.last_report.get("objective") is None:
-            journal.end(record.trial_id, "diverged", "the objective is not finite")
-        elif stopping is not None:
-            journal.end(record.trial_id, "stopped", "stopped at a rung", int(str(stopping["epoch"])))
-        elif record.epochs >= epochs:
-            journal.end(record.trial_id, "finished", f"all {epochs} epochs")
-
-
-def run_until_done(loop: Callable[[], str | None], journal: Journal, source: TrialSource) -> str | None:
-    """Ray's loop, and another one where it ended before a trial that it gave up was handed out again.
-
-    Where several loops in a row bring no report, the trials that are left have failed.
-    """
-    in_vain = 0
-    while True:
-        retries, reports = [r.retries for r in journal.records], _reports(journal)
-        stopped, left = loop(), source.open()
-        if stopped is not None or not left or retries == [r.retries for r in journal.records]:
-            return stopped
-        in_vain = in_vain + 1 if reports == _reports(journal) else 0
-        if in_vain == MOST_IN_VAIN:
-            for record in left:
-                journal.end(record.trial_id, "failed", f"its worker crashed {MOST_IN_VAIN} times before its next epoch")
-            return None
-
-
-def _reports(journal: Journal) -> int:
-    return sum(len(record.reports) for record in journal.records)

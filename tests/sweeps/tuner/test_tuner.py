@@ -21,9 +21,9 @@ from sweeps.tuner.api import plan_for
 from sweeps.tuner.callbacks import Callbacks
 from sweeps.tuner.closing import ClosePhase
 from sweeps.tuner.confirmation_phase import ConfirmationPhase
+from sweeps.tuner.open_trials import MOST_IN_VAIN, reopen, run_until_done
 from sweeps.tuner.search_phase import SearchPhase
 from sweeps.tuner.trial_source import TrialSource
-from sweeps.tuner.tuner import MOST_IN_VAIN, reopen, run_until_done
 from tests.sweeps.builders import toy_request, trial_events
 from tests.toy_trainer import ToyTrainer
 
