@@ -89,8 +89,8 @@ NAMED_BY: Mapping[str, frozenset[str]] = {
     "learning rate x10": frozenset({"rate_far_above", "rate_above_trainers"}),
     "learning rate /30": frozenset({"behind_reference", "plateau_at_mean_frame", "rate_below_trainers"}),
     "text shuffled": frozenset({"letters_in_no_order", "texts_do_not_fit"}),
-    "wrong transcripts": frozenset({"texts_do_not_fit"}),
-    "one clip repeated": frozenset({"texts_do_not_fit", "batches_alike"}),
+    "wrong transcripts": frozenset({"texts_do_not_fit", "texts_longer_than_clips"}),
+    "one clip repeated": frozenset({"texts_do_not_fit", "texts_longer_than_clips", "batches_alike"}),
     "NaN at a step": frozenset({"diverged", "not_finite"}),
 }
 """The findings that are about the fault itself, and not only a sign that something is wrong"""
@@ -131,6 +131,7 @@ def main() -> None:
             clips = {voice: clips_of(voice, given.get(voice)) for voice in voices}
             reference_logs.record(options.trainer_python, options.out, clips, spoiled, {*FAULTS_OF_DATA})
         print_view(reference_logs.VIEW, *reference_logs.judged(options.out, voices, LOOKS, NAMED_BY))
+        reference_logs.print_placement(options.out, voices, LOOKS[0])
         return
     if not options.no_training:
         for voice in voices:

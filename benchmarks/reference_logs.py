@@ -25,6 +25,7 @@ from tensorboardX.proto.event_pb2 import Event
 sys.path.insert(0, str(ROOT))
 
 from sweeps.external.readers.tensorboard import FOOTER, HEADER
+from xtts.diagnostics.reference import MARGIN
 from xtts_sweep.diagnosis.diagnose import diagnose
 
 HEALTHY: Mapping[str, Mapping[str, float]] = {
@@ -124,6 +125,39 @@ def judged(
                 called.setdefault((VIEW, fault, look), []).append(", ".join(bad))
                 named.setdefault((VIEW, fault, look), []).append(bool(codes & named_by.get(fault, frozenset())))
     return called, named
+
+
+def print_placement(out: Path, voices: Sequence[str], look: int) -> None:
+    """How far each term has fallen after a look, and which runs are behind the healthy ones of the other voices.
+
+    A term is the validation's over the first step's of training; behind: above MARGIN times the highest healthy one.
+    """
+    fallen = {
+        (voice, name): falls(out / voice / name.replace("/", "by "), look)
+        for voice in voices
+        for name in HEALTHY | FAULTS
+        if (out / voice / name.replace("/", "by ") / FINISHED).exists()
+    }
+    print(f"\nterms after epoch {look} over their first step's, by voice; * behind the other voices' healthy runs")
+    for name in HEALTHY | FAULTS:
+        cells = []
+        for voice in voices:
+            others = [one for (other, kind), one in fallen.items() if other != voice and kind in HEALTHY]
+            for term, value in fallen.get((voice, name), {}).items():
+                behind = bool(others) and not value <= MARGIN * max(one[term] for one in others)
+                cells.append(f"{term} {value:.2f}{'*' if behind else ' '}")
+        print(f"{name:<28}{'  '.join(cells)}")
+
+
+def falls(folder: Path, look: int) -> dict[str, float]:
+    """Of each term that is not adversarial: the validation's value after an epoch over the first step's."""
+    with tempfile.TemporaryDirectory() as place:
+        run = diagnose(cut(folder, look, Path(place))).run
+    found = {}
+    for term in ("mel", "kl", "duration"):
+        first, then = run.raw(f"train/{term}"), run.raw(f"val/{term}")
+        found[term] = float(then.values[-1] / first.values[0]) if first is not None and then is not None else math.nan
+    return found
 
 
 def cut(folder: Path, epoch: int, place: Path) -> Path:

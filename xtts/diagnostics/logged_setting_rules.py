@@ -22,6 +22,8 @@ FAR_TIMES = 5.0
 """Times what a trainer is made for: mel weights of VITS are searched up to 200 (4.4 times), twice its rate is common"""
 FINE_TUNING = 12.0
 """A finished model is trained on with a tenth of the rate at most"""
+LEAST_SHARE = 0.02
+"""Of the steps: a rarer duration loss of that size is a clip or two in a whole data set"""
 LEAST_STEPS = 40
 ALIKE = 0.0145
 """Step-to-step variation of a training loss: one clip repeated 0.7 to 0.9 %, healthy runs 2.3 to 4.4 %"""
@@ -112,6 +114,18 @@ def mel_weight_far_above(run: LoggedRun) -> Finding | None:
     return Finding("mel_weight_far_above", "warning", {"weight": weight, "usual": usual, "times": times})
 
 
+def texts_longer_than_clips(run: LoggedRun) -> Finding | None:
+    """Duration losses that come from tokens without a frame: texts with more tokens than their clips have frames."""
+    highest, curve = run.usual.get("duration"), run.raw("train/duration")
+    if highest is None or curve is None or len(curve) < TOO_SHORT:
+        return None
+    share = float((curve.high > highest).mean())
+    if share < LEAST_SHARE:
+        return None
+    numbers: Numbers = {"share": share, "highest": float(curve.high.max()), "usual": highest}
+    return Finding("texts_longer_than_clips", "warning", numbers)
+
+
 def schedule_ended(run: LoggedRun) -> Finding | None:
     """The learning rate is down to 2 % of its peak."""
     rates = run.curves.get("learning_rate")
@@ -153,6 +167,7 @@ LOGGED_SETTING_RULES = (
     clip_share,
     rate_far_off,
     mel_weight_far_above,
+    texts_longer_than_clips,
     schedule_ended,
     term_starts_late,
     batches_alike,

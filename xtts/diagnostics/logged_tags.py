@@ -65,11 +65,13 @@ class Trainer:
     weights: Mapping[str, float] = field(default_factory=dict)
     """Of its terms, where no config says them"""
     usual: Mapping[str, float] = field(default_factory=dict)
-    """What it is made for: the mel weight (`mel`) and the learning rate of a training from scratch (`rate`)"""
+    """What it is made for: the mel weight (`mel`), the learning rate of a training from scratch (`rate`), and the
+    duration loss above which tokens are without a frame (`duration`)"""
 
 
-VITS: Mapping[str, float] = {"mel": 45.0, "rate": 2e-4}
-"""Of the VITS paper (Kim et al. 2021), as Coqui and Piper have them"""
+VITS: Mapping[str, float] = {"mel": 45.0, "rate": 2e-4, "duration": 10.0}
+"""Of the VITS paper (Kim et al. 2021), as Coqui and Piper have them; a duration loss begins at 2 to 3, but a token that
+the alignment gives no frame counts as the logarithm of 1e-5 or 1e-6, squared"""
 MATCHA = tuple(f"sub_loss/train_{term}_loss_step" for term in ("dur", "prior", "diff"))
 ONES: Mapping[str, float] = {"duration": 1.0, "prior": 1.0, "diffusion": 1.0}
 TRAINERS = (

@@ -111,12 +111,14 @@ def loss_rises(run: LoggedRun) -> Finding | None:
 
 @run_rule
 def not_learning(run: LoggedRun) -> Finding | None:
-    """The training loss never fell by 3 %."""
+    """The training loss never fell by 3 %, which its noise would have shown."""
     if run.training is None or loss_rises(run) is not None:
         return None
     name, curve = run.training
     means = curve.blocks(10)
     if len(curve) < 10 or means[0] <= 0 or means[1:].min() < FALLEN * means[0]:
+        return None
+    if curve.noise() / math.sqrt(len(curve) / len(means)) > (1 - FALLEN) * means[0]:
         return None
     change = means[-1] / means[0] - 1
     return Finding("not_learning", "problem", {"term": name, "first": means[0], "end": means[-1], "change": change})

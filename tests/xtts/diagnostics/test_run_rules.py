@@ -76,6 +76,9 @@ BROKEN: Mapping[str, LoggedRun] = {
         healthy(usual={"rate": 2e-4}), learning_rate=curve(AT, np.full(STEPS, 2e-4 / 30))
     ),
     "mel_weight_far_above": healthy(weights={"mel": 630.0, "kl": 1.0}, usual={"mel": 45.0}),
+    "texts_longer_than_clips": with_curves(
+        healthy(usual={"duration": 10.0}), train_duration=curve(AT, np.where(AT % 5 == 0, 20.0, 2.0))
+    ),
     "raw_mel": with_curves(
         healthy(scale=5.26 / 0.8), train_loss=curve(AT, 2.5 * healthy(scale=5.26 / 0.8).curves["train/mel"].values)
     ),
@@ -212,6 +215,22 @@ def test_a_learning_rate_is_compared_with_the_one_of_its_trainer(rate: float, co
     assert of_unknown == ({"rate_far_above"} if code == "rate_far_above" else set())
 
 
+@pytest.mark.parametrize(
+    ("duration", "usual", "found"),
+    [
+        ([21.0, 2.5, 1.6, 2.4, 3.0] * 3, 10.0, True),  # Coqui VITS, 15 steps with permuted transcripts
+        ([18.6, 25.2, 22.1, 2.1, 30.8] * 3, 10.0, True),  # one recording for all texts
+        ([3.1, 2.9, 2.1, 2.1, 1.9] * 3, 10.0, False),  # the same voice as it is
+        ([21.0, *[2.0] * 99], 10.0, False),
+        ([21.0] * 15, None, False),
+    ],
+)
+def test_duration_losses_show_texts_that_are_too_long(duration: list[float], usual: float | None, found: bool) -> None:
+    run = healthy(usual={} if usual is None else {"duration": usual})
+    run = with_curves(run, train_duration=curve(np.arange(float(len(duration))), np.array(duration)))
+    assert ("texts_longer_than_clips" in codes(run)) == found
+
+
 @pytest.mark.parametrize(("mel", "kl", "far"), [(45, 1, False), (200, 1, False), (630, 1, True), (630, 14, False)])
 def test_a_mel_weight_is_far_off_where_its_ratio_is(mel: float, kl: float, far: bool) -> None:
     found = codes(healthy(weights={"mel": mel, "kl": kl}, usual={"mel": 45.0}))
@@ -232,6 +251,15 @@ def test_the_first_steps_of_an_adversarial_training_may_rise() -> None:
     assert {"three_digits_by_design", "term_shares", "too_little_logged"} <= found.keys()
     long = with_curves(BROKEN["loss_rises"], val_mel=curve(EVALUATED, 0.8 - EVALUATED / 1000))
     assert "loss_rises" not in codes(long), "validation is at its best"
+
+
+def test_fifteen_noisy_steps_do_not_show_that_nothing_is_learned() -> None:
+    """Mel errors of Coqui VITS on random segments of eight frames; the first happens to be a low one."""
+    mel = np.array([2.02, 2.27, 2.49, 1.93, 3.06, 1.97, 2.22, 2.53, 2.25, 2.6, 2.51, 2.26, 2.17, 2.52, 2.58])
+    run = LoggedRun({"train/mel": curve(np.arange(15.0), mel)})
+    assert "not_learning" not in codes(run)
+    long = curve(AT, noisy(np.full(STEPS, 2.3), 0.12))
+    assert "not_learning" in codes(LoggedRun({"train/mel": long})), "400 steps do"
 
 
 def test_a_few_steps_are_unknown_and_not_healthy() -> None:
