@@ -30,21 +30,21 @@ def main(jobs: Path) -> None:
         folder = Path(job["folder"])
         if not (folder / FINISHED).exists():
             began = time.process_time()
-            trained(job, folder)
+            try:
+                trained(job, folder)
+            except RuntimeError as error:  # its spline flow fails on NaN
+                print(f"{folder.name} ended with {type(error).__name__}: {error}", flush=True)
             (folder / FINISHED).touch()
             print(f"{folder.parent.name}, {folder.name}: {time.process_time() - began:.0f} s on a core", flush=True)
 
 
 def trained(job: dict[str, Any], folder: Path) -> None:
     """One run: as Coqui's fit does it, without checkpoints."""
-    import torch
-    from trainer.generic_utils import KeepAverage
-
     from trainers.coqui import CoquiVits
     from trainers.coqui_validation import seed_all
 
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("events*"):
+    for old in folder.rglob("events*"):
         old.unlink()
     given = json.loads(Path(job["config"]).read_text("utf-8")) | job["changes"] | {"plot_step": 1}
     given["model_args"]["spec_segment_size"] = SEGMENT
@@ -56,6 +56,16 @@ def trained(job: dict[str, Any], folder: Path) -> None:
     coqui.config.save_json(str(folder / "config.json"))
     coqui.model.train_log = coqui.model.eval_log = lambda *_: None
     coqui.train_loader = coqui.get_train_dataloader(coqui.train_samples, verbose=False)
+    try:
+        _train(coqui, job)
+    finally:
+        coqui.dashboard_logger.flush()
+
+
+def _train(coqui: Any, job: dict[str, Any]) -> None:
+    import torch
+    from trainer.generic_utils import KeepAverage
+
     for epoch in range(job["epochs"]):
         if epoch + 1 == job["spoil"]:
             with torch.no_grad():
@@ -63,7 +73,6 @@ def trained(job: dict[str, Any], folder: Path) -> None:
         coqui.epochs_done, coqui.keep_avg_train, coqui.keep_avg_eval = epoch, KeepAverage(), KeepAverage()
         coqui.train_epoch()
         coqui.eval_epoch()
-    coqui.dashboard_logger.flush()
 
 
 if __name__ == "__main__":
