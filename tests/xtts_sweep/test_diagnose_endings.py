@@ -103,6 +103,17 @@ def test_a_program_that_crashes_before_it_logs_is_named(tmp_path: Path) -> None:
     assert codes(tmp_path) >= {"crashed", "too_little_logged"}
 
 
+def test_losses_on_standard_error_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    """Python's logging writes there; a cluster's queue keeps it in a file of its own."""
+    lines = "".join(f"Epoch {at}/9 STEP: {at} train loss: {9 - at / 9} | val_mel: 1.{at}\n" for at in range(9))
+    (tmp_path / "slurm-7.err").write_text(lines + KEYS)
+    (tmp_path / "slurm-7.out").write_text("module load cuda\n")
+    for path in (tmp_path, tmp_path / "slurm-7.err"):
+        found = diagnose(path)
+        assert {"train/loss", "val/mel"} <= found.mapped.keys()
+        assert found.run.crash is not None
+
+
 @pytest.mark.parametrize(
     ("output", "kind"),
     [

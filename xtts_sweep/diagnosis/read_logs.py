@@ -47,7 +47,7 @@ def _read(parts: Sequence[RunLogs], followed: Followed | None) -> ReadLogs:
     folders = tuple(part.folder for part in parts)
     reading = RunCurves() if followed is None else followed.setdefault(folders, RunCurves())
     tags, truncated = reading.read(logs, final=followed is None)
-    return ReadLogs(logs, tags, truncated, any(stream.kind == "console" for _, stream in reading.streams))
+    return ReadLogs(logs, tags, truncated, any(stream.kind in ("console", "stderr") for _, stream in reading.streams))
 
 
 def _with_crash(read: ReadLogs, runs: Sequence[RunLogs]) -> ReadLogs:

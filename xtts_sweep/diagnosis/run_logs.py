@@ -19,11 +19,11 @@ from sweeps.external.readers.stream import LogStream
 from sweeps.external.readers.wandb_offline import WandbReader, values
 from xtts.diagnostics.logged_run import Checkpoint
 
-PREFERENCE = ("trainer_state", *KINDS, "console")
+PREFERENCE = ("trainer_state", *KINDS, "console", "stderr")
 """Of several kinds of log in one folder, the first that holds numbers is read"""
 CONSOLE_NAMES = (".log", ".txt", ".out")
 TEXTS = ("console", "jsonl", "stderr")
-"""Kinds of log that can hold an error message; of the last nothing else is read"""
+"""Kinds of log that can hold an error message"""
 SPLIT_FOLDERS = {"train", "training", "validation", "val", "valid", "eval", "test"}
 """Keras writes a folder of events for each split"""
 LOG_FOLDERS = {"tensorboard", "tb", "logs", "log", "runs", "events", "lightning_logs"}
@@ -131,7 +131,7 @@ def log_kind(file: Path, *, given: bool) -> str | None:
     if file.name in CONFIG_NAMES or file.name in NO_LOGS or file.name.startswith("metadata"):
         return None
     if file.suffix.lower() == ".err" or file.name.endswith("stderr"):
-        return "stderr"
+        return "console" if given else "stderr"
     known = kind_of(file)
     if known is None and (given or file.suffix.lower() in CONSOLE_NAMES or file.name.endswith("stdout")):
         return None if file.suffix.lower() in WEIGHT_FILES else "console"

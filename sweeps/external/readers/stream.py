@@ -39,7 +39,7 @@ class LogStream:
     """One log file. `truncated` is known after the last piece: the file ends within a record."""
 
     kind: str
-    """tensorboard, wandb, csv, jsonl, trainer_state or console"""
+    """tensorboard, wandb, csv, jsonl, trainer_state, console or stderr, which is read as console output"""
     path: Path
     truncated: bool = False
     offset: int = 0
