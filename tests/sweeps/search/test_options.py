@@ -236,6 +236,23 @@ def test_a_gain_is_likely_at_first_and_not_once_the_bowl_is_known() -> None:
     assert chances[2] == rule.chance(SQUARE, NO_LIMITS, records, seed=1)
 
 
+def test_a_search_ends_only_where_it_would_have_ended_without_its_newest_end_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chances: dict[int, float | None] = {26: 0.01, 25: 0.3}
+    records = search(26)
+
+    def chance(rule: GainRule, space: object, limits: object, given: list[TrialRecord], *, seed: int) -> float | None:
+        assert given == records[: len(given)]
+        return chances[len(given)]
+
+    monkeypatch.setattr(GainRule, "_chance", chance)
+    rule, found = GainRule(0.01, 30), []
+    for chances[26], chances[25] in [(0.01, 0.3), (0.01, 0.02), (0.01, None), (0.4, 0.02), (None, 0.02)]:
+        found.append(rule.chance(SQUARE, NO_LIMITS, records, seed=1))
+    assert found == [0.3, 0.02, None, 0.4, None]
+
+
 def test_where_nothing_acts_the_process_cannot_know() -> None:
     chance = np.random.default_rng(1)
     records = search(20, end=lambda a, b: 0.5 + 0.005 * float(chance.normal()))
