@@ -129,7 +129,7 @@ def wilson(count: float, of: int) -> tuple[float, float]:
     """The 95 % interval of a share."""
     z, share = 1.96, count / of
     middle, half = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+    return max((middle - half) / (1 + z * z / of), 0.0), (middle + half) / (1 + z * z / of)
 
 
 def main() -> None:
