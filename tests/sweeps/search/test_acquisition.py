@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from sweeps.search.acquisition import (
     FITTED_AT_MOST,
+    _moved,
     encoded,
     informative,
     log_expected_improvement,
@@ -204,3 +205,11 @@ def test_values_of_any_size_give_a_suggestion() -> None:
         known = observations(LINE, records)
         mean, deviation = fit(known).ends(np.linspace(0, 1, 9)[:, None])
         assert np.isfinite(log_expected_improvement(mean, deviation, float(known.values.min()))).all()
+
+
+def test_candidates_near_a_good_point_move_along_some_of_many_coordinates_and_along_all_of_three() -> None:
+    for dimensions in (3, 7):
+        points = np.full((4000, dimensions), 0.5)
+        moves = _moved(points, 0.1, np.random.default_rng(1)) != points
+        assert moves.any(axis=1).all()
+        assert moves.sum(axis=1).mean() == pytest.approx(3, abs=0.1)
