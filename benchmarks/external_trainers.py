@@ -1,7 +1,8 @@
 """Published trainers, unmodified, under the sweep: preflight, a sweep that is killed and resumed, verdict, diagnosis.
 
 Each trainer is installed from what is published into a virtual environment of its own, and driven by the spec that
-ships, or in process. Its files are hashed before and after. Not part of `make test`; about an hour on two cores.
+ships, or in process. Its files are hashed before and after. Not part of `make test`: about an hour on a machine of its
+own, and half an hour more to install; docs/results-external-trainers.md has the minutes of each section.
 
     make test-trainers DATA=/path/to/an/ljspeech/folder
     python benchmarks/external_trainers.py --data DIR [--work DIR] [--only coqui_vits piper vits_in_process]
