@@ -279,13 +279,18 @@ def lines(found: CarryOver) -> list[str]:
     ceiling = "not known" if found.ceiling is None else f"{found.ceiling:+.2f}"
     low, high = found.interval
     rows = [
-        f"{one.name} ({one.seeds} seeds) against {other.name} ({other.seeds} seeds), {count} configs",
+        f"{one.name} (seeds: {one.seeds}) against {other.name} (seeds: {other.seeds}), {count} configs",
         f"  Spearman {found.correlation:+.2f} (95 % interval {low:+.2f} to {high:+.2f}; {found.chance:.4f} by chance), "
         f"ceiling by noise {ceiling}",
     ]
     for side in (one, other):
-        own = "not known" if side.agreement is None else f"{side.agreement:+.2f}"
-        rows.append(f"  seed to seed within {side.name}: {own}; effects are known to +- {100 * side.margin:.1f} %")
+        if side.agreement is None:
+            rows.append(f"  seed to seed within {side.name}: not known, nor how well its effects are known")
+            continue
+        rows.append(
+            f"  seed to seed within {side.name}: {side.agreement:+.2f}; "
+            f"effects are known to +- {100 * side.margin:.1f} %"
+        )
     for first in (found, CarryOver(other, one)):
         name, gain, rank, most = first.taken()
         rows.append(

@@ -69,7 +69,7 @@ class TunedConfig(TunedParams):
 class Provenance:
     """Where a config comes from. `interval` bounds its objective's difference to the default's (sd units), over
     `seeds`; both are empty before confirmation. `is_default`: this is the space's default config itself. `measure`:
-    what the objective is, where an external trainer's spec defines it."""
+    what the objective is, where an external trainer's spec defines it; else `model` is the size that was swept."""
 
     objective: float
     best_epoch: int
@@ -83,6 +83,7 @@ class Provenance:
     run: str
     is_default: bool = False
     measure: str | None = None
+    model: str = DEFAULT_MODEL
 
 
 def _positive(name: str, value: object) -> float:

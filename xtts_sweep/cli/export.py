@@ -44,13 +44,14 @@ def run(options: argparse.Namespace) -> int:
     data, verdict = run.config.data_summary, run.verdict
     params, searched = {**run.config.shared_params, **best.params}, frozenset(best.params)
     built_in = run.config.trainer == TRAINER
+    model = str(run.config.shared_params.get("model", DEFAULT_MODEL))
     tuned: TunedParams = TunedParams(params, searched=searched)
     if built_in:
         tuned = TunedConfig(
             params,
             mel_mean=float(data.get("mel_mean", 0.0)),  # type: ignore[arg-type]
             mel_sd=float(data.get("mel_sd", 1.0)),  # type: ignore[arg-type]
-            model=str(run.config.shared_params.get("model", DEFAULT_MODEL)),
+            model=model,
             searched=searched,
         )
     provenance = Provenance(
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
         run=run.folder.name,
         is_default=best.origin == "default",
         measure=None if built_in else f"as {run.config.trainer} defines it",
+        model=model,
     )
     trainer = None if built_in else load_trainer(run.config.loadable_trainer)
     with _template(options, trainer) as template:

@@ -26,4 +26,5 @@ def provenance() -> Provenance:
         date="2026-11-23",
         version="0.1.0",
         run="evening",
+        model="small",
     )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xtts.export import ExportError, Provenance, TunedConfig
+from xtts.export.comments import header, provenance_lines
 from xtts.export.targets.native import render_native
 from xtts.export.yaml_text import yaml_value
 
@@ -35,9 +36,25 @@ def test_its_comments_tell_where_the_config_comes_from(tuned: TunedConfig, prove
         "objective: 0.5437 at epoch 7",
         "verdict: better, over seeds 11, 12, 13; best objective minus the default's between -0.0210 and -0.0040",
         "data: demo speech, fingerprint 9f3ac1",
-        "tuned on XTTS Sweep's own model",
+        "Tuned with the model small, which this file trains.",
     ):
         assert part in text
+
+
+def test_the_comments_say_whose_model_was_tuned_and_how_far_that_carries_over(provenance: Provenance) -> None:
+    lines = provenance_lines(provenance)
+    assert any("tuned on XTTS Sweep's own model (small), not on yours" in line for line in lines)
+    external = provenance_lines(dataclasses.replace(provenance, measure="as my.yaml defines it"))
+    assert any("Tuned on your own trainer, in the size and on the speech that were swept." in line for line in external)
+    assert not any("not on yours" in line for line in external)
+    for said in (lines, external, provenance_lines(provenance, own_model=True)):
+        assert "from tiny to small" in said[-1]
+        assert "docs/results-carry-over.md" in said[-1]
+        assert all(
+            line.startswith("# ") and len(line) < 112
+            for line in header(provenance, said).splitlines()[1:-1]
+            if line != "#"
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def render_native(tuned: TunedConfig, provenance: Provenance) -> str:
     )
     lines = [f"model: {yaml_value(tuned.model)}", "training:"]
     lines += [f"  {yaml_value(name)}: {yaml_value(value)}" for name, value in tuned.params.items()]
-    return header(provenance, [note]) + "".join(f"{line}\n" for line in lines)
+    return header(provenance, [note], own_model=True) + "".join(f"{line}\n" for line in lines)
 
 
 EXPORTER = Exporter("YAML for train --config", lambda job: Export(render_native(job.tuned, job.provenance)))
