@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.search_functions import SearchFunction
 from sweeps.common.budget import Budget
 from sweeps.common.errors import RequestError
-from sweeps.search.acquisition import points_of
 from sweeps.search.asha import FEWEST_FOR_A_CORRELATION, Rungs, rung_correlation
+from sweeps.search.points import points_of
 from sweeps.space.space import Space
 from sweeps.trials.journal import read
 from sweeps.trials.record import TrialRecord, add_event, best_record

@@ -36,9 +36,9 @@ import numpy as np
 from benchmarks.search_functions import EPOCHS, LEVELS, Curve, SearchFunction, hartmann3
 from benchmarks.search_methods import Sweep, drive, space_of
 from sweeps.run.run import read_run
-from sweeps.search.acquisition import points_of
 from sweeps.search.memory import Memory, agreement, memory_of, predictor
 from sweeps.search.options import SearchOptions
+from sweeps.search.points import points_of
 from sweeps.space.space import Space
 from sweeps.space.space_file import load_space
 from sweeps.trials.final_values import curve_ends

@@ -12,29 +12,28 @@ A suggestion depends on the records, the seed and the trial's number alone, so a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweeps.search.observations import informative, observations, with_memory
 from sweeps.search.options import NO_OPTIONS, SearchOptions
+from sweeps.search.points import encoded, point_of, points_of, units_of, within
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
-from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
-from sweeps.trials.final_values import FullLengthCurves, curve_ends
-from sweeps.trials.record import TrialRecord, searched_values
+from sweeps.trials.final_values import FullLengthCurves
+from sweeps.trials.record import TrialRecord
 
 if TYPE_CHECKING:
-    from sweeps.search.gaussian_process import GaussianProcess, Observations
+    from sweeps.search.gaussian_process import GaussianProcess
     from sweeps.search.memory import Memory
     from sweeps.search.prior import Prior
 
 FEWEST_FULL_LENGTH = 4
-FITTED_AT_MOST = 64  # a Gaussian process costs the cube of its trials
-RUNGS_AT_MOST = 3
 SPREAD_CANDIDATES = 1500
 NEAR_CANDIDATES = 40  # around each good point, at each distance
 NEAR_DISTANCES = (0.02, 0.05, 0.1, 0.2)
@@ -42,7 +41,6 @@ REFINEMENTS = (0.08, 0.03, 0.01)
 MOVED_AT_ONCE = 3  # coordinates on average: a step along many more at once seldom improves a candidate
 KEPT = 10
 FEASIBILITY_WEIGHT = 3.0  # with 1, half of the later trials miss the requirement: the improvement there stays large
-FEWEST_FOR_A_MIDDLE = 3
 
 
 def suggest(
@@ -94,18 +92,6 @@ def memory_in_use(options: SearchOptions, space: Space, records: Sequence[TrialR
     return options.memory if agreed is not None and agreed.holds else None
 
 
-def with_memory(known: Observations, memory: Memory, space: Space) -> Observations:
-    """The observations with the memory's trials as one more level."""
-    points, costs = memory.observed(space)
-    return replace(
-        known,
-        points=np.vstack([known.points, encoded(space, points)]),
-        levels=np.concatenate([known.levels, np.full(len(costs), known.rungs + 1)]),
-        values=np.concatenate([known.values, costs]),
-        remembered=True,
-    )
-
-
 def _feasibility(
     space: Space, records: Sequence[TrialRecord], options: SearchOptions
 ) -> list[tuple[GaussianProcess, float]]:
@@ -117,7 +103,7 @@ def _feasibility(
         points, margins = [], []
         for record in records:
             margin = requirement.margin(record.best_report) if record.status == "finished" else None
-            point = _point(space, record)
+            point = point_of(space, record)
             if margin is not None and point is not None:
                 points.append(point)
                 margins.append(margin)
@@ -190,108 +176,6 @@ def _most_promising_of(acquisition: Acquisition, configs: Sequence[Configuration
     return configs[int(np.argmax(acquisition.log_value(np.array(units, dtype=float))))]
 
 
-def observations(space: Space, records: Sequence[TrialRecord], fitted_to: Sequence[TrialRecord] = ()) -> Observations:
-    """What the process is fitted to, as costs: ends, and values at the rungs, of `fitted_to` or of all records.
-
-    A rung's value is the mean of the epochs in the last third before it, which noise moves less than the best of them.
-    Each level's values are winsorised, because after one that blew up all others would look alike.
-    """
-    from sweeps.search.gaussian_process import Observations
-
-    chosen = fitted_to or records
-    design = [record for record in records if record.origin != "model"]
-    rungs, ends = _rung_epochs(chosen), curve_ends(chosen)
-    ends |= dict.fromkeys(
-        (record.trial_id for record in chosen if record.status == "diverged"), max(ends.values(), default=0.0)
-    )
-    middles = _middles([_by_level(record, rungs, ends) for record in design])
-    points, levels, values = [], [], []
-    for record in chosen:
-        point = _point(space, record)
-        for level, value in _by_level(record, rungs, ends).items() if point is not None else ():
-            points.append(point)
-            levels.append(level)
-            values.append(value)
-    known = Observations(np.array(points), np.array(levels, dtype=np.int64), np.array(values))
-    return replace(known, values=_winsorised(known, middles))
-
-
-def _by_level(record: TrialRecord, rungs: Sequence[int], ends: Mapping[str, float]) -> dict[int, float]:
-    """A trial's end (level 0) and its values at the rungs; of another full-length trial its last value."""
-    found = {}
-    if record.trial_id in ends:
-        found[0] = ends[record.trial_id]
-    elif record.status == "finished" and record.costs:
-        found[0] = record.costs[max(record.costs)]
-    if record.status not in ("diverged", "failed"):
-        found |= _rung_values(record, rungs)
-    return found
-
-
-def _middles(design: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """The median of each level over the first design, which covers the space; most of the model's trials are good ones,
-    and under their median everything else would look alike."""
-    by_level: dict[int, list[float]] = {}
-    for values in design:
-        for level, value in values.items():
-            by_level.setdefault(level, []).append(value)
-    return {level: float(np.median(values)) for level, values in by_level.items() if len(values) >= FEWEST_FOR_A_MIDDLE}
-
-
-def _winsorised(known: Observations, middles: Mapping[int, float]) -> np.ndarray:
-    """The values with those of each level at most twice as far above its middle as the best one is below it."""
-    values = known.values.copy()
-    for level in range(known.rungs + 1):
-        here = known.levels == level
-        if here.any():
-            middle = middles.get(level, float(np.median(values[here])))
-            values[here] = np.minimum(values[here], middle + 2 * max(middle - values[here].min(), 0.0))
-    return values
-
-
-def _rung_epochs(records: Sequence[TrialRecord]) -> list[int]:
-    """The epochs at which trials were compared, those that most trials came to first."""
-    reached: dict[int, int] = {}
-    for record in records:
-        for epoch in {event.get("epoch") for event in record.rungs}:
-            if isinstance(epoch, int):
-                reached[epoch] = reached.get(epoch, 0) + 1
-    return sorted(reached, key=lambda epoch: (-reached[epoch], epoch))[:RUNGS_AT_MOST]
-
-
-def _rung_values(record: TrialRecord, rungs: Sequence[int]) -> dict[int, float]:
-    curve = record.costs
-    found = {}
-    for level, rung in enumerate(rungs, 1):
-        window = [curve[epoch] for epoch in range(rung - max(rung // 3, 1) + 1, rung + 1) if epoch in curve]
-        if window and record.epochs >= rung:
-            found[level] = math.fsum(window) / len(window)
-    return found
-
-
-def best_ends(curves: FullLengthCurves, count: int) -> list[str]:
-    """The ids of the trials with the best ends, the best first."""
-    ends = zip(curves.ids, curves.ends.tolist(), strict=True)
-    return [trial_id for trial_id, _ in sorted(ends, key=lambda entry: (entry[1], entry[0]))[:count]]
-
-
-def informative(records: Sequence[TrialRecord], curves: FullLengthCurves) -> list[TrialRecord]:
-    """The trials that the process is fitted to: all of them, or of very many the best ends, those that ended last and
-    the best of those that are running."""
-    if len(records) <= FITTED_AT_MOST:
-        return list(records)
-    each = FITTED_AT_MOST // 2
-    ended = [record for record in records if record.status is not None]
-    running = [record for record in records if record.status is None and record.rungs and record.objective is not None]
-    running.sort(key=lambda record: record.rank)
-    kept = {
-        *best_ends(curves, each),
-        *(record.trial_id for record in ended[-each:]),
-        *(record.trial_id for record in running[: each // 2]),
-    }
-    return [record for record in records if record.trial_id in kept]
-
-
 def best_candidates(acquisition: Acquisition, limits: Limits, chance: np.random.Generator) -> Iterator[np.ndarray]:
     """Points of the unit cube over the searched parameters, the most promising first."""
     kept = _most_promising(acquisition, limits, first_candidates(acquisition.space, acquisition.good, chance))
@@ -311,13 +195,6 @@ def _most_promising(acquisition: Acquisition, limits: Limits, candidates: np.nda
     """The candidates inside the limits with the largest acquisition, the largest first."""
     candidates = within(acquisition.space, limits, candidates)
     return candidates[np.argsort(-acquisition.log_value(candidates), kind="stable")[:KEPT]]
-
-
-def within(space: Space, limits: Limits, candidates: np.ndarray) -> np.ndarray:
-    """The points whose ratios some common factor keeps inside the limits."""
-    if space.ratios is None:
-        return candidates
-    return candidates[[space.feasible(units.tolist(), limits) for units in candidates]]
 
 
 def log_expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -344,45 +221,3 @@ def _moved(points: np.ndarray, distance: float, chance: np.random.Generator) -> 
         moves[still, chance.integers(dimensions, size=int(still.sum()))] = True
         steps *= moves
     return np.asarray(np.clip(points + steps, 0.0, 1.0))
-
-
-def points_of(space: Space, records: Sequence[TrialRecord]) -> np.ndarray:
-    """The configs as the process sees them, [records inside this space, columns]."""
-    points = [point for record in records if (point := _point(space, record)) is not None]
-    width = encoded(space, np.zeros((1, len(space.searched)))).shape[1]
-    return np.array(points).reshape(-1, width)
-
-
-def _point(space: Space, record: TrialRecord) -> np.ndarray | None:
-    """A trial's config as the process sees it; None where it lies outside this space."""
-    values = searched_values(space, record)
-    units = [parameter.unit(values.get(parameter.name)) for parameter in space.searched]
-    given = [unit for unit in units if unit is not None]
-    return encoded(space, np.array([given]))[0] if len(given) == len(units) else None
-
-
-def encoded(space: Space, units: np.ndarray) -> np.ndarray:
-    """Unit-cube points [n, searched] with a column for each value of a categorical parameter, all equally far apart."""
-    columns = []
-    for parameter, column in zip(space.searched, units.T, strict=True):
-        if parameter.distribution != "categorical":
-            columns.append(column[:, None])
-            continue
-        index = np.minimum((column * len(parameter.values)).astype(int), len(parameter.values) - 1)
-        columns.append(np.eye(len(parameter.values))[index] / math.sqrt(2))
-    return np.hstack(columns)
-
-
-def units_of(space: Space, points: np.ndarray) -> np.ndarray:
-    """The inverse of `encoded`; a category comes back as the middle of its share."""
-    columns, at = [], 0
-    for parameter in space.searched:
-        width = _width(parameter)
-        part = points[:, at : at + width]
-        columns.append(part[:, 0] if parameter.distribution != "categorical" else (part.argmax(1) + 0.5) / width)
-        at += width
-    return np.stack(columns, axis=1)
-
-
-def _width(parameter: Parameter) -> int:
-    return len(parameter.values) if parameter.distribution == "categorical" else 1

@@ -14,16 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweeps.search.acquisition import (
-    Acquisition,
-    encoded,
-    first_candidates,
-    informative,
-    observations,
-    points_of,
-    within,
-)
+from sweeps.search.acquisition import Acquisition, first_candidates
 from sweeps.search.asha import rank_correlation
+from sweeps.search.observations import informative, observations
+from sweeps.search.points import encoded, points_of, within
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
 from sweeps.trials.event import Event

@@ -16,6 +16,7 @@ import numpy as np
 
 from sweeps.common.errors import RequestError
 from sweeps.search.asha import rank_correlation
+from sweeps.search.points import encoded, points_of, within
 from sweeps.space.configuration import Configuration
 from sweeps.space.limits import Limits
 from sweeps.space.space import Space
@@ -138,7 +139,6 @@ def _standardised(
 def predictor(memory: Memory, space: Space) -> GaussianProcess:
     """A process over the memory alone, fitted once for a space."""
     if space.name not in memory._predictors:
-        from sweeps.search.acquisition import encoded
         from sweeps.search.gaussian_process import END, Observations, fit
 
         points, costs = memory.observed(space)
@@ -153,8 +153,6 @@ def first_from_memory(space: Space, limits: Limits, memory: Memory, *, count: in
     memory's function is moved by a normal step: two of them stand on both sides of the memory's best, along the
     parameter that it depends on most.
     """
-    from sweeps.search.acquisition import encoded, within
-
     points, costs = memory.observed(space)
     chance = np.random.default_rng(seed)
     best = points[np.argsort(costs, kind="stable")[:CENTRES]]
@@ -210,8 +208,6 @@ def agreement(memory: Memory, space: Space, records: Sequence[TrialRecord]) -> A
     Of trials that are nearly alike only the first counts: a search ends with many around its best, of which noise makes
     the order. For the rank correlation, all of them count where hardly any others are left.
     """
-    from sweeps.search.acquisition import points_of
-
     ends = curve_ends(records)
     points: list[np.ndarray] = []
     values: list[float] = []

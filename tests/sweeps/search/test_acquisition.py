@@ -10,17 +10,10 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
-from sweeps.search.acquisition import (
-    FITTED_AT_MOST,
-    _moved,
-    encoded,
-    informative,
-    log_expected_improvement,
-    observations,
-    suggest,
-    units_of,
-)
+from sweeps.search.acquisition import _moved, log_expected_improvement, suggest
 from sweeps.search.gaussian_process import END, Observations, Scales, _improbability, _squares, _start_and_bounds, fit
+from sweeps.search.observations import FITTED_AT_MOST, informative, observations
+from sweeps.search.points import encoded, units_of
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trials.final_values import FullLengthCurves, cost_table, curve_ends, epoch_noise
