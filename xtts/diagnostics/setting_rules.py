@@ -15,6 +15,8 @@ DEAD_SHARE = 0.001
 SATURATED_SHARE = 0.01
 CLIP_FAR_BELOW = 100.0
 """Times that a usual gradient norm is above its clip, from which on the clip is a slip of the pen"""
+LEAST_CLIP = 0.1
+"""Clips of 0.3 to 5 are in common use, also where VITS's norms of 100 to 300 make them act on every step"""
 RATE_FAR_ABOVE = 5e-3
 """AdamW's usual learning rates are 1e-5 to 3e-3"""
 BALANCE = 6.0
@@ -53,7 +55,7 @@ def dead_clip(clip: float, share: float, p50: float, p95: float) -> Finding | No
         return Finding("clip_never", "note", numbers)
     if share < 1 - DEAD_SHARE:
         return None
-    if p50 >= CLIP_FAR_BELOW * clip:
+    if p50 >= CLIP_FAR_BELOW * clip and clip < LEAST_CLIP:
         return Finding("clip_far_below", "warning", {**numbers, "times": p50 / clip})
     return Finding("clip_always", "note", numbers)
 

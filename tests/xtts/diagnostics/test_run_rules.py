@@ -262,6 +262,12 @@ def test_fifteen_noisy_steps_do_not_show_that_nothing_is_learned() -> None:
     assert "not_learning" in codes(LoggedRun({"train/mel": long})), "400 steps do"
 
 
+def test_a_common_clip_that_acts_on_every_step_of_vits_is_no_slip() -> None:
+    norms = curve(AT, noisy(np.full(STEPS, 161.0), 0.3))
+    assert "clip_always" in codes(with_curves(healthy(clip=1.0), grad_norm=norms))
+    assert "clip_far_below" in codes(with_curves(healthy(clip=1e-3), grad_norm=norms))
+
+
 def test_a_few_steps_are_unknown_and_not_healthy() -> None:
     """Piper's log of two epochs on a few clips, four updates in all."""
     steps = np.arange(4.0)
