@@ -263,7 +263,7 @@ def test_fifteen_noisy_steps_do_not_show_that_nothing_is_learned() -> None:
 
 
 def test_a_common_clip_that_acts_on_every_step_of_vits_is_no_slip() -> None:
-    norms = curve(AT, noisy(np.full(STEPS, 161.0), 0.3))
+    norms = curve(AT, noisy(np.full(STEPS, 161.0), 0.1))
     assert "clip_always" in codes(with_curves(healthy(clip=1.0), grad_norm=norms))
     assert "clip_far_below" in codes(with_curves(healthy(clip=1e-3), grad_norm=norms))
 
