@@ -27,13 +27,14 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.features import multiply  # noqa: E402
 from benchmarks.useful_work import flops, step_seconds  # noqa: E402
 from benchmarks.wandb_overhead import write_journal  # noqa: E402
-from sweeps import sweep  # noqa: E402
+from sweeps.backend.environment import plan_for  # noqa: E402
 from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.run.config import SweepConfig, sweep_yaml  # noqa: E402
 from sweeps.run.folder import new_run, write_sweep_yaml  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space_file import load_space  # noqa: E402
+from sweeps.tuner.api import run  # noqa: E402
 from sweeps.tuner.output_files import rewrite_files  # noqa: E402
 from xtts.data.build_dataset import build_dataset, no_progress  # noqa: E402
 from xtts.data.splits import TRAIN  # noqa: E402
@@ -93,7 +94,7 @@ def trials(scratch: Path, most: int) -> list[Row]:
     for count in sizes(10, most):
         request = _request(scratch, f"trials-{count}", count)
         begun = time.perf_counter()
-        sweep.run(request)
+        run(request)
         rows.append((float(count), time.perf_counter() - begun))
     return rows
 
@@ -104,7 +105,7 @@ def records(scratch: Path, most: int) -> None:
     for count in sizes(10, most):
         request = _request(scratch, f"records-{count}", count)
         folder = new_run(request.output, request.name)
-        write_sweep_yaml(folder, sweep_yaml(request, sweep.plan_for(request)))
+        write_sweep_yaml(folder, sweep_yaml(request, plan_for(request)))
         journal.append((float(count), timed(lambda: write_journal(folder, request, count, 9))))  # noqa: B023
         files.append((float(count), timed(lambda: rewrite_files(read_run(folder.path)))))  # noqa: B023
         page.append((float(count), timed(lambda: write_page(read_run(folder.path), "en"))))  # noqa: B023

@@ -36,8 +36,9 @@ from xtts.evaluation.evaluation import Evaluator  # noqa: E402
 from xtts.model.xtts import Batch, Noise  # noqa: E402
 from xtts.prepare.batches import Item, SpeechBatches  # noqa: E402
 from xtts.prepare.prepare_data import open_data  # noqa: E402
+from xtts.training.batch_size import wanted_frames  # noqa: E402
 from xtts.training.settings import Settings  # noqa: E402
-from xtts.training.training import _frame_budget, build_model  # noqa: E402
+from xtts.training.training import build_model  # noqa: E402
 
 _PROMPT_PATCHES = 48
 _LOADER_WORKERS = 2
@@ -98,7 +99,8 @@ def train_speech(config: dict[str, Any], task: Task) -> None:
     settings = Settings.of(config)
     aligned = open_data(task.data)
     batches = LibrosaBatches(aligned, aligned.speech.mel_mean, aligned.speech.mel_sd)
-    frames = settings.batch_frames or _frame_budget(settings.model, batches, aligned.speech.indices(TRAIN))
+    frames_an_epoch = int(aligned.speech.frames[aligned.speech.indices(TRAIN)].sum())
+    frames = settings.batch_frames or wanted_frames(settings.model, frames_an_epoch)
     loader = DataLoader(
         SpeechDataset(batches),
         sampler=SpeechSampler(batches, task.seed, frames),

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu_sections.bench import COMMAND, Bench, Found, on_gpu, run_steps, timed
+from xtts.training.batch_size import FRAME_BUDGETS
 from xtts.training.memory import peak_bytes
-from xtts.training.training import _FRAME_BUDGETS, Training
+from xtts.training.training import Training
 
 
 def presets(bench: Bench) -> Found:
@@ -50,7 +51,7 @@ def _memory(bench: Bench, model: str) -> Found:
     """Peak of a few steps with the preset's own batch size, and what was estimated for it."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    frames = _FRAME_BUDGETS[model]
+    frames = FRAME_BUDGETS[model]
     run_steps(bench.training(model, batch_frames=frames), 3)
     return {
         "memory_frames": frames,

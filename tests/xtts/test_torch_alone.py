@@ -85,8 +85,8 @@ def test_the_gpu_benchmark_runs_with_torch_alone(tmp_path):
 @pytest.mark.parametrize("model", ["tiny", "small"])
 def test_every_line_of_the_benchmark_that_only_a_gpu_reaches_runs_on_a_stand_in(learnable, monkeypatch, model):
     """Kernels, their times, processes side by side and torch.compile are not imitated."""
-    monkeypatch.setattr(f"{SECTION_MODULES}.correctness._FRAME_BUDGETS", {model: 400})
-    monkeypatch.setattr(f"{SECTION_MODULES}.speed._FRAME_BUDGETS", {model: 400})
+    monkeypatch.setattr(f"{SECTION_MODULES}.correctness.FRAME_BUDGETS", {model: 400})
+    monkeypatch.setattr(f"{SECTION_MODULES}.speed.FRAME_BUDGETS", {model: 400})
     learned = {"objective": 1.0, "text_use": 0.0}
     monkeypatch.setattr(f"{SECTION_MODULES}.correctness._learned_on_cpu", lambda *given: [learned] * 2)
     monkeypatch.setattr("benchmarks.packed.ACTIVITIES", [torch.profiler.ProfilerActivity.CPU])  # sees no kernels
