@@ -146,7 +146,7 @@ def one(params: dict[str, object], handle: str) -> None:
 
 def kernel_share(trainer: Training) -> float:
     """The time in which kernels of this process ran, over that of some training steps."""
-    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
+    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer.batch_size.frames)
     noise = torch.Generator("cuda").manual_seed(0)
     torch.cuda.synchronize()
     begun = time.perf_counter()

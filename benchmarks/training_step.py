@@ -77,7 +77,7 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
     torch.set_num_threads(1)
     kind, _, given = variant.partition(" ")
     trainer = Training({"model": model, "batch_frames": int(given) if kind == "frames" else 0}, data, 1)
-    epoch = trainer._batches.epoch(trainer._train, 1, 1, trainer._budget)
+    epoch = trainer._batches.epoch(trainer._train, 1, 1, trainer.batch_size.frames)
     batches = epoch[:: max(1, len(epoch) // SAMPLED)][:SAMPLED]
     work, before = flops(trainer, batches), matrix_rate(1024)
     losses: Any = trainer.model.losses
@@ -108,7 +108,7 @@ def profile(data: str, model: str, shown: int = 15) -> None:
     """Print which operations a step's time goes to, and what its matrix products come to by themselves."""
     torch.set_num_threads(1)
     trainer = Training({"model": model}, data, 1)
-    batches = trainer._batches.epoch(trainer._train, 1, 1, trainer._budget)[:SAMPLED]
+    batches = trainer._batches.epoch(trainer._train, 1, 1, trainer.batch_size.frames)[:SAMPLED]
     step_seconds(trainer, batches, repeats=1)
     work, rate = flops(trainer, batches), matrix_rate(1024)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:

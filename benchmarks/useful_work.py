@@ -54,7 +54,7 @@ class EpochWork:
 def epoch_work(trainer: Training, sampled: int = 6) -> EpochWork:
     """Counted on an epoch's batches; the valid share on `sampled` of them, each clip of which is counted alone too,
     where nothing is padding. Times the steps, too. The trial is of no use afterwards."""
-    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer._budget)
+    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer.batch_size.frames)
     chosen = np.linspace(0, len(batches) - 1, min(sampled, len(batches))).astype(int).tolist()
     totals = {index: flops(trainer, [batches[index]]) for index in chosen}
     alone = sum(flops(trainer, [[item] for item in batches[index]]) for index in chosen)

@@ -34,7 +34,7 @@ def presets(bench: Bench) -> Found:
         first, last = float(losses[:tenth].mean()), float(losses[-tenth:].mean())
         found[model] = {
             "parameters": training.parameters.flat.numel(),
-            "batch_frames": training._budget,
+            "batch_frames": training.batch_size.frames,
             "steps": steps,
             "seconds": seconds,
             "loss_first": first,
