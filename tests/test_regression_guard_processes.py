@@ -32,8 +32,11 @@ class Watching(Display):
 def below(parent: int) -> Iterator[tuple[int, str]]:
     """Pid and command line of each descendant."""
     for children in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by now
+        found = ""
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by now
+            found = children.read_text()
+        for child in map(int, found.split()):
+            with suppress(FileNotFoundError, ProcessLookupError):
                 yield child, Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             yield from below(child)
 

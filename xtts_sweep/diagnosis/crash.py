@@ -57,7 +57,7 @@ def _last_error(lines: list[str]) -> str | None:
             in_traceback = True
         elif (in_traceback and RAISED.match(line)) or ENDED.match(line):
             found, in_traceback = at, False
-    if found is None or _goes_on(lines[found + 1 :]):
+    if found is None or _training_continues(lines[found + 1 :]):
         return None
     message = " ".join(lines[found].split())
     if message.endswith(":") and len(lines) > found + 1:  # the message stands on the next line
@@ -65,7 +65,7 @@ def _last_error(lines: list[str]) -> str | None:
     return message[:LONGEST].strip()
 
 
-def _goes_on(lines: list[str]) -> bool:
+def _training_continues(lines: list[str]) -> bool:
     """Whether losses were printed: an error in a data loader's thread does not end a training."""
     names = (name_of(point.tag) for point in ConsoleParser().points(lines))
     return any(name is not None and "/" in name for name in names)

@@ -84,7 +84,7 @@ class RateComparison:
     @property
     def best(self) -> ProbedRate:
         """The rate at which the default ends best; its own where none is better."""
-        return min(self.probe, key=lambda one: (one.cost if math.isfinite(one.cost) else math.inf, not one.is_own))
+        return best_rate(self.probe)
 
     @property
     def effect_percent(self) -> float | None:
@@ -134,6 +134,11 @@ class RateComparison:
                 "interval_percent": None if interval is None else list(interval),
             },
         }
+
+
+def best_rate(probed: Sequence[ProbedRate]) -> ProbedRate:
+    """The rate at which the default ends best; its own where none is better."""
+    return min(probed, key=lambda one: (one.cost if math.isfinite(one.cost) else math.inf, not one.is_own))
 
 
 def gain_percent(verdict: Verdict) -> float:

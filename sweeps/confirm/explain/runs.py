@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.confirm.explain.learning_rate import LEARNING_RATE, PROBE, TUNED, ProbedRate, SharedRate
+from sweeps.confirm.explain.learning_rate import LEARNING_RATE, PROBE, TUNED, ProbedRate, SharedRate, best_rate
 from sweeps.confirm.plan import CONFIRMATION, RIVAL, Assignment
 from sweeps.confirm.verdict import Verdict
 
@@ -44,7 +43,7 @@ class Explanation:
             for label, rate in self._rates(config).items():
                 found.append(Assignment(PROBE, label, self.seed, {**self.default, LEARNING_RATE: rate}))
         if better and self.searches_rate and probed:
-            best = min(probed, key=lambda one: one.cost if math.isfinite(one.cost) else math.inf)
+            best = best_rate(probed)
             params = {**self.default, LEARNING_RATE: best.rate}
             seeds = [] if best.is_own else [pair.seed for pair in answer.judged]
             found += [Assignment(CONFIRMATION, TUNED, seed, params, RIVAL) for seed in seeds]
