@@ -4,6 +4,7 @@
     python benchmarks/reference_curves.py --out FOLDER --voices mina      # one voice, in a few minutes
     python benchmarks/reference_curves.py --out FOLDER --table FILE       # writes the reference curves as YAML
     python benchmarks/reference_curves.py --out OTHER --trainer coqui_vits --trainer-python PATH    # Coqui's logs
+    python benchmarks/reference_curves.py --out THIRD --trainer piper --trainer-python PATH         # Piper's
 
 Each speaker of the demo speech (in two languages) is a data set of its own. Model tiny, 9 epochs, CPU. A run
 counts as called broken when its state is watch or stop. Where a rule uses the reference curves, a voice is judged by
@@ -115,10 +116,16 @@ def main() -> None:
     """Train what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the recorded runs")
-    parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="a further voice (LJSpeech)")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a further voice (LJSpeech); NAME ends with its language",
+    )
     parser.add_argument("--no-training", action="store_true", help="only judge what is recorded")
     parser.add_argument("--sweeps", type=Path, nargs="*", default=[], help="run folders of healthy sweeps to judge")
-    parser.add_argument("--trainer", choices=("xtts", "coqui_vits"), default="xtts", help="whose runs; default: ours")
+    parser.add_argument("--trainer", choices=("xtts", *reference_logs.TRAINERS), default="xtts", help="default: ours")
     parser.add_argument("--trainer-python", type=Path, help="the Python of that trainer's environment")
     parser.add_argument("--voices", nargs="*", help="only these")
     parser.add_argument("--table", type=Path, help="write the reference curves to this file")
@@ -129,9 +136,13 @@ def main() -> None:
     if options.trainer != "xtts":
         if not options.no_training:
             clips = {voice: clips_of(voice, given.get(voice)) for voice in voices}
-            reference_logs.record(options.trainer_python, options.out, clips, spoiled, {*FAULTS_OF_DATA})
-        print_view(reference_logs.VIEW, *reference_logs.judged(options.out, voices, LOOKS, NAMED_BY))
-        reference_logs.print_placement(options.out, voices, LOOKS[0])
+            reference_logs.record(
+                options.trainer, options.trainer_python, options.out, clips, spoiled, {*FAULTS_OF_DATA}
+            )
+        results = reference_logs.judged(options.trainer, options.out, voices, LOOKS, NAMED_BY)
+        for view in (reference_logs.VIEW, reference_logs.WITH_DATA):
+            print_view(view, *results)
+        reference_logs.print_placement(options.trainer, options.out, voices, LOOKS[0])
         return
     if not options.no_training:
         for voice in voices:

@@ -1,4 +1,4 @@
-"""Trains a published VITS, healthy and with faults, on several voices; and judges its logs as `diagnose` does.
+"""Trains a published trainer, healthy and with faults, on several voices; and judges its logs as `diagnose` does.
 
 Used by reference_curves.py --trainer. The trainer writes its own TensorBoard log and config, and nothing else is looked
 at: for a look after epoch 3 the log is cut behind that epoch. Tiny widths, the generator's as in benchmarks/published.
@@ -15,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+from published import piper
 from published.coqui import VITS_TEMPLATE
 from published.coqui_runs import FINISHED
 from published.environment import ROOT, run_there, torchcodec_shim
@@ -25,8 +28,10 @@ from tensorboardX.proto.event_pb2 import Event
 sys.path.insert(0, str(ROOT))
 
 from sweeps.external.readers.tensorboard import FOOTER, HEADER
+from xtts.data.build_dataset import no_progress
 from xtts.diagnostics.reference import MARGIN
-from xtts_sweep.diagnosis.diagnose import diagnose
+from xtts_sweep.diagnosis.diagnose import data_scale, diagnose
+from xtts_sweep.diagnosis.run_logs import CONFIG_NAMES
 
 HEALTHY: Mapping[str, Mapping[str, float]] = {
     "healthy": {},
@@ -50,22 +55,55 @@ FIRST = ("healthy", "healthy, seed 2")
 EPOCHS, FAULTY_EPOCHS = 9, 3
 CLIPS = 24
 """A quarter of them is the validation split: 18 clips, five updates an epoch"""
-MEL_WEIGHT, RATE = 45.0, 2e-4
-EPOCH_TAG = "EvalStats/avg_loss_mel"
-VIEW = "log"
+VIEW, WITH_DATA = "log and config", "log, config and --data"
 Look = tuple[str, str, int]
 """View, fault and epoch"""
 Clips = Sequence[tuple[Path, str]]
 
 
+def _coqui_template(python: Path, work: Path, environment: Mapping[str, str]) -> Path:
+    run_there(python, VITS_TEMPLATE, [work, work / "vits.json"], environment)
+    return work / "vits.json"
+
+
+def _piper_template(python: Path, work: Path, environment: Mapping[str, str]) -> Path:
+    (work / "piper.yaml").write_text(yaml.safe_dump(piper.config(work, work, work)), "utf-8")
+    return work / "piper.yaml"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published trainer whose runs are recorded: the program that trains them, its config, and its log."""
+
+    worker: str
+    """In benchmarks/published; takes jobs"""
+    template: Callable[[Path, Path, Mapping[str, str]], Path]
+    """Writes the config that jobs change: the trainer's Python, the folder, the environment"""
+    epoch_tag: str
+    """Logged once an epoch, at its end"""
+
+
+TRAINERS = {
+    "coqui_vits": Published("coqui_runs.py", _coqui_template, "EvalStats/avg_loss_mel"),
+    "piper": Published("piper_runs.py", _piper_template, "val_mel"),
+}
+
+
 def record(
-    python: Path, out: Path, voices: Mapping[str, Clips], spoiled: Callable[[Clips, str, Path], Path], of_data: set[str]
+    trainer: str,
+    python: Path,
+    out: Path,
+    voices: Mapping[str, Clips],
+    spoiled: Callable[[Clips, str, Path], Path],
+    of_data: set[str],
 ) -> None:
     """Train what `out` does not hold yet, as VOICE/RUN; `of_data`: the faults that lie in the data."""
+    out, published = out.resolve(), TRAINERS[trainer]
     work = out / "work"
-    shims, template = torchcodec_shim(work), work / "vits.json"
-    environment = {"PYTHONPATH": f"{shims}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    jobs = []
+    paths = [torchcodec_shim(work), ROOT, ROOT / "benchmarks", ROOT / "trainers"]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    template = str(published.template(python, work, environment))
+    jobs: list[dict[str, object]] = []
     for voice, clips in voices.items():
         for kind in ("plain", *sorted(of_data)):
             if not (work / voice / kind).exists():
@@ -73,71 +111,57 @@ def record(
     first = {name: changed for name, changed in HEALTHY.items() if name in FIRST}
     for voice in voices:
         for name, changed in (first | FAULTS | HEALTHY).items():
-            data = work / voice / (name if name in of_data else "plain")
-            folder = out / voice / name.replace("/", "by ")
-            jobs.append(_job(folder, data, template, changed, EPOCHS if name in HEALTHY else FAULTY_EPOCHS))
-    run_there(python, VITS_TEMPLATE, [work, template], environment)
+            jobs.append(
+                {
+                    "folder": str(_folder(out, voice, name)),
+                    "data": str(_data(out, voice, name)),
+                    "language": voice.split()[-1],
+                    "template": template,
+                    "changed": dict(changed),
+                    "epochs": EPOCHS if name in HEALTHY else FAULTY_EPOCHS,
+                }
+            )
     (work / "jobs.json").write_text(json.dumps(jobs), "utf-8")
-    worker = Path(__file__).with_name("published") / "coqui_runs.py"
+    worker = Path(__file__).with_name("published") / published.worker
     with (work / "output.txt").open("ab") as output:
-        subprocess.run(
-            [str(python), str(worker), str(work / "jobs.json")],
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=output,
-            check=True,
-        )
-
-
-def _job(folder: Path, data: Path, config: Path, changed: Mapping[str, float], epochs: int) -> dict[str, object]:
-    changes: dict[str, object] = {"batch_size": 4, "eval_batch_size": 2, "eval_split_size": 0.25}
-    changes |= {"lr_gen": RATE * changed.get("rate", 1), "lr_disc": RATE * changed.get("rate", 1)}
-    params = {"mel_loss_alpha": MEL_WEIGHT * changed.get("mel", 1), "grad_clip_gen": changed.get("clip", 1000.0)}
-    return {
-        "folder": str(folder),
-        "data": str(data),
-        "config": str(config),
-        "changes": {**changes, "grad_clip": [changed.get("clip", 1000.0)] * 2},
-        "params": params,
-        "seed": int(changed.get("seed", 1)),
-        "epochs": epochs,
-        "spoil": int(changed.get("spoil", 0)),
-    }
+        asked = [str(python), str(worker), str(work / "jobs.json")]
+        subprocess.run(asked, env={**os.environ, **environment}, stdout=output, stderr=output, check=True)
 
 
 def judged(
-    out: Path, voices: Sequence[str], looks: Sequence[int], named_by: Mapping[str, frozenset[str]]
+    trainer: str, out: Path, voices: Sequence[str], looks: Sequence[int], named_by: Mapping[str, frozenset[str]]
 ) -> tuple[dict[Look, list[str]], dict[Look, list[bool]]]:
-    """For each fault and look what `diagnose` calls the runs watch or stop by, and whether it names the fault."""
+    """For each view, fault and look: what `diagnose` calls the runs watch or stop by, and whether it names the fault.
+
+    With the data: as with --data, on the folder that the run was trained on.
+    """
     called: dict[Look, list[str]] = {}
     named: dict[Look, list[bool]] = {}
-    for voice in voices:
-        for name in HEALTHY | FAULTS:
-            folder = out / voice / name.replace("/", "by ")
-            for look in looks if (folder / FINISHED).exists() else ():
-                if look > (EPOCHS if name in HEALTHY else FAULTY_EPOCHS):
-                    continue
-                with tempfile.TemporaryDirectory() as place:
-                    found = diagnose(cut(folder, look, Path(place)))
-                fault = "healthy" if name in HEALTHY else name
-                codes = {one.code for one in found.findings}
-                bad = sorted(one.code for one in found.findings if one.severity != "note")
-                called.setdefault((VIEW, fault, look), []).append(", ".join(bad))
-                named.setdefault((VIEW, fault, look), []).append(bool(codes & named_by.get(fault, frozenset())))
+    for voice, name in _finished(out, voices):
+        folder, data = _folder(out, voice, name), _data(out, voice, name)
+        known = data_scale(str(data), no_progress)
+        for look in looks:
+            if look > (EPOCHS if name in HEALTHY else FAULTY_EPOCHS):
+                continue
+            with tempfile.TemporaryDirectory() as place:
+                log = cut(folder, TRAINERS[trainer].epoch_tag, look, Path(place))
+                found = {VIEW: diagnose(log), WITH_DATA: diagnose(log, data=known)}
+            fault = "healthy" if name in HEALTHY else name
+            for view, one in found.items():
+                codes = {finding.code for finding in one.findings}
+                bad = sorted(finding.code for finding in one.findings if finding.severity != "note")
+                called.setdefault((view, fault, look), []).append(", ".join(bad))
+                named.setdefault((view, fault, look), []).append(bool(codes & named_by.get(fault, frozenset())))
     return called, named
 
 
-def print_placement(out: Path, voices: Sequence[str], look: int) -> None:
+def print_placement(trainer: str, out: Path, voices: Sequence[str], look: int) -> None:
     """How far each term has fallen after a look, and which runs are behind the healthy ones of the other voices.
 
     A term is the validation's over the first step's of training; behind: above MARGIN times the highest healthy one.
     """
-    fallen = {
-        (voice, name): falls(out / voice / name.replace("/", "by "), look)
-        for voice in voices
-        for name in HEALTHY | FAULTS
-        if (out / voice / name.replace("/", "by ") / FINISHED).exists()
-    }
+    tag = TRAINERS[trainer].epoch_tag
+    fallen = {(voice, name): falls(_folder(out, voice, name), tag, look) for voice, name in _finished(out, voices)}
     print(f"\nterms after epoch {look} over their first step's, by voice; * behind the other voices' healthy runs")
     for name in HEALTHY | FAULTS:
         cells = []
@@ -149,19 +173,20 @@ def print_placement(out: Path, voices: Sequence[str], look: int) -> None:
         print(f"{name:<28}{'  '.join(cells)}")
 
 
-def falls(folder: Path, look: int) -> dict[str, float]:
+def falls(folder: Path, epoch_tag: str, look: int) -> dict[str, float]:
     """Of each term that is not adversarial: the validation's value after an epoch over the first step's."""
     with tempfile.TemporaryDirectory() as place:
-        run = diagnose(cut(folder, look, Path(place))).run
+        run = diagnose(cut(folder, epoch_tag, look, Path(place))).run
     found = {}
     for term in ("mel", "kl", "duration"):
         first, then = run.raw(f"train/{term}"), run.raw(f"val/{term}")
-        found[term] = float(then.values[-1] / first.values[0]) if first is not None and then is not None else math.nan
+        known = first is not None and then is not None and len(first) and len(then)
+        found[term] = float(then.values[-1] / first.values[0]) if known else math.nan  # type: ignore[union-attr]
     return found
 
 
-def cut(folder: Path, epoch: int, place: Path) -> Path:
-    """A copy of the run's config and of its log up to the end of an epoch; to the end, where it was shorter."""
+def cut(folder: Path, epoch_tag: str, epoch: int, place: Path) -> Path:
+    """A copy of the configs next to a run's log, and of the log up to the end of an epoch; or to its own end."""
     (log,) = folder.rglob("events*")
     content = log.read_bytes()
     records, at = [], 0
@@ -169,8 +194,29 @@ def cut(folder: Path, epoch: int, place: Path) -> Path:
         end = at + HEADER + struct.unpack_from("<Q", content, at)[0] + FOOTER
         records.append((content[at:end], Event.FromString(content[at + HEADER : end - FOOTER])))
         at = end
-    ends = [event.step for _, event in records for value in event.summary.value if value.tag == EPOCH_TAG]
+    ends = [event.step for _, event in records for value in event.summary.value if value.tag == epoch_tag]
     last = ends[epoch - 1] if len(ends) >= epoch else math.inf
     (place / log.name).write_bytes(b"".join(record for record, event in records if event.step <= last))
-    shutil.copy(folder / "config.json", place)
+    for name in CONFIG_NAMES:
+        if (log.parent / name).is_file():
+            shutil.copy(log.parent / name, place)
     return place
+
+
+def _folder(out: Path, voice: str, name: str) -> Path:
+    return out / voice / name.replace("/", "by ")
+
+
+def _data(out: Path, voice: str, name: str) -> Path:
+    """What a run was trained on: the faults that lie in the data have a folder of their own."""
+    own = out / "work" / voice / name
+    return own if own.is_dir() else own.with_name("plain")
+
+
+def _finished(out: Path, voices: Sequence[str]) -> list[tuple[str, str]]:
+    return [
+        (voice, name)
+        for voice in voices
+        for name in HEALTHY | FAULTS
+        if (_folder(out, voice, name) / FINISHED).exists()
+    ]

@@ -2,8 +2,8 @@
 
     python benchmarks/published/coqui_runs.py JOBS.json
 
-A job: `folder` of the run, `data` (LJSpeech), `config` (a VITS config), `changes` of its top-level keys, `params` of
-trainers.coqui:CoquiVits, `seed`, `epochs`, `batch_size`, and `spoil`, the epoch before which a weight turns NaN.
+A job: `folder` of the run, `data` (LJSpeech), `template` (a VITS config), `changed` (factors, see reference_logs) and
+`epochs`.
 Training, evaluation and their TensorBoard log are Coqui's own; only its figures are left out, which take most time.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 SEGMENT = 8
 """Frames of the waveform that a step is judged by; at four the mel error of a step is mostly noise"""
+MEL_WEIGHT, RATE, CLIP = 45.0, 2e-4, 1000.0
 FINISHED = "finished"
 """An empty file in the folder of a run that came to its end"""
 
@@ -46,12 +47,17 @@ def trained(job: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.rglob("events*"):
         old.unlink()
-    given = json.loads(Path(job["config"]).read_text("utf-8")) | job["changes"] | {"plot_step": 1}
+    changed = job["changed"]
+    seed, rate, clip = int(changed.get("seed", 1)), RATE * changed.get("rate", 1), changed.get("clip", CLIP)
+    given = json.loads(Path(job["template"]).read_text("utf-8"))
+    given |= {"batch_size": 4, "eval_batch_size": 2, "eval_split_size": 0.25, "plot_step": 1}
+    given |= {"lr_gen": rate, "lr_disc": rate, "grad_clip": [clip, clip]}
     given["model_args"]["spec_segment_size"] = SEGMENT
+    params = {"mel_loss_alpha": MEL_WEIGHT * changed.get("mel", 1), "grad_clip_gen": clip}
     config = folder / "given.json"
     config.write_text(json.dumps(given), "utf-8")
-    seed_all(job["seed"])
-    coqui = CoquiVits({"config": str(config), **job["params"]}, job["data"], job["seed"]).make(folder)
+    seed_all(seed)
+    coqui = CoquiVits({"config": str(config), **params}, job["data"], seed).make(folder)
     config.unlink()
     coqui.config.save_json(str(folder / "config.json"))
     coqui.model.train_log = coqui.model.eval_log = lambda *_: None
@@ -67,7 +73,7 @@ def _train(coqui: Any, job: dict[str, Any]) -> None:
     from trainer.generic_utils import KeepAverage
 
     for epoch in range(job["epochs"]):
-        if epoch + 1 == job["spoil"]:
+        if epoch + 1 == job["changed"].get("spoil"):
             with torch.no_grad():
                 next(iter(coqui.model.waveform_decoder.parameters())).view(-1)[0] = float("nan")
         coqui.epochs_done, coqui.keep_avg_train, coqui.keep_avg_eval = epoch, KeepAverage(), KeepAverage()

@@ -22,12 +22,13 @@ def prepared(work: Path, data: Path) -> list[Published]:
     listing = work / "piper.csv"
     listing.write_text("".join(f"{path.name}|{text}\n" for path, text in clips_of(data)), encoding="utf-8")
     template = work / "piper.yaml"
-    template.write_text(yaml.safe_dump(_config(listing, data / "wavs", work)), encoding="utf-8")
+    template.write_text(yaml.safe_dump(config(listing, data / "wavs", work)), encoding="utf-8")
     settings = [f"template={template}", f"python={python}"]
     return [Published("piper", "piper", settings, [package])]
 
 
-def _config(listing: Path, wavs: Path, work: Path) -> dict[str, object]:
+def config(listing: Path, wavs: Path, work: Path) -> dict[str, object]:
+    """A LightningCLI config of small generator widths for `id|text` rows."""
     return {
         "model": {
             "sample_rate": 22050,
