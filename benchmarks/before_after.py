@@ -22,21 +22,24 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from real_curves import write_space
-from recorded_runs import finished_run
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-from sweeps.confirm.convergence import Targets, crossings
-from sweeps.confirm.learning_curve import learning_curve
-from sweeps.confirm.paired_test import paired_interval
-from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds
-from sweeps.run.run import Run
-from sweeps.space.space_file import load_space
-from sweeps.trials.record import TrialRecord
-from xtts.diagnostics.loss_story import StoryRow, story_row, success_signs
+from benchmarks.real_curves import write_space  # noqa: E402
+from benchmarks.recorded_runs import finished_run  # noqa: E402
+from sweeps.confirm.convergence import Targets, crossings  # noqa: E402
+from sweeps.confirm.learning_curve import learning_curve  # noqa: E402
+from sweeps.confirm.paired_test import paired_interval  # noqa: E402
+from sweeps.confirm.speed_up import TARGET_PERCENT, SpeedUpOverSeeds, speed_up_over_seeds  # noqa: E402
+from sweeps.run.run import Run  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
+from sweeps.trials.record import TrialRecord  # noqa: E402
+from xtts.diagnostics.loss_story import StoryRow, story_row, success_signs  # noqa: E402
 
 ALPHA = 0.05
 OLD, WEIGHT_ALONE, EVERYTHING = "old, mel 35", "weight alone: mel 35", "everything scaled by 14: 35 / 14 / 7"

@@ -79,7 +79,7 @@ def turnovers(events: Sequence[Mapping[str, Any]]) -> list[float]:
 def _trials(events: Sequence[Mapping[str, Any]]) -> list[_Trial]:
     trials: dict[str, _Trial] = {}
     for event in events:
-        name = event.get("trial_id")
+        name = str(event.get("trial_id"))
         if event["event"] == "trial_started":
             trials[name] = _Trial(int(event["slot"]), event["time"], float(event.get("seconds_search", 0.0)))
         elif event["event"] == "report":

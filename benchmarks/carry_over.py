@@ -33,11 +33,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-from real_curves import sobol_configs  # noqa: E402
-from seed_noise import Stored, curves_of_runs  # noqa: E402
-from verdict_errors import Rate  # noqa: E402
+from benchmarks.real_curves import sobol_configs  # noqa: E402
+from benchmarks.seed_noise import Stored, curves_of_runs  # noqa: E402
+from benchmarks.verdict_errors import Rate  # noqa: E402
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def record(given: argparse.Namespace) -> None:
             training.plan(given.epochs)
             begun = time.process_time()
             reports = [training.train_epoch() for _ in range(given.epochs)]
-            run = {
+            run: dict[str, Any] = {
                 "config": name,
                 "seed": seed,
                 "params": params,
@@ -147,7 +147,7 @@ class Side:
     @property
     def seeds(self) -> int:
         """How many each config has."""
-        return self.ends.shape[1]
+        return int(self.ends.shape[1])
 
     @cached_property
     def agreement(self) -> float | None:

@@ -21,8 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from published import coqui, matcha, myxtts, piper
-from published.environment import ROOT, Published, run_there, subset
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.published import coqui, matcha, myxtts, piper  # noqa: E402
+from benchmarks.published.environment import Published, run_there, subset  # noqa: E402
 
 FAMILIES: dict[str, Callable[[Path, Path], list[Published]]] = {
     "coqui": coqui.prepared,

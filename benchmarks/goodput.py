@@ -36,6 +36,7 @@ from benchmarks.useful_work import EpochWork, epoch_work, free_running_share, ma
 from sweeps.run.run import Run, read_run  # noqa: E402
 from xtts.data.build_dataset import no_progress  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
+from xtts.training.training import Training  # noqa: E402
 
 SIDES = {"floor": "no_framework.py", "optuna": "plain_optuna.py", "stock": "stock_recipe.py"}
 
@@ -98,7 +99,7 @@ def main() -> None:
             rates.append(matrix_rate())
         torch.set_num_threads(1)
         alone = matrix_rate(1024)
-        trainer = XttsTrainer({"model": options.model}, prepared.data, 1)
+        trainer = Training({"model": options.model}, prepared.data, 1)
         free = free_running_share(trainer)
         show(sweep, costs, epoch_work(trainer), rates, alone, free)
     finally:

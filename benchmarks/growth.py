@@ -149,7 +149,7 @@ def model(presets: Sequence[str]) -> None:
     print("\ntraining steps, GFLOP a step (seconds a step; GFLOP/s)")
     for preset in presets:
         trainer = Training({"model": preset, "batch_frames": 1000}, data, 1)
-        items = trainer._batches.epoch(trainer._train, 1, 1, 1000)[:2]
+        items = trainer.train_batches(1)[:2]
         work = flops(trainer, items) / len(items)
         seconds = step_seconds(trainer, items, repeats=1) / len(items)
         rows.append((work / 1e9, seconds))

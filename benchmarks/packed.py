@@ -146,16 +146,17 @@ def one(params: dict[str, object], handle: str) -> None:
 
 def kernel_share(trainer: Training) -> float:
     """The time in which kernels of this process ran, over that of some training steps."""
-    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer.batch_size.frames)
+    batches = trainer.train_batches(1)
     noise = torch.Generator("cuda").manual_seed(0)
     torch.cuda.synchronize()
     begun = time.perf_counter()
     with torch.profiler.profile(activities=ACTIVITIES) as profiled:
         for items in islice(cycle(batches), PROFILED_STEPS):
-            trainer._step(items, noise)
+            trainer.training_step(items, noise)
         torch.cuda.synchronize()
         seconds = time.perf_counter() - begun
-    return sum(one.self_device_time_total for one in profiled.key_averages()) / 1e6 / seconds
+    microseconds: float = sum(one.self_device_time_total for one in profiled.key_averages())
+    return microseconds / 1e6 / seconds
 
 
 def row(params: dict[str, str], packed: int, found: list[Measured]) -> str:

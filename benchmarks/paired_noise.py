@@ -27,8 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from real_curves import SEEDED, sobol_configs  # noqa: E402
-
+from benchmarks.real_curves import SEEDED, sobol_configs  # noqa: E402
 from xtts.training.settings import DEMO_SETTINGS  # noqa: E402
 
 GAMMAS = (0.0, 16.97, 6.94)
@@ -100,15 +99,13 @@ def _trained(
     flat = training.parameters.flat.detach()
     evaluators = [Evaluator(training.batches, split, 1.0, flat.device, flat.dtype) for split in (VALIDATION, TEST)]
     averages = [flat.clone() for _ in GAMMAS]
-    step = training._step
 
-    def watched(items, generator):  # type: ignore[no-untyped-def]
-        row = step(items, generator)
+    def average_weights(row: object) -> None:
+        del row
         for gamma, average in zip(GAMMAS, averages, strict=True):
-            average.lerp_(flat, 1 - (1 - 1 / training._updates) ** (gamma + 1) if gamma else 1.0)
-        return row
+            average.lerp_(flat, 1 - (1 - 1 / training.global_step) ** (gamma + 1) if gamma else 1.0)
 
-    training._step = watched  # type: ignore[method-assign]
+    training.on_train_batch_end = average_weights
     epochs, spent = [], (0.0, 0.0, 0.0)
     for epoch in range(1, length + 1):
         metrics = training.train_epoch()

@@ -13,16 +13,20 @@ speech is trained on with the settings of a sweep on it.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
-from recorded_runs import finished_run
 
-from sweeps.search.sampler import Sampler
-from sweeps.space.limits import load_limits
-from sweeps.space.space_file import load_space
-from xtts.training.settings import DEMO_SETTINGS
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.recorded_runs import finished_run  # noqa: E402
+from sweeps.search.sampler import Sampler  # noqa: E402
+from sweeps.space.limits import load_limits  # noqa: E402
+from sweeps.space.space_file import load_space  # noqa: E402
+from xtts.training.settings import DEMO_SETTINGS  # noqa: E402
 
 SEEDED: dict[str, dict[str, float]] = {
     "default": {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "gradient_clip_norm": 0.5},

@@ -29,12 +29,12 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import reference_logs
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import reference_logs  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
 from xtts.diagnostics import curve_rules, setting_rules  # noqa: E402
 from xtts.diagnostics import reference as reference_module  # noqa: E402
@@ -57,7 +57,7 @@ LOOKS = (3, 5, 9)
 SPEAKERS, LANGUAGES = ("mina", "daniel"), ("en", "fa")
 SECONDS = 80.0
 """Speech of a voice at most, so that a run takes half a minute"""
-HEALTHY: Mapping[str, Mapping[str, object]] = {
+HEALTHY: dict[str, Mapping[str, object]] = {
     "healthy": {},
     "healthy, seed 2": {},
     "healthy, learning rate x2": {"learning_rate": 2e-3},
@@ -66,7 +66,7 @@ HEALTHY: Mapping[str, Mapping[str, object]] = {
     "healthy, weights 5 and 1": {"mel_loss_weight": 5.0},
     "healthy, demo settings": DEMO_SETTINGS,
 }
-FAULTS: Mapping[str, Mapping[str, object]] = {
+FAULTS: dict[str, Mapping[str, object]] = {
     "mel weight x14": {"mel_loss_weight": 35.0},
     "un-normalised mel": {"mel_normalisation": "none"},
     "weight x14 on raw mel, loss clip": {"mel_loss_weight": 35.0, "mel_normalisation": "none", "loss_value_clip": 2.0},
@@ -97,7 +97,7 @@ NAMED_BY: Mapping[str, frozenset[str]] = {
 """The findings that are about the fault itself, and not only a sign that something is wrong"""
 ANY_FAULT = frozenset().union(*NAMED_BY.values())
 STEP_COLUMNS = ("loss", "mel", "kl", "grad_norm")
-Epochs = Sequence[Mapping[str, object]]
+Epochs = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -205,14 +205,7 @@ def trained(trainer: XttsTrainer, count: int, *, spoil: bool) -> tuple[list[dict
     """Metrics of the epochs and the rows of all steps; `spoil`: a parameter turns NaN before the second epoch."""
     training, epochs, rows = trainer.training, [], []
     training.plan(count)  # the cooldown goes by it
-    step = training._step
-
-    def noted(*arguments: Any) -> Any:
-        row = step(*arguments)
-        rows.append([float(f"{value:.5g}") for value in row.tolist()])
-        return row
-
-    training._step = noted  # type: ignore[method-assign]
+    training.on_train_batch_end = lambda row: rows.append([float(f"{value:.5g}") for value in row.tolist()])
     for epoch in range(1, count + 1):
         if spoil and epoch == 2:
             training.parameters.flat.data[0] = math.nan
@@ -263,7 +256,8 @@ def fitted(voices: Sequence[Mapping[str, Recorded]]) -> tuple[Reference, dict[st
         return [runs[name].epochs[LOOKS[0] - 1] for runs in voices if name in runs]
 
     def balance(run: Recorded, epoch: Mapping[str, Any]) -> float:
-        return float(run.params["mel_loss_weight"]) / float(run.params["kl_loss_weight"]) * epoch["train/mel"]  # type: ignore[arg-type]
+        weights = [float(str(run.params[name])) for name in ("mel_loss_weight", "kl_loss_weight")]
+        return float(weights[0] / weights[1] * epoch["train/mel"])
 
     def error(epoch: Mapping[str, Any]) -> float:
         return float(epoch["val/mel"] / epoch["mean_frame_error"])
@@ -331,7 +325,7 @@ def print_sweeps(folders: Sequence[Path]) -> None:
 def as_log(run: Recorded, look: int) -> tuple[str, list[Finding]]:
     """State and findings where a log holds what most trainers write: losses and norm of each step, validation terms."""
     epochs = run.epochs[:look]
-    ends = [int(epoch["updates"]) for epoch in epochs]  # type: ignore[call-overload]
+    ends = [int(epoch["updates"]) for epoch in epochs]
     steps = np.array(run.steps[: ends[-1]])
     at = np.arange(1.0, len(steps) + 1)
     rate = float(run.params["learning_rate"]) * np.minimum(1, at / 30)  # type: ignore[arg-type]

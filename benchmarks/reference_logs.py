@@ -12,34 +12,31 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from published import piper
-from published.coqui import VITS_TEMPLATE
-from published.coqui_runs import FINISHED
-from published.environment import ROOT, run_there, torchcodec_shim
 from tensorboardX.proto.event_pb2 import Event
 
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.published import piper
+from benchmarks.published.coqui import VITS_TEMPLATE
+from benchmarks.published.coqui_runs import FINISHED
+from benchmarks.published.environment import ROOT, run_there, torchcodec_shim
 from sweeps.external.readers.tensorboard import FOOTER, HEADER
 from xtts.data.build_dataset import no_progress
 from xtts.diagnostics.reference import MARGIN
 from xtts_sweep.diagnosis.diagnose import data_scale, diagnose
 from xtts_sweep.diagnosis.run_logs import CONFIG_NAMES
 
-HEALTHY: Mapping[str, Mapping[str, float]] = {
+HEALTHY: dict[str, Mapping[str, float]] = {
     "healthy": {},
     "healthy, seed 2": {"seed": 2},
     "healthy, learning rate x2": {"rate": 2},
     "healthy, mel weight /3": {"mel": 1 / 3},
 }
-FAULTS: Mapping[str, Mapping[str, float]] = {
+FAULTS: dict[str, Mapping[str, float]] = {
     "mel weight x14": {"mel": 14},
     "clip 1e-3": {"clip": 1e-3},
     "learning rate x10": {"rate": 10},
@@ -100,7 +97,7 @@ def record(
     """Train what `out` does not hold yet, as VOICE/RUN; `of_data`: the faults that lie in the data."""
     out, published = out.resolve(), TRAINERS[trainer]
     work = out / "work"
-    paths = [torchcodec_shim(work), ROOT, ROOT / "benchmarks", ROOT / "trainers"]
+    paths = [torchcodec_shim(work), ROOT, ROOT / "trainers"]
     environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
     template = str(published.template(python, work, environment))
     jobs: list[dict[str, object]] = []

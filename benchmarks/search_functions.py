@@ -13,7 +13,7 @@ import hashlib
 import importlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -190,5 +190,5 @@ def given_function(where: str) -> SearchFunction:
     module, _, name = where.partition(":")
     curve: Curve = getattr(importlib.import_module(module), name)
     bounds = getattr(curve, "bounds", None)
-    extra = {} if bounds is None else {"bounds": dict(bounds)}
-    return SearchFunction(where, where, curve, known_optimum=getattr(curve, "optimum", None), **extra)
+    function = SearchFunction(where, where, curve, known_optimum=getattr(curve, "optimum", None))
+    return function if bounds is None else replace(function, bounds=dict(bounds))

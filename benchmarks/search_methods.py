@@ -134,7 +134,7 @@ class Sweep:
     def report(self, job: Job, epoch: int, value: float) -> bool:
         trial = self._ray_trials[job.name]
         result = {"epoch": epoch, "objective": value, "report": [{"epoch": epoch, "objective": value}]}
-        stops = self._scheduler.on_trial_result(None, trial, result) == "STOP"
+        stops = bool(self._scheduler.on_trial_result(None, trial, result) == "STOP")
         self._callback.on_step_end(iteration=0, trials=[])
         if stops:
             self._scheduler.on_trial_complete(None, trial, result)
@@ -175,7 +175,7 @@ class Stock:
 
     def report(self, job: Job, epoch: int, value: float) -> bool:
         trial, result = SimpleNamespace(trial_id=job.name), {STEP: epoch, "objective": value}
-        stops = self._scheduler.on_trial_result(None, trial, result) == "STOP"
+        stops = bool(self._scheduler.on_trial_result(None, trial, result) == "STOP")
         self._last[job.name] = (value, job.config)
         self._searcher.on_trial_result(job.name, result)
         if stops:
@@ -197,7 +197,9 @@ class FullLength:
     def __init__(self, function: SearchFunction, sampler: optuna.samplers.BaseSampler) -> None:
         self._study = optuna.create_study(sampler=sampler)
         self._epochs = function.epochs
-        self._space = {name: optuna.distributions.FloatDistribution(*ends) for name, ends in function.bounds.items()}
+        self._space: dict[str, optuna.distributions.BaseDistribution] = {
+            name: optuna.distributions.FloatDistribution(*ends) for name, ends in function.bounds.items()
+        }
         self._asked: dict[str, optuna.Trial] = {}
         self._best: tuple[float, Config] | None = None
 
@@ -237,7 +239,7 @@ class OneEpoch:
         for batch in itertools.count():
             self._first = {}
             for number in range(self._configs):
-                config = {name: self._chance.uniform(*ends) for name, ends in self._bounds.items()}
+                config: Config = {name: self._chance.uniform(*ends) for name, ends in self._bounds.items()}
                 yield Job(f"b{batch}c{number}", config, last=1)
             while len(self._first) < self._configs:
                 yield None

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.profiling import profiled  # noqa: E402
 from sweeps.common.budget import Budget  # noqa: E402
 from sweeps.run.config import SweepConfig  # noqa: E402
-from sweeps.run.progress import LineDisplay, Progress  # noqa: E402
+from sweeps.run.progress import Display, LineDisplay, Progress  # noqa: E402
 from sweeps.run.run import Run  # noqa: E402
 from sweeps.search.options import SearchOptions  # noqa: E402
 from sweeps.space.space_file import load_space  # noqa: E402
@@ -55,7 +55,7 @@ class Sample:
     resident: int
 
 
-class Samples:
+class Samples(Display):
     """A display that shows lines to nobody, and looks at the driver every `step` trials."""
 
     def __init__(self, step: int) -> None:

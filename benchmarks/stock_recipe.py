@@ -76,7 +76,7 @@ class SpeechDataset(Dataset[Batch]):
     def __init__(self, batches: LibrosaBatches) -> None:
         self._batches = batches
 
-    def __getitem__(self, items: list[Item]) -> Batch:  # type: ignore[override]
+    def __getitem__(self, items: list[Item]) -> Batch:
         return self._batches.collate(items)
 
 

@@ -77,7 +77,7 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
     torch.set_num_threads(1)
     kind, _, given = variant.partition(" ")
     trainer = Training({"model": model, "batch_frames": int(given) if kind == "frames" else 0}, data, 1)
-    epoch = trainer._batches.epoch(trainer._train, 1, 1, trainer.batch_size.frames)
+    epoch = trainer.train_batches(1)
     batches = epoch[:: max(1, len(epoch) // SAMPLED)][:SAMPLED]
     work, before = flops(trainer, batches), matrix_rate(1024)
     losses: Any = trainer.model.losses
@@ -88,13 +88,13 @@ def measure(variant: str, data: str, model: str) -> dict[str, float]:
         with torch.autocast("cpu", torch.bfloat16) if kind == "bf16" else _nothing():
             return losses(*inputs)
 
-    trainer.model.losses = under_autocast  # type: ignore[method-assign]
+    trainer.model.losses = under_autocast  # type: ignore[method-assign,assignment]
     begun = time.perf_counter()
     step_seconds(trainer, batches, repeats=1)
     first = time.perf_counter() - begun
     seconds = step_seconds(trainer, batches)
     rate = (before + matrix_rate(1024)) / 2.0
-    frames = sum(int(trainer._batches.speech.frames[item.clip]) for items in batches for item in items)
+    frames = sum(int(trainer.batches.speech.frames[item.clip]) for items in batches for item in items)
     return {
         "step": seconds / len(batches),
         "frame": seconds / frames,
@@ -108,7 +108,7 @@ def profile(data: str, model: str, shown: int = 15) -> None:
     """Print which operations a step's time goes to, and what its matrix products come to by themselves."""
     torch.set_num_threads(1)
     trainer = Training({"model": model}, data, 1)
-    batches = trainer._batches.epoch(trainer._train, 1, 1, trainer.batch_size.frames)[:SAMPLED]
+    batches = trainer.train_batches(1)[:SAMPLED]
     step_seconds(trainer, batches, repeats=1)
     work, rate = flops(trainer, batches), matrix_rate(1024)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class EpochWork:
 def epoch_work(trainer: Training, sampled: int = 6) -> EpochWork:
     """Counted on an epoch's batches; the valid share on `sampled` of them, each clip of which is counted alone too,
     where nothing is padding. Times the steps, too. The trial is of no use afterwards."""
-    batches = trainer._batches.epoch(trainer._train, trainer.seed, 1, trainer.batch_size.frames)
+    batches = trainer.train_batches(1)
     chosen = np.linspace(0, len(batches) - 1, min(sampled, len(batches))).astype(int).tolist()
     totals = {index: flops(trainer, [batches[index]]) for index in chosen}
     alone = sum(flops(trainer, [[item] for item in batches[index]]) for index in chosen)
@@ -80,13 +81,16 @@ def step_seconds(trainer: Training, batches: Sequence[list[Item]], repeats: int 
 @torch.no_grad()
 def free_running_share(trainer: Training, repeats: int = 3) -> float:
     """How much of an evaluation's time the model runs on its own predictions; the rest is passes with true history."""
-    model, evaluator = trainer.model, trainer._evaluator
-    histories = [with_true_history(model, *both) for both in zip(evaluator._own, evaluator._swapped, strict=True)]
+    model, evaluator = trainer.model, trainer.evaluator
+    both = zip(evaluator.own_batches, evaluator.swapped_batches, strict=True)
+    histories = [with_true_history(model, own, swapped) for own, swapped in both]
 
     def free() -> None:
         for history in histories:
             run_freely(model, history)
-        run_whole(model, evaluator._whole, evaluator._whole_patches)
+        patches = iter(evaluator.whole_patches)
+        for batch in evaluator.whole_batches:
+            run_whole(model, batch, list(islice(patches, len(batch.tokens))))
 
     return _least(free, repeats) / _least(lambda: evaluator.evaluate(model), repeats)
 
@@ -102,9 +106,9 @@ def _least(work: Callable[[], object], repeats: int) -> float:
 
 
 def _steps(trainer: Training, batches: Sequence[list[Item]]) -> None:
-    noise = torch.Generator(trainer._device).manual_seed(0)
+    noise = torch.Generator(trainer.device).manual_seed(0)
     for items in batches:
-        trainer._step(items, noise)
+        trainer.training_step(items, noise)
 
 
 def matrix_rate(size: int = 2048, repeats: int = 5) -> float:

@@ -25,8 +25,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from recorded_curves import replay  # noqa: E402
-from seed_noise import (  # noqa: E402
+from benchmarks.recorded_curves import replay  # noqa: E402
+from benchmarks.seed_noise import (  # noqa: E402
     END_EVALUATIONS,
     Array,
     Noise,
@@ -36,7 +36,6 @@ from seed_noise import (  # noqa: E402
     measured_noise,
     modelled_noise,
 )
-
 from sweeps.confirm.decision import decide  # noqa: E402
 from sweeps.confirm.learning_curve import Curve, Evaluation  # noqa: E402
 from sweeps.confirm.plan import CANDIDATES, SELECTION_SEEDS, SEQUENTIAL_LOOKS  # noqa: E402

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import ROOT
 from tests.xtts.conftest import Learnable, learnable, mini_preset  # noqa: F401 - fixtures
-from xtts.trainer import XttsTrainer
+from xtts.training.training import Training
 
 SYNC, COPY = "aten._local_scalar_dense", "aten._to_copy"
 STEP_OPERATIONS = 940
@@ -39,31 +39,31 @@ class Counted(TorchDispatchMode):
 
 
 @pytest.fixture(scope="module")
-def trainer(learnable: Learnable) -> XttsTrainer:  # noqa: F811
+def trainer(learnable: Learnable) -> Training:  # noqa: F811
     """A trial after its first epoch, so that nothing that is done once is counted."""
     made = learnable.training()
     made.train_epoch()
     return made
 
 
-def counted_epoch(trainer: XttsTrainer) -> tuple[Counter[str], int]:
-    before = trainer._updates
+def counted_epoch(trainer: Training) -> tuple[Counter[str], int]:
+    before = trainer.global_step
     with Counted() as counted:
         trainer.train_epoch()
-    return counted.calls, trainer._updates - before
+    return counted.calls, trainer.global_step - before
 
 
 def test_a_training_step_takes_no_more_operations_than_it_did(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
+    items = trainer.train_batches(2)[0]
     with Counted() as counted:
-        trainer._step(items, torch.Generator())
+        trainer.training_step(items, torch.Generator())
     assert 200 < sum(counted.calls.values()) <= STEP_OPERATIONS, counted.calls.most_common(12)
 
 
 def test_an_evaluation_takes_no_more_operations_than_it_did(trainer):
     with Counted() as counted:
-        trainer._evaluator.evaluate(trainer.model)
-    patches = sum(batch.mel.shape[1] for batch in trainer._evaluator._whole) // 4
+        trainer.evaluator.evaluate(trainer.model)
+    patches = sum(batch.mel.shape[1] for batch in trainer.evaluator.whole_batches) // 4
     most = EVALUATION_OPERATIONS + STEP_OF_A_WHOLE_CLIP * patches
     assert sum(counted.calls.values()) <= most, counted.calls.most_common(12)
 
@@ -73,24 +73,24 @@ def test_the_device_is_waited_for_a_few_times_an_epoch_and_never_in_a_step(train
     calls, steps = counted_epoch(trainer)
     assert steps > 3
     assert calls[SYNC] <= EPOCH_SYNCS
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
+    items = trainer.train_batches(2)[0]
     with Counted() as counted:
-        trainer._step(items, torch.Generator())
+        trainer.training_step(items, torch.Generator())
     assert counted.calls[SYNC] == 0
 
 
 def test_a_step_copies_no_more_tensors_than_it_did(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
+    items = trainer.train_batches(2)[0]
     with Counted() as counted:
-        trainer._step(items, torch.Generator())
+        trainer.training_step(items, torch.Generator())
     copies = sum(counted.calls[name] for name in (COPY, "aten.copy_", "aten.clone"))
     assert copies <= STEP_COPIES, counted.calls.most_common(12)
 
 
 def test_norm_clipping_and_optimiser_take_one_operation_each(trainer):
-    items = trainer._batches.epoch(trainer._train, 1, 2, trainer.batch_size.frames)[0]
+    items = trainer.train_batches(2)[0]
     with Counted() as counted:
-        trainer._step(items, torch.Generator())
+        trainer.training_step(items, torch.Generator())
     assert counted.calls["aten.linalg_vector_norm"] == 1
     assert counted.calls["aten._fused_adamw_"] == 1
     assert trainer.parameters.flat.numel() == sum(parameter.numel() for parameter in trainer.model.parameters())

@@ -48,13 +48,13 @@ class Bench:
 
 def run_steps(training: Training, count: int) -> Tensor:
     """So many training steps: loss, mel, kl and gradient norm of each [count, 4], left on the device."""
-    noise = torch.Generator(training._device).manual_seed(1)
-    return torch.stack([training._step(items, noise) for items in islice(batches_of(training), count)])
+    noise = torch.Generator(training.device).manual_seed(1)
+    return torch.stack([training.training_step(items, noise) for items in islice(batches_of(training), count)])
 
 
 def batches_of(training: Training) -> Iterator[list[Any]]:
     """The batches of a first epoch, again and again."""
-    return cycle(training.batches.epoch(training._train, 1, 1, training.batch_size.frames))
+    return cycle(training.train_batches(1))
 
 
 def synchronize() -> None:

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmarks.gpu_sections.bench import COMMAND, Bench, Found, on_gpu, run_steps, timed
 from xtts.training.batch_size import FRAME_BUDGETS
@@ -28,8 +30,9 @@ def presets(bench: Bench) -> Found:
             torch.cuda.reset_peak_memory_stats()
         training = bench.training(model)
         steps = bench.count(80, 12)
-        seconds = timed(lambda training=training, steps=steps: found.update({"_": run_steps(training, steps)}))
-        losses = found.pop("_")[:, 0].double().cpu()
+        rows: list[Tensor] = []
+        seconds = timed(partial(_keep_steps, rows, training, steps))
+        losses = rows[0][:, 0].double().cpu()
         tenth = max(steps // 8, 1)
         first, last = float(losses[:tenth].mean()), float(losses[-tenth:].mean())
         found[model] = {
@@ -45,6 +48,10 @@ def presets(bench: Bench) -> Found:
         if on_gpu():
             found[model] |= _memory(bench, model)
     return found
+
+
+def _keep_steps(rows: list[Tensor], training: Training, steps: int) -> None:
+    rows.append(run_steps(training, steps))
 
 
 def _memory(bench: Bench, model: str) -> Found:
@@ -68,7 +75,7 @@ def precision(bench: Bench) -> Found:
         for name in ("auto", "float32"):
             training = bench.training(model, precision=name)
             losses = run_steps(training, bench.count(200, 8))[:, 0].double().cpu()
-            objective = float(training._evaluator.evaluate(training.model).objective)
+            objective = float(training.evaluator.evaluate(training.model).objective)
             ends[name] = {"loss": float(losses[-20:].mean()), "objective": objective}
         found[model] = {
             "bf16": ends["auto"],

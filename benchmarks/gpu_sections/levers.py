@@ -56,12 +56,12 @@ def _side_stream(training: Training, steps: int) -> float:
     if not on_gpu():
         raise RuntimeError("needs a GPU")
     side, main = torch.cuda.Stream(), torch.cuda.current_stream()
-    generator = torch.Generator(training._device).manual_seed(1)
+    generator = torch.Generator(training.device).manual_seed(1)
 
     def copied(items: list[Any]) -> Batch:
         pinned = _in_pinned_memory(training.batches.collate(items))
         with torch.cuda.stream(side):
-            return pinned.to(training._device, training._dtype)
+            return pinned.to(training.device, training.dtype)
 
     def run(count: int) -> None:
         upcoming = list(islice(batches_of(training), count))
@@ -70,7 +70,7 @@ def _side_stream(training: Training, steps: int) -> float:
             main.wait_stream(side)
             for value in vars(batch).values():
                 value.record_stream(main)
-            _device_step(training, batch, training._noise(batch, generator))
+            _device_step(training, batch, training.draw_noise(batch, generator))
             if not upcoming:
                 return
             batch = copied(upcoming.pop(0))
@@ -88,23 +88,23 @@ def _on_device(training: Training, steps: int) -> float:
 
 
 def _made(training: Training, steps: int) -> list[tuple[Batch, Noise]]:
-    generator = torch.Generator(training._device).manual_seed(1)
+    generator = torch.Generator(training.device).manual_seed(1)
     batches = [
-        training.batches.collate(items).to(training._device, training._dtype)
+        training.batches.collate(items).to(training.device, training.dtype)
         for items in islice(batches_of(training), steps)
     ]
-    return [(batch, training._noise(batch, generator)) for batch in batches]
+    return [(batch, training.draw_noise(batch, generator)) for batch in batches]
 
 
 def _device_step(training: Training, batch: Batch, noise: Noise) -> Tensor:
-    """The device's part of Training._step, with fixed weights and the learning rate after its warm-up."""
+    """The device's part of Training.training_step, with fixed weights and the learning rate after its warm-up."""
     settings = training.settings
-    with torch.autocast("cuda", torch.bfloat16, enabled=training._bfloat16):
+    with training.autocast():
         losses = training.model.losses(batch, noise)
     total = settings.mel_loss_weight * losses["mel"] + settings.kl_loss_weight * losses["kl"]
     total.backward()
     norm = training.parameters.collect_gradients(settings.gradient_clip_norm)
-    training._optimiser.step(settings.learning_rate)
+    training.optimiser.step(settings.learning_rate)
     return torch.stack([total.detach(), norm])
 
 
@@ -123,7 +123,12 @@ def _graph(training: Training, steps: int) -> float:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         _device_step(training, batch, noise)
-    replayed = timed(lambda: [graph.replay() for _ in range(steps)]) / steps
+
+    def replay() -> None:
+        for _ in range(steps):
+            graph.replay()
+
+    replayed = timed(replay) / steps
     # Of one shape; scaled to the epoch's batches, so that it can be compared with the others.
     return _as_it_is(training, steps) * replayed / eager
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from itertools import islice
 
 import torch
@@ -21,7 +22,7 @@ def matrix_rates(bench: Bench) -> dict[str, float]:
     for name, dtype in {"float32": torch.float32, "bf16": torch.bfloat16}.items():
         left, right = torch.randn(2, size, size, device="cuda" if on_gpu() else "cpu").to(dtype).unbind(0)
         left @ right
-        seconds = statistics.median(timed(lambda left=left, right=right: left @ right) for _ in range(7))
+        seconds = statistics.median(timed(partial(torch.matmul, left, right)) for _ in range(7))
         rates[name] = 2.0 * size**3 / seconds
     return rates
 
@@ -36,7 +37,7 @@ def speed(bench: Bench) -> Found:
         steps = bench.count(40, 4)
         batches = list(islice(batches_of(training), steps))
         run_steps(training, min(steps, 8))
-        seconds = timed(lambda training=training, steps=steps: run_steps(training, steps)) / steps
+        seconds = timed(partial(run_steps, training, steps)) / steps
         frames = sum(int(training.batches.speech.frames[item.clip]) for items in batches for item in items) / steps
         work = flops(training, batches[:2]) / 2
         found["models"][model] = {

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from published.environment import ROOT, TORCH, Published, packages, run_there, torchcodec_shim, virtual_environment
+from benchmarks.published.environment import (
+    ROOT,
+    TORCH,
+    Published,
+    packages,
+    run_there,
+    torchcodec_shim,
+    virtual_environment,
+)
 
 SOURCES = ("TTS", "trainer")
 VITS_TEMPLATE = """import sys

@@ -98,7 +98,7 @@ def subset(source: Path, target: Path) -> Path:
     """The first few short clips, in LJSpeech layout, with their licence."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "wavs").mkdir(parents=True)
-    lines = []
+    lines: list[str] = []
     for line in (source / "metadata.csv").read_text(encoding="utf-8").splitlines():
         path = source / "wavs" / f"{line.partition('|')[0]}.wav"
         with wave.open(str(path)) as file:

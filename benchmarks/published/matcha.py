@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from published.environment import TORCH, Published, clips_of, cloned, run_there, torchcodec_shim, virtual_environment
+from benchmarks.published.environment import (
+    TORCH,
+    Published,
+    clips_of,
+    cloned,
+    run_there,
+    torchcodec_shim,
+    virtual_environment,
+)
 
 PACKAGES = [
     "lightning",

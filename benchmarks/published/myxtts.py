@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from published.environment import Published, clips_of, cloned, run_there, virtual_environment
+from benchmarks.published.environment import Published, clips_of, cloned, run_there, virtual_environment
 
 PACKAGES = [
     "tensorflow-cpu==2.21.0",
@@ -83,7 +83,7 @@ def prepared(work: Path, data: Path) -> list[Published]:
     repository = cloned("masoodafar-web/MyXTTSModel", work)
     python = virtual_environment(work / "venv-myxtts", PACKAGES)
     lines = [f"{path.stem}|{text}|{text}\n" for path, text in clips_of(data)]
-    files = {}
+    files: dict[str, str] = {}
     for name, part in (("train", lines[:-VALIDATION_CLIPS]), ("eval", lines[-VALIDATION_CLIPS:])):
         path = work / f"myxtts-{name}.csv"
         path.write_text("".join(part), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from published.environment import TORCH, Published, clips_of, cloned, packages, virtual_environment
+from benchmarks.published.environment import TORCH, Published, clips_of, cloned, packages, virtual_environment
 
 ALIGNER = Path("train", "vits", "monotonic_align")
 

@@ -21,7 +21,7 @@ import lightning.pytorch as pl
 import torch
 import yaml
 
-from published.coqui_runs import FINISHED
+from benchmarks.published.coqui_runs import FINISHED
 
 MEL_WEIGHT, RATE, RATE_D = 45, 2e-4, 1e-4
 SEGMENT = 2048
@@ -86,7 +86,7 @@ def config_of(job: Mapping[str, Any]) -> dict[str, Any]:
     callbacks = [{"class_path": "piper_callback.EpochJson", "init_args": {"path": str(data / "epochs.jsonl")}}]
     if "spoil" in changed:
         spoil = {"epoch": int(changed["spoil"])}
-        callbacks.append({"class_path": "published.piper_runs.SpoilWeight", "init_args": spoil})
+        callbacks.append({"class_path": "benchmarks.published.piper_runs.SpoilWeight", "init_args": spoil})
     config["trainer"] |= {"max_epochs": job["epochs"], "default_root_dir": str(folder), "callbacks": callbacks}
     return config
 

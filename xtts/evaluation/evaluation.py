@@ -65,10 +65,10 @@ class Evaluator:
         fixed = batches.fixed(clips, clips, _FRAME_BUDGETS.get(device.type, 8000))
         # One batch: each of its many steps costs the same however few clips take it.
         whole = [item for batch in batches.fixed(evenly_spread(clips, _MOST_WHOLE), clips, 1) for item in batch][::-1]
-        self._whole = [batches.collate(whole).to(device, dtype)]
-        self._whole_patches = batches.patches[[item.clip for item in whole]].tolist()
-        self._own = [batches.collate(items).to(device, dtype) for items in fixed]
-        self._swapped = [
+        self.whole_batches = [batches.collate(whole).to(device, dtype)]
+        self.whole_patches = batches.patches[[item.clip for item in whole]].tolist()
+        self.own_batches = [batches.collate(items).to(device, dtype) for items in fixed]
+        self.swapped_batches = [
             batches.collate(items, _foreign_texts(batches, items, clips)).to(device, dtype) for items in fixed
         ]
         self.mean_frame_error = _mean_frame_error(batches, clips, sd)
@@ -76,16 +76,16 @@ class Evaluator:
 
     def halve(self) -> None:
         """Measure the same clips in batches of half the size, because the device's memory did not suffice."""
-        self._own, self._swapped, self._whole = (
+        self.own_batches, self.swapped_batches, self.whole_batches = (
             [half for batch in batches for half in batch.halves()]
-            for batches in (self._own, self._swapped, self._whole)
+            for batches in (self.own_batches, self.swapped_batches, self.whole_batches)
         )
         self.halved = True
 
     @torch.no_grad()
     def objective(self, model: Xtts) -> Tensor:
         """Errors on the model's own prior, 1 to 8 patches ahead, left on the device without a sync [2, clips, 8]."""
-        found = [_horizon_errors(model, with_true_history(model, batch), batch)[0] for batch in self._own]
+        found = [_horizon_errors(model, with_true_history(model, batch), batch)[0] for batch in self.own_batches]
         return torch.cat(found, dim=1)
 
     def read(self, collected: Tensor) -> Errors:
@@ -97,7 +97,7 @@ class Evaluator:
     def evaluate(self, model: Xtts) -> Evaluation:
         """All metrics of one epoch."""
         horizons, swapped, sums = [], [], []
-        for batch, other in zip(self._own, self._swapped, strict=True):
+        for batch, other in zip(self.own_batches, self.swapped_batches, strict=True):
             history = with_true_history(model, batch, other)
             errors, errors_swapped = _horizon_errors(model, history, batch)
             horizons.append(errors)
@@ -120,8 +120,8 @@ class Evaluator:
 
     def _free_sums(self, model: Xtts) -> Tensor:
         """Sums of the errors of whole clips, longest first, run freely, and of values [2]."""
-        patches, sums = iter(self._whole_patches), []
-        for batch in self._whole:
+        patches, sums = iter(self.whole_patches), []
+        for batch in self.whole_batches:
             count = list(islice(patches, len(batch.tokens)))
             error, values = _patch_errors(run_whole(model, batch, count), to_patches(batch.mel, PATCH_FRAMES), batch)
             sums.append(torch.stack([error.sum(), values.sum()]))

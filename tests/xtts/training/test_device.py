@@ -37,10 +37,10 @@ def double() -> Iterator[DeviceDouble]:
 
 def steps(training: Training, count: int) -> None:
     """Some steps of the first epoch, as the training loop takes them."""
-    batches = training.batches.epoch(training._train, 1, 1, training.batch_size.frames)
-    noise = torch.Generator(training._device).manual_seed(1)
+    batches = training.train_batches(1)
+    noise = torch.Generator(training.device).manual_seed(1)
     for items in batches[:count]:
-        training._step(items, noise)
+        training.training_step(items, noise)
 
 
 def test_the_double_refuses_to_mix_devices(double):
@@ -84,7 +84,7 @@ def test_the_double_counts_copies_to_the_host(double):
 )
 def test_a_training_step_copies_nothing_to_the_host(learnable, double, model, weighting):
     training = learnable.training(model=model, weighting=weighting)
-    assert training._device.type == "cuda"
+    assert training.device.type == "cuda"
     steps(training, 1)
     with double.watched():
         steps(training, 3)
@@ -130,7 +130,7 @@ def test_a_card_without_bfloat16_trains_in_float32(learnable, double):
 def test_an_evaluation_between_two_steps_leaves_its_errors_on_the_device(learnable, double, model):
     training = learnable.training(model=model)
     with double.watched():
-        errors = training._evaluator.objective(training.model)
+        errors = training.evaluator.objective(training.model)
     assert errors.device.type == "cuda"
     assert double.reads == []
 

@@ -78,7 +78,7 @@ def test_the_estimate_bounds_what_the_allocator_sees(learnable):
     batch, noise = made_batch(4), torch.Generator().manual_seed(0)
 
     def step() -> None:
-        losses = training.model.losses(batch, training._noise(batch, noise))
+        losses = training.model.losses(batch, training.draw_noise(batch, noise))
         (losses["mel"] + losses["kl"]).backward()
         training.parameters.collect_gradients(0.5)
 
@@ -194,7 +194,7 @@ def test_out_of_memory_in_an_evaluation_halves_its_batches_once_and_changes_no_r
     with monkeypatch.context() as patch:
         memory_runs_out_in_evaluations(patch, at)
         metrics = training.train_epoch()
-    assert training._evaluator.halved
+    assert training.evaluator.halved
     assert metrics["out_of_memory"] == {"evaluation": True}
     names = ("objective", "val/next", "val/mel", "val/kl", "val/free", "text_use", "text_use_low")
     assert {name: metrics[name] for name in names} == pytest.approx({name: expected[name] for name in names}, rel=1e-4)

@@ -46,8 +46,8 @@ def test_a_trial_that_goes_on_from_a_file_equals_one_that_never_stopped(learnabl
 def rates_of(training: Training, epochs: int) -> list[float]:
     """The learning rate of each update of so many epochs."""
     rates: list[float] = []
-    step = training._optimiser.step
-    training._optimiser.step = lambda rate: (rates.append(rate), step(rate))  # type: ignore[method-assign, assignment]
+    step = training.optimiser.step
+    training.optimiser.step = lambda rate: (rates.append(rate), step(rate))  # type: ignore[method-assign, assignment]
     for _ in range(epochs):
         training.train_epoch()
     return rates
