@@ -211,6 +211,57 @@ def test_a_spec_names_tags_and_weights(tmp_path: Path, healthy: Path) -> None:
     assert (found.best.name, round(found.best.value, 1)) == ("val/objective", 1.0)
 
 
+def test_a_specs_defaults_are_what_its_trainer_is_made_for(tmp_path: Path) -> None:
+    log, spec = coqui(tmp_path / "log"), tmp_path / "spec.yaml"
+    spec.write_text("params: {mel_w: {key: +loss.mel_loss_alpha, default: 3}, rate: {key: optim.lr, default: 1.0e-3}}")
+    (tmp_path / "log" / "config.json").write_text('{"mel_loss_alpha": 45, "optim": {"lr": "3e-5"}}')
+    found = {one.code for one in diagnose(log, trainer=str(spec)).findings}
+    assert {"mel_weight_far_above", "rate_below_trainers"} <= found
+    of_coqui = {one.code for one in diagnose(log).findings}
+    assert not {"mel_weight_far_above", "rate_below_trainers"} & of_coqui
+
+
+def test_a_setting_that_the_trainer_does_not_read_is_named_and_is_no_clip(tmp_path: Path) -> None:
+    with (tmp_path / "metrics.csv").open("w") as file:
+        file.write("step,epoch,loss_g,train_mel,val_mel\n")
+        file.writelines(f"{n},{n},{99 - n},{2 - n / 20},{2 - n / 25}\n" for n in range(12))
+    (tmp_path / "hparams.yaml").write_text("c_mel: 45\ngrad_clip: 0.5\nlearning_rate: 0.0002\n")
+    found = diagnose(tmp_path)
+    assert found.trainer == "piper"
+    assert "setting_without_effect" in {one.code for one in found.findings}
+    assert (found.run.clip, found.run.rate) == (None, 2e-4)
+    (tmp_path / "hparams.yaml").write_text("c_mel: 45\ngrad_clip: null\nlearning_rate: 0.0002\n")
+    assert "setting_without_effect" not in {one.code for one in diagnose(tmp_path).findings}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"datasets": [{"formatter": "ljspeech", "path": "SPEECH", "meta_file_train": "metadata.csv"}]},
+        {"data": {"csv_path": "SPEECH/metadata.csv", "audio_dir": "SPEECH/wavs"}},
+        {"data": {"metadata_train_file": "SPEECH/metadata.csv"}},
+    ],
+    ids=["coqui", "piper", "myxtts"],
+)
+def test_texts_are_seen_where_the_config_names_them(tmp_path: Path, config: dict[str, object]) -> None:
+    log = coqui(tmp_path / "log")
+    lines = write_ljspeech(tmp_path / "speech", 30).joinpath("metadata.csv").read_text().splitlines()
+    for speech, rows, code in (
+        ("right", lines, "texts_fit"),
+        ("cut", [f"clip{at:03d}|{lines[0]} {at}" for at in range(30)], "recordings_repeated"),
+        ("absent", [], "texts_unknown"),
+    ):
+        if rows:
+            shutil.copytree(tmp_path / "speech", tmp_path / speech)
+            (tmp_path / speech / "metadata.csv").write_text("\n".join(rows) + "\n")
+        if code == "recordings_repeated":
+            for at in range(1, 30):
+                shutil.copy(tmp_path / "cut/wavs/clip000.wav", tmp_path / f"cut/wavs/clip{at:03d}.wav")
+        (log / "config.json").write_text(json.dumps(config).replace("SPEECH", str(tmp_path / speech)))
+        found = {one.code for one in diagnose(log).findings}
+        assert {one for one in found if one.startswith("texts_") or one == "recordings_repeated"} == {code}
+
+
 def test_logs_that_say_nothing_are_unknown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "empty.log").write_text("nothing here\n")
     code, found = printed(capsys, tmp_path / "empty.log")

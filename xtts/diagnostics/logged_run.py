@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from xtts.diagnostics.logged_curve import Curve, Floats
+from xtts.prepare.text_fit import TextFit
 
 JUDGED = ("objective", "mel", "mel_ce", "diffusion", "loss")
 """Terms that a run is judged by, the first that is there: weight-free ones before the total"""
@@ -59,7 +60,8 @@ class LoggedRun:
     `counts_from_zero`: the first logged epoch is 0, also where the log begins with a later one. `raw_mel`: whether the
     trainer's mel is un-normalised, where that is known. `folders`: those that a resumed run continues in, oldest first.
     `is_of_sweep`: a trial of this program, which deletes weights that it does not need. `usual`: mel weight and
-    learning rate that the trainer is made for (logged_tags.Trainer).
+    learning rate that the trainer is made for (logged_tags.Trainer). `rate`: the learning rate that the config names.
+    `unread`: settings of the config that the trainer reads nowhere. `texts`: of the data set, where it was seen.
     """
 
     curves: Mapping[str, Curve]
@@ -77,6 +79,9 @@ class LoggedRun:
     folders: tuple[str, ...] = ()
     is_of_sweep: bool = False
     usual: Mapping[str, float] = field(default_factory=dict)
+    rate: float | None = None
+    unread: Mapping[str, float] = field(default_factory=dict)
+    texts: TextFit | None = None
 
     def raw(self, name: str) -> Curve | None:
         """A term without its weight; None if it is not logged, or if its weight is unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from xtts.diagnostics.finding import Finding, Numbers
@@ -90,9 +92,12 @@ def clip_share(run: LoggedRun) -> Finding | None:
 
 
 def rate_far_off(run: LoggedRun) -> Finding | None:
-    """A learning rate above what Adam and its relatives are used with, or far from the one that the trainer has."""
+    """A learning rate above what Adam and its relatives are used with, or far from the one that the trainer has.
+
+    The highest that is logged; without a log of it the config's.
+    """
     rates = run.curves.get("learning_rate")
-    top = float(rates.high.max()) if rates is not None and len(rates) else 0.0
+    top = float(rates.high.max()) if rates is not None and len(rates) else run.rate or 0.0
     usual = run.usual.get("rate")
     if RATE_FAR_ABOVE < top < 1:  # 1: a factor, no rate
         return Finding("rate_far_above", "warning", {"rate": top, "usual": RATE_FAR_ABOVE})
@@ -112,6 +117,17 @@ def mel_weight_far_above(run: LoggedRun) -> Finding | None:
     if times < FAR_TIMES:
         return None
     return Finding("mel_weight_far_above", "warning", {"weight": weight, "usual": usual, "times": times})
+
+
+def setting_without_effect(run: LoggedRun) -> Finding | None:
+    """A setting of the config that the trainer reads nowhere."""
+    if not run.unread:
+        return None
+    return Finding("setting_without_effect", "note", {"settings": _listed(run.unread)})
+
+
+def _listed(settings: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:g}" for key, value in settings.items())
 
 
 def texts_longer_than_clips(run: LoggedRun) -> Finding | None:
@@ -167,6 +183,7 @@ LOGGED_SETTING_RULES = (
     clip_share,
     rate_far_off,
     mel_weight_far_above,
+    setting_without_effect,
     texts_longer_than_clips,
     schedule_ended,
     term_starts_late,

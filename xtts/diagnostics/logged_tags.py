@@ -43,12 +43,14 @@ CLIP_KEYS = (
     "grad_clip_thresh",
     "grad_clip",
 )
+RATE_KEYS = ("lr_gen", "learning_rate", "lr")
 _VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "evalstats", "test", "dev"}
 _TRAINING = {"train", "training", "trainiterstats", "trainepochstats"}
 _NOT_A_TERM = _VALIDATION | _TRAINING | {"epoch", "step"}
 _WORDS = re.compile(r"[/.:\s-]+")
 _PART_OF_GRADIENT = re.compile(r"grad_norm_(0|p\d+)$|grad_[\d.]+_norm/|[._](weight|bias)$")
 """The discriminator's norm, an epoch's quantile, or the norm of one layer, as Lightning's grad_norm logs them"""
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 _NO_LOSS = {"time", "step", "steps", "seconds", "eta", "size", "accuracy"}
 
 
@@ -67,12 +69,19 @@ class Trainer:
     usual: Mapping[str, float] = field(default_factory=dict)
     """What it is made for: the mel weight (`mel`), the learning rate of a training from scratch (`rate`), and the
     duration loss above which tokens are without a frame (`duration`)"""
+    unread: Mapping[str, float | None] = field(default_factory=dict)
+    """Settings of its config that it reads nowhere, and what they are left at"""
 
 
 VITS: Mapping[str, float] = {"mel": 45.0, "rate": 2e-4, "duration": 10.0}
 """Of the VITS paper (Kim et al. 2021), as Coqui and Piper have them; a duration loss begins at 2 to 3, but a token that
 the alignment gives no frame counts as the logarithm of 1e-5 or 1e-6, squared"""
 MATCHA = tuple(f"sub_loss/train_{term}_loss_step" for term in ("dur", "prior", "diff"))
+MYXTTS = ("val_epoch/mel_loss", "train_epoch/mel_loss")
+PIPER_UNREAD: Mapping[str, float | None] = {"grad_clip": None}
+"""Piper 1.8: its steps are Lightning's manual ones, without a clip"""
+MYXTTS_UNREAD: Mapping[str, float | None] = {"kl_loss_weight": 1.0}
+"""Since September 2025 attention_loss_weight scales the alignment's KL"""
 ONES: Mapping[str, float] = {"duration": 1.0, "prior": 1.0, "diffusion": 1.0}
 TRAINERS = (
     Trainer("coqui", ("TrainIterStats/loss_mel", "TrainIterStats/loss_kl"), weighted=True, raw_mel=True, usual=VITS),
@@ -88,8 +97,8 @@ TRAINERS = (
     Trainer("coqui", ("train/loss_mel", "train/loss_kl", "train/loss_disc"), weighted=True, raw_mel=True, usual=VITS),
     Trainer("coqui-xtts", ("TrainIterStats/loss_mel_ce",), weighted=True),
     Trainer("coqui-xtts", ("train/loss_mel_ce", "train/loss_text_ce"), weighted=True),
-    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True, usual=VITS),
-    Trainer("myxtts", ("val_epoch/mel_loss", "train_epoch/mel_loss"), weighted=False, raw_mel=True),
+    Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True, usual=VITS, unread=PIPER_UNREAD),
+    Trainer("myxtts", MYXTTS, weighted=False, raw_mel=True, unread=MYXTTS_UNREAD),
     Trainer("matcha", MATCHA, weighted=False, weights=ONES, usual={"rate": 1e-4}),
     Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
 )
@@ -186,5 +195,7 @@ def number_under(config: Mapping[str, object], keys: Iterable[str]) -> float | N
             if path == key or path.endswith("." + key):
                 one = value[-1] if isinstance(value, list) and value else value
                 if isinstance(one, (int, float)) and not isinstance(one, bool):
+                    return float(one)
+                if isinstance(one, str) and _NUMBER.fullmatch(one):  # YAML reads 1e-4 as text
                     return float(one)
     return None

@@ -13,8 +13,19 @@ from numpy.typing import NDArray
 from sweeps.common.errors import RequestError
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import LoggedRun
-from xtts.diagnostics.logged_tags import CLIP_KEYS, EPOCH_MEANS, WEIGHT_KEYS, map_tags, number_under, weights_in
+from xtts.diagnostics.logged_tags import (
+    CLIP_KEYS,
+    EPOCH_MEANS,
+    RATE_KEYS,
+    WEIGHT_KEYS,
+    Mapped,
+    map_tags,
+    number_under,
+    weights_in,
+)
 from xtts.diagnostics.run_rules import run_findings, run_state
+from xtts.prepare.text_fit import TextFit
+from xtts_sweep.diagnosis.config_data import texts_of
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
 from xtts_sweep.diagnosis.own_run import own_run
 from xtts_sweep.diagnosis.read_logs import Followed, ReadLogs, read_logs
@@ -28,11 +39,15 @@ NAME = re.compile(r"(train|val)/\w+|grad_norm|learning_rate|epoch")
 
 @dataclass(frozen=True)
 class DataScale:
-    """What a data set says about its mel: sd, and the error of always predicting the mean frame (ln-mel units)."""
+    """What a data set says about its mel: sd, and the error of always predicting the mean frame (ln-mel units).
+
+    And what its texts look like next to its recordings.
+    """
 
     mel_sd: float
     mean_frame_error: float
     lines: Sequence[str] = ()
+    texts: TextFit | None = None
 
 
 def diagnose(
@@ -77,6 +92,7 @@ def data_scale(folder: str, progress: object) -> DataScale:
     from xtts.data.build_dataset import build_dataset
     from xtts.data.splits import TRAIN, VALIDATION
     from xtts.prepare.health import check
+    from xtts.prepare.text_fit import text_fit
 
     speech = build_dataset(Path(folder), None, accept_unusable=True, deep=False, progress=progress)  # type: ignore[arg-type]
     train, validation = speech.indices(TRAIN), speech.indices(VALIDATION)
@@ -84,7 +100,7 @@ def data_scale(folder: str, progress: object) -> DataScale:
     mean = sum(np.asarray(speech.clip_mel(int(clip))).sum(0, dtype=np.float64) for clip in train) / frames
     errors = [np.abs(np.asarray(speech.clip_mel(int(clip))) - mean) for clip in validation]
     error = float(sum(one.sum() for one in errors) / sum(one.size for one in errors))
-    return DataScale(speech.mel_sd, error, tuple(check(speech).lines()))
+    return DataScale(speech.mel_sd, error, tuple(check(speech).lines()), text_fit(Path(folder)))
 
 
 def _check(names: Mapping[str, str], settings: Mapping[str, object], spec: TrainerSpec) -> None:
@@ -94,7 +110,12 @@ def _check(names: Mapping[str, str], settings: Mapping[str, object], spec: Train
                 f"--map {name}: expected train/TERM, val/TERM (TERM: loss, mel, kl, ...), grad_norm, learning_rate"
                 " or epoch"
             )
-    known = [*(key for keys in WEIGHT_KEYS.values() for key in keys), *CLIP_KEYS, *spec.weight_keys.values()]
+    known = [
+        *(key for keys in WEIGHT_KEYS.values() for key in keys),
+        *CLIP_KEYS,
+        *RATE_KEYS,
+        *spec.weight_keys.values(),
+    ]
     for key, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise RequestError(f"--set {key}={value}: expected a number")
@@ -139,22 +160,26 @@ def _diagnosed(
     means = next((curve for tag, curve in tags.items() if tag.startswith(EPOCH_MEANS)), None)
     if "epoch" not in curves and means is not None:
         curves["epoch"] = _epochs_that_end_at(means.steps)
+    known, unread = mapped.trainer, _unread(mapped, config)
     run = LoggedRun(
         curves,
         weights,
-        weighted=spec.weighted if spec.weighted is not None else mapped.trainer.weighted if mapped.trainer else None,
-        clip=number_under(config, CLIP_KEYS),
+        weighted=spec.weighted if spec.weighted is not None else known.weighted if known else None,
+        clip=number_under(config, [key for key in CLIP_KEYS if key not in unread]),
         checkpoints=logs.checkpoints,
         mel_sd=data.mel_sd if data else None,
         mean_frame_error=data.mean_frame_error if data else None,
         truncated=read.truncated,
         mode=spec.mode,
-        raw_mel=mapped.trainer.raw_mel if mapped.trainer else None,
+        raw_mel=known.raw_mel if known else None,
         counts_from_zero=logs.is_lightning and mapped.tags.get("epoch") == "epoch",
         crash=read.crash,
         folders=logs.folders,
         is_of_sweep=logs.is_of_sweep,
-        usual=mapped.trainer.usual if mapped.trainer else {},
+        usual={**(known.usual if known else {}), **spec.usual},
+        rate=number_under(config, RATE_KEYS),
+        unread=unread,
+        texts=data.texts if data else texts_of(logs.config),
     )
     findings = run_findings(run)
     return Diagnosis(
@@ -165,11 +190,21 @@ def _diagnosed(
         findings,
         mapped.tags,
         mapped.unmapped,
-        spec.name or (mapped.trainer.name if mapped.trainer else None),
+        spec.name or (known.name if known else None),
         run,
         logs.folder,
         same=mapped.same,
     )
+
+
+def _unread(mapped: Mapped, config: Mapping[str, object]) -> dict[str, float]:
+    """Settings that the trainer reads nowhere and that were changed all the same."""
+    found = {}
+    for key, left_at in (mapped.trainer.unread if mapped.trainer else {}).items():
+        value = number_under(config, [key])
+        if value is not None and value != left_at:
+            found[key] = value
+    return found
 
 
 def _epochs_that_end_at(steps: NDArray[np.float64]) -> Curve:

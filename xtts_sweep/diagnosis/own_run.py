@@ -77,7 +77,8 @@ def judged(
     left_out = () if mode == "min" else ("objective",)
     errors = [{name: value for name, value in one.items() if name not in left_out} for one in reports]
     own = trial_findings(errors, params)
-    reported = {one.code for one in own} | {"best_without_file"}  # the sweep keeps the best weights itself
+    # The sweep keeps the best weights itself, and has looked at the texts before it began.
+    reported = {one.code for one in own} | {"best_without_file", "texts_unknown"}
     if number_under(params, ["cooldown"]):
         reported.add("still_improving")  # its advice is to continue, which a rate that has ended does not allow
     general = [one for one in run_findings(logged) if one.code not in reported]

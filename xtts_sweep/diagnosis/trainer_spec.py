@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweeps.common.errors import RequestError, one_line
-from xtts.diagnostics.logged_tags import TRAINERS
+from xtts.diagnostics.logged_tags import RATE_KEYS, TRAINERS, WEIGHT_KEYS, number_under
 
 SPEC_NAMES = {"objective": "val/objective", "loss": "train/loss", "train/grad_norm": "grad_norm"}
 """What a spec's report calls the curves that have another name here"""
@@ -23,6 +23,8 @@ class TrainerSpec:
     weight_keys: Mapping[str, str] = field(default_factory=dict)
     """The config's key of a term's weight, by term"""
     mode: str = "min"
+    usual: Mapping[str, float] = field(default_factory=dict)
+    """The learning rate (`rate`) and the mel weight (`mel`) that the spec has as defaults"""
 
     @classmethod
     def of(cls, trainer: str) -> TrainerSpec:
@@ -42,7 +44,8 @@ class TrainerSpec:
         try:
             spec = yaml.safe_load(path.read_text(encoding="utf-8"))
             report, params = dict(spec.get("report") or {}), dict(spec.get("params") or {})
-            keys = {name: str(dict(one or {}).get("key", name)) for name, one in params.items()}
+            keys = {name: str(dict(one or {}).get("key", name)).removeprefix("+") for name, one in params.items()}
+            defaults = {keys[name]: dict(one or {}).get("default") for name, one in params.items()}
         except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
             raise RequestError(f"--trainer {path}: cannot be read as a spec: {one_line(error)}") from error
         names: dict[str, str] = {}
@@ -54,4 +57,10 @@ class TrainerSpec:
                 names[name] = tag
                 if divided:
                     weights[name.partition("/")[2]] = keys[weight]
-        return cls(str(spec.get("name", path.stem)), names, bool(weights), weights, str(spec.get("mode", "min")))
+        usual = {
+            name: number
+            for name, known in (("rate", RATE_KEYS), ("mel", WEIGHT_KEYS["mel"]))
+            if (number := number_under(defaults, known)) is not None
+        }
+        name, mode = str(spec.get("name", path.stem)), str(spec.get("mode", "min"))
+        return cls(name, names, bool(weights), weights, mode, usual)

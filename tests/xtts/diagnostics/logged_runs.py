@@ -9,9 +9,11 @@ import numpy as np
 
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import LoggedRun
+from xtts.prepare.text_fit import TextFit
 
 STEPS, EPOCHS = 400, 20
 AT = np.arange(STEPS, dtype=float)
+RIGHT_TEXTS = TextFit("speech", 24, 0.8, 0.9, 0.0)
 EVALUATED = np.arange(1, EPOCHS + 1) * STEPS / EPOCHS
 
 
@@ -40,7 +42,7 @@ def healthy(scale: float = 1.0, seed: int = 0, **changed: object) -> LoggedRun:
         "learning_rate": curve(AT, np.full(STEPS, 1e-3)),
         "epoch": curve(AT, AT // (STEPS / EPOCHS)),
     }
-    run = LoggedRun(curves, {"mel": 2.5, "kl": 1.0}, weighted=False, clip=0.7)
+    run = LoggedRun(curves, {"mel": 2.5, "kl": 1.0}, weighted=False, clip=0.7, texts=RIGHT_TEXTS)
     return replace(run, **changed)  # type: ignore[arg-type]
 
 

@@ -11,15 +11,25 @@ import numpy as np
 import pytest
 
 from messages import LANGUAGES
-from tests.xtts.diagnostics.logged_runs import AT, EVALUATED, STEPS, changed, curve, healthy, noisy, with_curves
-from xtts.diagnostics import logged_file_rules, logged_setting_rules, run_rules
+from tests.xtts.diagnostics.logged_runs import (
+    AT,
+    EVALUATED,
+    RIGHT_TEXTS,
+    STEPS,
+    changed,
+    curve,
+    healthy,
+    noisy,
+    with_curves,
+)
+from xtts.diagnostics import logged_file_rules, logged_setting_rules, logged_text_rules, run_rules
 from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.logged_run import Checkpoint, Crash, LoggedRun
 from xtts.diagnostics.run_rules import run_findings, run_state
 
 NAMES = {"grad_norm", "learning_rate", "own_step"}
 """Curves that the rules name"""
-QUIET = {"term_shares", "clip_acts", "still_improving", "plateau", "trend_unclear", "best_without_file"}
+QUIET = {"term_shares", "clip_acts", "still_improving", "plateau", "trend_unclear", "best_without_file", "texts_fit"}
 """What a healthy run may have: notes that only state numbers"""
 
 
@@ -107,6 +117,12 @@ BROKEN: Mapping[str, LoggedRun] = {
     "interrupted": replace(healthy(), crash=Crash("KeyboardInterrupt", "interrupted", "run.log")),
     "continued_in_folders": replace(healthy(), folders=("version_0", "version_1")),
     "best_kept_by_sweep": replace(healthy(), is_of_sweep=True),
+    "setting_without_effect": healthy(unread={"grad_clip": 0.5}),
+    "letters_in_no_order": healthy(texts=replace(RIGHT_TEXTS, letter_order=0.99)),
+    "lengths_do_not_fit": healthy(texts=replace(RIGHT_TEXTS, length_agreement=-0.1)),
+    "recordings_repeated": healthy(texts=replace(RIGHT_TEXTS, length_agreement=None, repeated=1.0)),
+    "texts_fit": healthy(),
+    "texts_unknown": healthy(texts=None),
 }
 
 
@@ -133,6 +149,8 @@ def test_a_rule_finds_nothing_on_a_healthy_run(code: str) -> None:
         ("plateau", BROKEN["still_improving"]),
         ("trend_unclear", BROKEN["still_improving"]),
         ("best_without_file", BROKEN["best_checkpoint"]),
+        ("texts_fit", BROKEN["letters_in_no_order"]),
+        ("texts_fit", BROKEN["texts_unknown"]),
     ],
 )
 def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: str, run: LoggedRun) -> None:
@@ -140,7 +158,9 @@ def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: s
 
 
 def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
-    files = [Path(module.__file__) for module in (run_rules, logged_setting_rules, logged_file_rules)]
+    files = [
+        Path(module.__file__) for module in (run_rules, logged_setting_rules, logged_file_rules, logged_text_rules)
+    ]
     source = (
         "".join(file.read_text(encoding="utf-8") for file in files) + '"three_digits_raw_mel" "three_digits_weight" '
     )
@@ -167,6 +187,9 @@ def test_healthy_runs_are_healthy_whatever_their_noise(seed: int) -> None:
         "overfitting",
         "crashed",
         "crashed_memory",
+        "letters_in_no_order",
+        "lengths_do_not_fit",
+        "recordings_repeated",
     ],
 )
 def test_a_broken_run_is_to_be_stopped(code: str) -> None:
@@ -213,6 +236,12 @@ def test_a_learning_rate_is_compared_with_the_one_of_its_trainer(rate: float, co
     assert {one for one in codes(run) if one.startswith("rate_")} == ({code} if code else set())
     of_unknown = {one for one in codes(replace(run, usual={})) if one.startswith("rate_")}
     assert of_unknown == ({"rate_far_above"} if code == "rate_far_above" else set())
+    in_config = with_curves(replace(run, rate=rate), learning_rate=None)
+    assert {one for one in codes(in_config) if one.startswith("rate_")} == ({code} if code else set())
+
+
+def test_a_logged_learning_rate_comes_before_the_one_of_the_config() -> None:
+    assert not {"rate_far_above", "rate_above_trainers"} & codes(healthy(usual={"rate": 1e-3}, rate=1.0))
 
 
 @pytest.mark.parametrize(
