@@ -18,6 +18,7 @@ import json
 import math
 import shutil
 import sys
+import tempfile
 import time
 import wave
 from collections import Counter
@@ -36,8 +37,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import reference_logs  # noqa: E402
 from sweeps.run.run import read_run  # noqa: E402
+from sweeps.tuner.train import CONFIG, RECORD  # noqa: E402
 from xtts.diagnostics import curve_rules, setting_rules  # noqa: E402
 from xtts.diagnostics import reference as reference_module  # noqa: E402
+from xtts.diagnostics.curve_rules import PLANNED_EPOCHS  # noqa: E402
 from xtts.diagnostics.finding import Finding  # noqa: E402
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder  # noqa: E402
 from xtts.diagnostics.logged_run import LoggedRun  # noqa: E402
@@ -46,8 +49,11 @@ from xtts.diagnostics.reference import Reference  # noqa: E402
 from xtts.diagnostics.reference import reference as shipped_reference  # noqa: E402
 from xtts.diagnostics.run_rules import run_findings, run_state  # noqa: E402
 from xtts.prepare.demo_speech import demo_speech  # noqa: E402
+from xtts.prepare.text_fit import TextFit, text_fit  # noqa: E402
 from xtts.trainer import XttsTrainer  # noqa: E402
 from xtts.training.settings import DEMO_SETTINGS  # noqa: E402
+from xtts_sweep.diagnosis import own_run  # noqa: E402
+from xtts_sweep.diagnosis.diagnose import diagnose  # noqa: E402
 from xtts_sweep.diagnosis.own_run import judged  # noqa: E402
 from xtts_sweep.integration.findings import all_params  # noqa: E402
 
@@ -86,16 +92,20 @@ NAMED_BY: Mapping[str, frozenset[str]] = {
     "weight x14 on raw mel, loss clip": frozenset(
         {"loss_clip_saturated", "three_digits_raw_mel", "raw_mel", "not_learning"}
     ),
-    "clip 1e-3": frozenset({"clip_far_below"}),
+    "clip 1e-3": frozenset({"clip_far_below", "setting_without_effect"}),
     "learning rate x10": frozenset({"rate_far_above", "rate_above_trainers"}),
     "learning rate /30": frozenset({"behind_reference", "plateau_at_mean_frame", "rate_below_trainers"}),
     "text shuffled": frozenset({"letters_in_no_order", "texts_do_not_fit"}),
-    "wrong transcripts": frozenset({"texts_do_not_fit", "texts_longer_than_clips"}),
-    "one clip repeated": frozenset({"texts_do_not_fit", "texts_longer_than_clips", "batches_alike"}),
+    "wrong transcripts": frozenset({"texts_do_not_fit", "texts_longer_than_clips", "lengths_do_not_fit"}),
+    "one clip repeated": frozenset(
+        {"texts_do_not_fit", "texts_longer_than_clips", "batches_alike", "recordings_repeated"}
+    ),
     "NaN at a step": frozenset({"diverged", "not_finite"}),
 }
 """The findings that are about the fault itself, and not only a sign that something is wrong"""
 ANY_FAULT = frozenset().union(*NAMED_BY.values())
+VIEWS = ("own run", "folder of train", "log", "log, defaults", "log, defaults, --data")
+NOTHING: Mapping[str, float] = {}
 STEP_COLUMNS = ("loss", "mel", "kl", "grad_norm")
 Epochs = Sequence[Mapping[str, Any]]
 
@@ -140,7 +150,7 @@ def main() -> None:
                 options.trainer, options.trainer_python, options.out, clips, spoiled, {*FAULTS_OF_DATA}
             )
         results = reference_logs.judged(options.trainer, options.out, voices, LOOKS, NAMED_BY)
-        for view in (reference_logs.VIEW, reference_logs.WITH_DATA):
+        for view in reference_logs.VIEWS:
             print_view(view, *results)
         reference_logs.print_placement(options.trainer, options.out, voices, LOOKS[0])
         return
@@ -148,7 +158,7 @@ def main() -> None:
         for voice in voices:
             train_voice(voice, clips_of(voice, given.get(voice)), options.out / voice)
     runs = {folder.name: runs_in(folder) for folder in sorted(options.out.iterdir()) if folder.is_dir()}
-    print_tables(runs)
+    print_tables(runs, {voice: texts_of(clips_of(voice, given.get(voice))) for voice in runs})
     print_sweeps(options.sweeps)
     if options.table:
         table = Reference.of_runs(one.epochs for one in healthy(runs.values())).as_dict()
@@ -232,6 +242,12 @@ def spoiled(clips: Sequence[tuple[Path, str]], kind: str, folder: Path) -> Path:
     rows = [f"{file.stem}|{text}|{text}" for (file, _), text in zip(clips, texts, strict=True)]
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n", "utf-8")
     return folder
+
+
+def texts_of(clips: Sequence[tuple[Path, str]]) -> dict[str, TextFit]:
+    """What the texts look like that a voice's runs were trained on, by the fault in the data; plain: the others."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {kind: text_fit(spoiled(clips, kind, Path(folder) / kind)) for kind in ("plain", *FAULTS_OF_DATA)}
 
 
 def runs_in(folder: Path) -> dict[str, Recorded]:
@@ -322,8 +338,28 @@ def print_sweeps(folders: Sequence[Path]) -> None:
         print(f"{folder.name}: {sum(map(bool, bad))} of {len(bad)} looks called broken; {dict(reasons)}")
 
 
-def as_log(run: Recorded, look: int) -> tuple[str, list[Finding]]:
-    """State and findings where a log holds what most trainers write: losses and norm of each step, validation terms."""
+def as_folder(run: Recorded, look: int, reference: Reference) -> tuple[str, Sequence[Finding]]:
+    """State and findings of the folder that `train` leaves: epochs.jsonl and config.yaml."""
+    about = {
+        PLANNED_EPOCHS: EPOCHS,
+        setting_rules.ALIGNMENT_CONFIDENCE: run.confidence,
+        setting_rules.LETTER_ORDER: run.letter_order,
+    }
+    with tempfile.TemporaryDirectory() as place, patch.object(own_run, "reference", lambda: reference):
+        lines = [json.dumps({**epoch, "epoch": at}) for at, epoch in enumerate(run.epochs[:look], 1)]
+        (Path(place) / RECORD).write_text("\n".join(lines) + "\n", "utf-8")
+        (Path(place) / CONFIG).write_text(yaml.safe_dump({**run.params, **about}), "utf-8")
+        found = diagnose(place)
+    return found.state, found.findings
+
+
+def as_log(
+    run: Recorded, look: int, usual: Mapping[str, float] = NOTHING, texts: TextFit | None = None
+) -> tuple[str, list[Finding]]:
+    """State and findings where a log holds what most trainers write: losses and norm of each step, validation terms.
+
+    `usual`: the trainer's defaults, as a spec states them; `texts`: of the data, as with --data.
+    """
     epochs = run.epochs[:look]
     ends = [int(epoch["updates"]) for epoch in epochs]
     steps = np.array(run.steps[: ends[-1]])
@@ -336,7 +372,7 @@ def as_log(run: Recorded, look: int) -> tuple[str, list[Finding]]:
         kept = [(end, epoch[name]) for end, epoch in zip(ends, epochs, strict=True) if name in epoch]
         curves[name] = curve_of(*np.array(kept, float).T)
     weights, clip = weights_in(run.params), number_under(run.params, CLIP_KEYS)
-    logged = LoggedRun(curves, weights, weighted=False, clip=clip)
+    logged = LoggedRun(curves, weights, weighted=False, clip=clip, usual=usual, texts=texts)
     findings = list(run_findings(logged))
     return run_state(logged, findings), findings
 
@@ -348,8 +384,10 @@ def curve_of(steps: Any, values: Any) -> Curve:
     return builder.curve()
 
 
-def print_tables(runs: Mapping[str, Mapping[str, Recorded]]) -> None:
+def print_tables(runs: Mapping[str, Mapping[str, Recorded]], texts: Mapping[str, Mapping[str, TextFit]]) -> None:
     """Named and called broken, by fault and look; each voice is judged by constants and curves of the others."""
+    default = XttsTrainer.default_params()
+    usual = {"rate": float(default["learning_rate"]), "mel": float(default["mel_loss_weight"])}  # type: ignore[arg-type]
     whole = {voice: own for voice, own in runs.items() if (HEALTHY | FAULTS).keys() <= own.keys()}
     print(f"{len(whole)} voices: {', '.join(whole)}")
     print(
@@ -366,14 +404,21 @@ def print_tables(runs: Mapping[str, Mapping[str, Recorded]]) -> None:
                 if look > len(run.epochs) and "diverged" not in run.epochs[-1]:
                     continue
                 with constants(values):
-                    views = {"own run": as_own_run(run, look, reference), "log": as_log(run, look)}
+                    seen = texts[voice][name if name in FAULTS_OF_DATA else "plain"]
+                    views = {
+                        VIEWS[0]: as_own_run(run, look, reference),
+                        VIEWS[1]: as_folder(run, look, reference),
+                        VIEWS[2]: as_log(run, look),
+                        VIEWS[3]: as_log(run, look, usual),
+                        VIEWS[4]: as_log(run, look, usual, seen),
+                    }
                 for view, (state, findings) in views.items():
                     codes = {one.code for one in findings}
                     bad = sorted(one.code for one in findings if one.severity != "note")
                     called.setdefault((view, fault, look), []).append(", ".join(bad))
                     named.setdefault((view, fault, look), []).append(bool(codes & NAMED_BY.get(fault, ANY_FAULT)))
-                    assert (state in ("watch", "stop")) == bool(bad)
-    for view in ("own run", "log"):
+                    assert (state in ("watch", "stop")) == bool(bad) or state == "unknown"
+    for view in VIEWS:
         print_view(view, called, named)
 
 

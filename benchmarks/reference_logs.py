@@ -52,7 +52,8 @@ FIRST = ("healthy", "healthy, seed 2")
 EPOCHS, FAULTY_EPOCHS = 9, 3
 CLIPS = 24
 """A quarter of them is the validation split: 18 clips, five updates an epoch"""
-VIEW, WITH_DATA = "log and config", "log, config and --data"
+VIEWS = ("log and config", "and the data set there", "and --data")
+"""On another machine than the data set; on the one that the config names it on; with the data set given as well"""
 Look = tuple[str, str, int]
 """View, fault and epoch"""
 Clips = Sequence[tuple[Path, str]]
@@ -128,10 +129,7 @@ def record(
 def judged(
     trainer: str, out: Path, voices: Sequence[str], looks: Sequence[int], named_by: Mapping[str, frozenset[str]]
 ) -> tuple[dict[Look, list[str]], dict[Look, list[bool]]]:
-    """For each view, fault and look: what `diagnose` calls the runs watch or stop by, and whether it names the fault.
-
-    With the data: as with --data, on the folder that the run was trained on.
-    """
+    """For each view, fault and look: what `diagnose` calls the runs watch or stop by, and whether it names it."""
     called: dict[Look, list[str]] = {}
     named: dict[Look, list[bool]] = {}
     for voice, name in _finished(out, voices):
@@ -142,7 +140,10 @@ def judged(
                 continue
             with tempfile.TemporaryDirectory() as place:
                 log = cut(folder, TRAINERS[trainer].epoch_tag, look, Path(place))
-                found = {VIEW: diagnose(log), WITH_DATA: diagnose(log, data=known)}
+                seen, given = diagnose(log), diagnose(log, data=known)
+                for config in (one for one in map(log.joinpath, CONFIG_NAMES) if one.is_file()):
+                    config.write_text(config.read_text("utf-8").replace(str(data), "/elsewhere"), "utf-8")
+                found = dict(zip(VIEWS, (diagnose(log), seen, given), strict=True))
             fault = "healthy" if name in HEALTHY else name
             for view, one in found.items():
                 codes = {finding.code for finding in one.findings}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+
+import yaml
 
 from sweeps.common.atomic_file import write_atomically, write_failure
 from sweeps.common.errors import RequestError, SweepFailed
@@ -25,7 +27,7 @@ from sweeps.trainer import Trainer, TrialContext, unknown_params
 from sweeps.trials.metrics import ReportError, plain_report
 from sweeps.trials.objective import objective_of, sign_of
 
-RECORD = "epochs.jsonl"
+RECORD, CONFIG = "epochs.jsonl", "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class SingleRun:
     data: str
     seed: int
     epochs: int
+    known: Mapping[str, object] = field(default_factory=dict)
+    """What else the folder's config.yaml states, for those who read its log"""
 
     @property
     def identity(self) -> dict[str, object]:
@@ -90,11 +94,14 @@ def _train(
     if reports:
         log(f"resuming after epoch {reports[-1]['epoch']} of {run.folder}")
     trainer.start(TrialContext(run.folder.name, run.epochs, folder=run.folder))
+    about = {**run.params, "seed": run.seed, **run.known}
+    write_atomically(run.folder / CONFIG, yaml.safe_dump(about, sort_keys=False))
     best = _best(run, reports)
     while len(reports) < run.epochs and not stop():
         begun = time.perf_counter()
         report = {**plain_report(trainer.train_epoch()), "epoch": len(reports) + 1}
         if report.get("diverged") or objective_of(report) is None:
+            _record(run, [*reports, report])
             raise SweepFailed(f"{run.folder}: diverged in epoch {report['epoch']}: {report.get('diverged')}")
         reports.append(report)
         improved = _best(run, reports) is report
@@ -133,6 +140,10 @@ def _save(run: SingleRun, trainer: Trainer, reports: list[dict[str, Any]], impro
         save_checkpoint(run.folder / LAST, checkpoint)
     except OSError as error:
         raise write_failure(run.folder / LAST, error) from error
+    _record(run, reports)
+
+
+def _record(run: SingleRun, reports: Sequence[Mapping[str, object]]) -> None:
     write_atomically(run.folder / RECORD, "".join(json.dumps(report) + "\n" for report in reports))
 
 

@@ -76,6 +76,8 @@ class Trainer:
 VITS: Mapping[str, float] = {"mel": 45.0, "rate": 2e-4, "duration": 10.0}
 """Of the VITS paper (Kim et al. 2021), as Coqui and Piper have them; a duration loss begins at 2 to 3, but a token that
 the alignment gives no frame counts as the logarithm of 1e-5 or 1e-6, squared"""
+OWN = "xtts-sweep"
+"""This program's own trainer"""
 MATCHA = tuple(f"sub_loss/train_{term}_loss_step" for term in ("dur", "prior", "diff"))
 MYXTTS = ("val_epoch/mel_loss", "train_epoch/mel_loss")
 PIPER_UNREAD: Mapping[str, float | None] = {"grad_clip": None}
@@ -100,7 +102,7 @@ TRAINERS = (
     Trainer("piper", ("train_mel", "val_mel", "loss_g"), weighted=False, raw_mel=True, usual=VITS, unread=PIPER_UNREAD),
     Trainer("myxtts", MYXTTS, weighted=False, raw_mel=True, unread=MYXTTS_UNREAD),
     Trainer("matcha", MATCHA, weighted=False, weights=ONES, usual={"rate": 1e-4}),
-    Trainer("xtts-sweep", ("train/mel", "val/next", "objective"), weighted=False),
+    Trainer(OWN, ("train/mel", "val/next", "objective"), weighted=False),
 )
 EPOCH_MEANS = "TrainEpochStats/"
 """Coqui's trainer logs these once an epoch, at its last step, and no epoch number"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xtts.diagnostics.finding import Finding
+from xtts.diagnostics.finding import Finding, Numbers
 from xtts.diagnostics.logged_run import LoggedRun
 from xtts.prepare.letter_order import NO_ORDER
 from xtts.prepare.text_fit import NO_AGREEMENT, REPEATED
@@ -41,7 +41,7 @@ def texts_seen(run: LoggedRun) -> Finding | None:
     if letters_shuffled(run) or lengths_do_not_fit(run) or recordings_repeated(run):
         return None
     order, agreement = run.texts.letter_order, run.texts.length_agreement
-    numbers = {
+    numbers: Numbers = {
         "folder": run.texts.folder,
         "clips": run.texts.clips,
         "order": UNKNOWN if order is None else f"{order:.0%}",

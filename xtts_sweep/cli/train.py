@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from sweeps.run.folder import check_name
     from sweeps.trainer import load_trainer
     from sweeps.tuner.train import SingleRun, best_trainer, read_config, train
+    from xtts_sweep.integration.findings import known_of
 
     trainer, config = load_trainer(options.trainer), Path(options.config)
     Budget(trials=1, epochs=options.epochs)
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     prepared = prepare(trainer, options)
     if prepared.lines():
         print("\n".join(prepared.lines()))
-    single = SingleRun(folder, trainer, params, prepared.data, options.seed, options.epochs)
+    known = known_of(prepared.summary, options.epochs)
+    single = SingleRun(folder, trainer, params, prepared.data, options.seed, options.epochs, known)
     asked: list[int] = []
 
     def ask(number: int, frame: object) -> None:

@@ -16,6 +16,7 @@ from xtts.diagnostics.logged_run import LoggedRun
 from xtts.diagnostics.logged_tags import (
     CLIP_KEYS,
     EPOCH_MEANS,
+    OWN,
     RATE_KEYS,
     WEIGHT_KEYS,
     Mapped,
@@ -27,7 +28,7 @@ from xtts.diagnostics.run_rules import run_findings, run_state
 from xtts.prepare.text_fit import TextFit
 from xtts_sweep.diagnosis.config_data import texts_of
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
-from xtts_sweep.diagnosis.own_run import own_run
+from xtts_sweep.diagnosis.own_run import findings_of_log, own_run
 from xtts_sweep.diagnosis.read_logs import Followed, ReadLogs, read_logs
 from xtts_sweep.diagnosis.trainer_spec import TrainerSpec
 
@@ -181,7 +182,8 @@ def _diagnosed(
         unread=unread,
         texts=data.texts if data else texts_of(logs.config),
     )
-    findings = run_findings(run)
+    is_own = known is not None and known.name == OWN and number_under(config, WEIGHT_KEYS["mel"]) is not None
+    findings = findings_of_log(run, tags, config) if is_own else run_findings(run)
     return Diagnosis(
         logs.name,
         run_state(run, findings),

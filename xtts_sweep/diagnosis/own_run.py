@@ -1,20 +1,21 @@
-"""The diagnosis of a run of this program: its trials, by the rules for logs and those for speech."""
+"""The diagnosis of runs of this program by the rules for logs and those for speech: a sweep's trials, or one's log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 
 from sweeps.common.errors import RequestError
 from xtts.diagnostics.curve_rules import trial_findings
-from xtts.diagnostics.finding import Finding, worst_first
-from xtts.diagnostics.logged_curve import CurveBuilder
+from xtts.diagnostics.finding import Finding, number, worst_first
+from xtts.diagnostics.logged_curve import Curve, CurveBuilder
 from xtts.diagnostics.logged_run import LoggedRun
-from xtts.diagnostics.logged_tags import CLIP_KEYS, Mapped, map_tags, number_under, weights_in
+from xtts.diagnostics.logged_tags import CLIP_KEYS, OWN, Mapped, map_tags, number_under, weights_in
 from xtts.diagnostics.reference import Reference, reference
 from xtts.diagnostics.run_rules import run_findings, run_state
+from xtts.diagnostics.setting_rules import ALIGNMENT_CONFIDENCE
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
 
 
@@ -45,7 +46,7 @@ def own_run(path: Path) -> list[Diagnosis] | None:
                 findings,
                 mapped.tags,
                 (),  # the rest are known metrics of this program, which --map does not take
-                "xtts-sweep",
+                OWN,
                 logged,
             )
         )
@@ -73,14 +74,44 @@ def judged(
         clip=number_under(params, CLIP_KEYS),
         mode=mode,
     )
-    # The rules on epochs take the objective for an error, which one that is maximised is not.
-    left_out = () if mode == "min" else ("objective",)
-    errors = [{name: value for name, value in one.items() if name not in left_out} for one in reports]
-    own = trial_findings(errors, params)
     # The sweep keeps the best weights itself, and has looked at the texts before it began.
-    reported = {one.code for one in own} | {"best_without_file", "texts_unknown"}
+    return logged, mapped, _speech_findings(logged, reports, params, healthy, {"best_without_file", "texts_unknown"})
+
+
+def findings_of_log(run: LoggedRun, tags: Mapping[str, Curve], config: Mapping[str, object]) -> tuple[Finding, ...]:
+    """What the rules find in a log of the built-in trainer with its config next to it, as `train` and W&B have them."""
+    params = {key.rpartition(".")[2]: value for key, value in config.items()}
+    seen = {"texts_unknown"} if number(params, ALIGNMENT_CONFIDENCE) is not None else set()
+    return _speech_findings(run, _reports_in(tags), params, reference(), seen)
+
+
+def _speech_findings(
+    logged: LoggedRun,
+    reports: Sequence[Mapping[str, object]],
+    params: Mapping[str, object],
+    healthy: Reference | None,
+    left_out: Set[str],
+) -> tuple[Finding, ...]:
+    """What the rules on epochs and those for logs find, without some of the latter's codes.
+
+    `healthy`: the built-in trainer's curves, if it is that.
+    """
+    # The rules on epochs take the objective for an error, which one that is maximised is not.
+    no_error = () if logged.mode == "min" else ("objective",)
+    errors = [{name: value for name, value in one.items() if name not in no_error} for one in reports]
+    own = trial_findings(errors, params)
+    reported = {one.code for one in own} | left_out
     if number_under(params, ["cooldown"]):
         reported.add("still_improving")  # its advice is to continue, which a rate that has ended does not allow
     general = [one for one in run_findings(logged) if one.code not in reported]
     placed = healthy.finding(errors) if healthy is not None and params.get("model", "tiny") == "tiny" else None
-    return logged, mapped, worst_first([*own, *general, *([placed] if placed is not None else [])])
+    return worst_first([*own, *general, *([placed] if placed is not None else [])])
+
+
+def _reports_in(curves: Mapping[str, Curve]) -> list[dict[str, object]]:
+    """The epochs of a log of this program, which has one step for each."""
+    rows: dict[float, dict[str, object]] = {}
+    for tag, curve in curves.items():
+        for step, value in zip(curve.steps.tolist(), curve.values.tolist(), strict=True):
+            rows.setdefault(step, {})[tag] = value
+    return [rows[step] for step in sorted(rows)]

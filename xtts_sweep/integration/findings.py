@@ -92,8 +92,16 @@ def _note(found: Finding, lang: str, trials: tuple[str, ...] = (), example_of: s
 
 def all_params(run: Run, record: TrialRecord) -> Mapping[str, object]:
     """Everything that a trial's trainer was given, the planned epochs, and what is known of the texts."""
-    alignment = run.config.data_summary.get("alignment")
-    confidence = alignment.get("mean_confidence") if isinstance(alignment, Mapping) else None
-    order = run.config.data_summary.get("letter_order")
-    known = {PLANNED_EPOCHS: run.config.budget.epochs, ALIGNMENT_CONFIDENCE: confidence, LETTER_ORDER: order}
+    known = known_of(run.config.data_summary, run.config.budget.epochs)
     return {**known, **run.config.shared_params, **record.params}
+
+
+def known_of(data_summary: Mapping[str, object], epochs: int) -> dict[str, object]:
+    """What the rules use next to a trainer's own parameters: the planned epochs, and what is known of the texts."""
+    alignment = data_summary.get("alignment")
+    confidence = alignment.get("mean_confidence") if isinstance(alignment, Mapping) else None
+    return {
+        PLANNED_EPOCHS: epochs,
+        ALIGNMENT_CONFIDENCE: confidence,
+        LETTER_ORDER: data_summary.get("letter_order"),
+    }
