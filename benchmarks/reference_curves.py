@@ -143,6 +143,9 @@ def main() -> None:
     given = dict(one.partition("=")[::2] for one in options.data)
     demo = [f"{speaker} {language}" for language in LANGUAGES for speaker in SPEAKERS]
     voices = [voice for voice in [*given, *demo] if not options.voices or voice in options.voices]
+    unknown = set(options.voices or ()) - {*voices}
+    if unknown:
+        parser.error(f"--voices {', '.join(sorted(unknown))}: name their folders with --data NAME=DIR")
     if options.trainer != "xtts":
         if not options.no_training:
             clips = {voice: clips_of(voice, given.get(voice)) for voice in voices}

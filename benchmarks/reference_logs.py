@@ -207,8 +207,8 @@ def _folder(out: Path, voice: str, name: str) -> Path:
 
 def _data(out: Path, voice: str, name: str) -> Path:
     """What a run was trained on: the faults that lie in the data have a folder of their own."""
-    own = out / "work" / voice / name
-    return own if own.is_dir() else own.with_name("plain")
+    speech = out / "work" / voice
+    return speech / name if (speech / name).is_dir() else speech / "plain"
 
 
 def _finished(out: Path, voices: Sequence[str]) -> list[tuple[str, str]]:

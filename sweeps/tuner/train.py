@@ -94,8 +94,6 @@ def _train(
     if reports:
         log(f"resuming after epoch {reports[-1]['epoch']} of {run.folder}")
     trainer.start(TrialContext(run.folder.name, run.epochs, folder=run.folder))
-    about = {**run.params, "seed": run.seed, **run.known}
-    write_atomically(run.folder / CONFIG, yaml.safe_dump(about, sort_keys=False))
     best = _best(run, reports)
     while len(reports) < run.epochs and not stop():
         begun = time.perf_counter()
@@ -144,6 +142,9 @@ def _save(run: SingleRun, trainer: Trainer, reports: list[dict[str, Any]], impro
 
 
 def _record(run: SingleRun, reports: Sequence[Mapping[str, object]]) -> None:
+    """A line for each epoch, and the config next to them, for people and for `diagnose`; a resume reads neither."""
+    about = {**run.params, "seed": run.seed, **run.known}
+    write_atomically(run.folder / CONFIG, yaml.safe_dump(about, sort_keys=False))
     write_atomically(run.folder / RECORD, "".join(json.dumps(report) + "\n" for report in reports))
 
 

@@ -396,6 +396,44 @@ def test_a_run_of_this_program_is_diagnosed_trial_by_trial(tmp_path: Path, monke
         diagnose(tmp_path, settings={"mel_loss_weight": 35.0})
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({}, None),
+        ({"mel_loss_weight": 35.0}, "mel_weight_too_large"),
+        ({"learning_rate": 1e-2}, "rate_far_above"),
+        ({"alignment_confidence": 0.1}, "texts_do_not_fit"),
+        ({"letter_order": 0.99}, "letters_in_no_order"),
+    ],
+)
+def test_a_log_of_the_built_in_trainer_is_judged_by_the_config_next_to_it(
+    tmp_path: Path, changed: dict[str, object], code: str | None
+) -> None:
+    """As `train` leaves them."""
+    rows = [
+        {"epoch": n, "objective": 0.8 - n / 50, "val/next": 0.7 - n / 50, "val/mel": 0.45 - n / 50, "val/kl": 0.2}
+        | {
+            "train/mel": 0.7 - n / 50,
+            "train/kl": 0.2,
+            "mean_frame_error": 0.9,
+            "skill": 0.1 + n / 45,
+            "updates": 20 * n,
+        }
+        for n in range(1, 5)
+    ]
+    (tmp_path / "epochs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "learning_rate": 1e-3, "alignment_confidence": 0.7}
+    (tmp_path / "config.yaml").write_text(json.dumps({**config, "letter_order": 0.8, **changed}))
+    found = diagnose(tmp_path)
+    assert found.trainer == "xtts-sweep"
+    assert {one.code for one in found.findings if one.severity != "note"} == ({code} if code else set())
+    assert "texts_unknown" not in {one.code for one in found.findings}
+    (tmp_path / "config.yaml").unlink()
+    without = diagnose(tmp_path)
+    assert without.state == "healthy"
+    assert "texts_unknown" in {one.code for one in without.findings}
+
+
 def test_an_objective_that_is_maximised_is_best_where_it_is_highest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,10 @@ SEVERE = 0.10
 FLAT = 0.03
 """A last third that may have changed by this much or more is not called a plateau"""
 
+EARLY_UPDATES, EARLY_EVALUATIONS = 1000, 20
+"""With fewer of both a model may be no better than the mean frame: VITS, which learns a waveform, after 50 updates,
+the built-in model after up to 230"""
+
 
 def run_rule(rule: RuleT) -> RuleT:
     """Register a rule; its sentences are under `findings` in the message catalogues."""
@@ -127,16 +131,22 @@ def not_learning(run: LoggedRun) -> Finding | None:
 
 @run_rule
 def no_better_than_mean_frame(run: LoggedRun) -> Finding | None:
-    """The best validation mel error is not 5 % below that of always predicting the mean frame."""
+    """The best validation mel error is not 5 % below that of always predicting the mean frame; early that is usual."""
     curve, frame = run.raw("val/mel"), run.mean_frame_error
     if curve is None or frame is None or len(curve) < 2 or frame <= 0:
         return None
     scale = 1.0 if _is_raw_mel(run) else (run.mel_sd or USUAL_MEL_SD)
     best = float(curve.values.min()) * scale
     skill = 1 - best / frame
-    code = "no_better_than_mean_frame" if skill < 0.05 else "skill"
-    severity: Literal["problem", "note"] = "problem" if skill < 0.05 else "note"
-    return Finding(code, severity, {"best": best, "frame": frame, "skill": skill})
+    numbers: Numbers = {"best": best, "frame": frame, "skill": skill}
+    if skill >= 0.05:
+        return Finding("skill", "note", numbers)
+    updates = max(
+        (float(one.steps[-1]) for name, one in run.curves.items() if "train/" in name and len(one)), default=0
+    )
+    if updates < EARLY_UPDATES and len(curve) < EARLY_EVALUATIONS:
+        return Finding("no_skill_yet", "note", {**numbers, "updates": int(updates)})
+    return Finding("no_better_than_mean_frame", "problem", numbers)
 
 
 @run_rule

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sweeps.common.errors import RequestError, SweepFailed
-from sweeps.tuner.train import RECORD, SingleRun, best_trainer, read_config, train
+from sweeps.tuner.train import CONFIG, RECORD, SingleRun, best_trainer, read_config, train
 from tests.toy_trainer import ToyTrainer
 
 
@@ -63,8 +66,14 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
 def test_divergence_ends_the_run_and_keeps_what_was_before(tmp_path: Path) -> None:
     with pytest.raises(SweepFailed, match="diverged in epoch 3"):
         go(single(tmp_path, nan_at=3))
-    assert len(recorded(tmp_path)) == 2
+    assert [math.isfinite(float(str(one["objective"]))) for one in recorded(tmp_path)] == [True, True, False]
     assert best_trainer(single(tmp_path, nan_at=3)) is not None
+
+
+def test_the_config_lies_next_to_the_record(tmp_path: Path) -> None:
+    go(replace(single(tmp_path, epochs=1, mel_loss_weight=1.5), known={"letter_order": 0.8}))
+    stated = yaml.safe_load((tmp_path / CONFIG).read_text("utf-8"))
+    assert (stated["mel_loss_weight"], stated["seed"], stated["letter_order"]) == (1.5, 1, 0.8)
 
 
 def test_a_config_is_read_from_training_and_fixed_and_unknown_names_are_refused(tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ BROKEN: Mapping[str, LoggedRun] = {
     "loss_rises": changed(UNSEEN, "train/mel", lambda v: np.where(AT > 200, v * (1 + (AT - 200) / 100), v)),
     "not_learning": changed(healthy(), "train/mel", lambda v: noisy(np.full(STEPS, 0.8), 0.02)),
     "no_better_than_mean_frame": replace(healthy(), mel_sd=2.2, mean_frame_error=1.0),
+    "no_skill_yet": with_curves(
+        replace(healthy(), mel_sd=2.2, mean_frame_error=1.0),
+        val_mel=curve(EVALUATED[:9], FALLING[:9]),
+    ),
     "skill": replace(healthy(), mel_sd=2.2, mean_frame_error=1.8),
     "overfitting": with_curves(healthy(), val_mel=curve(EVALUATED, RISING)),
     "worse_after_best": with_curves(
@@ -258,6 +262,18 @@ def test_duration_losses_show_texts_that_are_too_long(duration: list[float], usu
     run = healthy(usual={} if usual is None else {"duration": usual})
     run = with_curves(run, train_duration=curve(np.arange(float(len(duration))), np.array(duration)))
     assert ("texts_longer_than_clips" in codes(run)) == found
+
+
+def test_a_run_is_given_a_thousand_updates_to_beat_the_mean_frame() -> None:
+    early = BROKEN["no_skill_yet"]
+    assert run_state(early, run_findings(early)) == "healthy"
+    late = changed_steps(early, 3)
+    assert "no_better_than_mean_frame" in codes(late)
+    assert run_state(late, run_findings(late)) == "stop"
+
+
+def changed_steps(run: LoggedRun, times: int) -> LoggedRun:
+    return replace(run, curves={name: curve(times * one.steps, one.values) for name, one in run.curves.items()})
 
 
 @pytest.mark.parametrize(("mel", "kl", "far"), [(45, 1, False), (200, 1, False), (630, 1, True), (630, 14, False)])
