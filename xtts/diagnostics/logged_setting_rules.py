@@ -1,4 +1,4 @@
-"""Findings about a logged run's settings: units, weights, clip, learning rate, batches; from what the log shows."""
+"""Findings about a logged run's settings and data: units, weights, clip, learning rate, batches, texts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from xtts.diagnostics.setting_rules import (
     dead_clip,
     three_digit_story,
 )
+from xtts.prepare.letter_order import NO_ORDER
+from xtts.prepare.text_fit import NO_AGREEMENT, REPEATED
 
 RAW_MEL_ERROR = 2.0
 """A first mel error above this is on un-normalised log-mel: standardised, predicting zero gives about 0.8"""
@@ -29,6 +31,9 @@ LEAST_SHARE = 0.02
 LEAST_STEPS = 40
 ALIKE = 0.0145
 """Step-to-step variation of a training loss: one clip repeated 0.7 to 0.9 %, healthy runs 2.3 to 4.4 %"""
+
+UNKNOWN = "unknown"
+"""In place of a number; the catalogues have a word for it"""
 
 
 def three_digits(run: LoggedRun) -> Finding | None:
@@ -177,6 +182,45 @@ def batches_alike(run: LoggedRun) -> Finding | None:
     return Finding("batches_alike", "note", {"term": name, "noise": noise / level})
 
 
+def letters_shuffled(run: LoggedRun) -> Finding | None:
+    """The letters of the texts stand in no order."""
+    order = run.texts.letter_order if run.texts else None
+    if order is None or order < NO_ORDER:
+        return None
+    return Finding("letters_in_no_order", "problem", {"order": order})
+
+
+def lengths_do_not_fit(run: LoggedRun) -> Finding | None:
+    """Long texts do not have long recordings: transcripts of other clips."""
+    agreement = run.texts.length_agreement if run.texts else None
+    if agreement is None or agreement >= NO_AGREEMENT:
+        return None
+    return Finding("lengths_do_not_fit", "problem", {"agreement": agreement})
+
+
+def recordings_repeated(run: LoggedRun) -> Finding | None:
+    """One recording stands under several texts, of which one can be right."""
+    if run.texts is None or run.texts.repeated < REPEATED:
+        return None
+    return Finding("recordings_repeated", "problem", {"share": run.texts.repeated})
+
+
+def texts_seen(run: LoggedRun) -> Finding | None:
+    """What was seen of the texts, where nothing speaks against them; without a data set that they are unknown."""
+    if run.texts is None:
+        return Finding("texts_unknown", "note")
+    if letters_shuffled(run) or lengths_do_not_fit(run) or recordings_repeated(run):
+        return None
+    order, agreement = run.texts.letter_order, run.texts.length_agreement
+    numbers: Numbers = {
+        "folder": run.texts.folder,
+        "clips": run.texts.clips,
+        "order": UNKNOWN if order is None else f"{order:.0%}",
+        "agreement": UNKNOWN if agreement is None else f"{agreement:.2f}",
+    }
+    return Finding("texts_fit", "note", numbers)
+
+
 LOGGED_SETTING_RULES = (
     three_digits,
     term_shares,
@@ -188,4 +232,8 @@ LOGGED_SETTING_RULES = (
     schedule_ended,
     term_starts_late,
     batches_alike,
+    letters_shuffled,
+    lengths_do_not_fit,
+    recordings_repeated,
+    texts_seen,
 )

@@ -13,13 +13,12 @@ from xtts.diagnostics.logged_curve import Curve
 from xtts.diagnostics.logged_file_rules import LOGGED_FILE_RULES
 from xtts.diagnostics.logged_run import TOO_FEW_STEPS, TOO_SHORT, LoggedRun
 from xtts.diagnostics.logged_setting_rules import LOGGED_SETTING_RULES
-from xtts.diagnostics.logged_text_rules import LOGGED_TEXT_RULES
 from xtts.diagnostics.setting_rules import USUAL_MEL_SD
 
 State = Literal["healthy", "watch", "stop", "unknown"]
 Rule = Callable[[LoggedRun], Finding | None]
 RuleT = TypeVar("RuleT", bound=Rule)
-RUN_RULES: list[Rule] = [*LOGGED_FILE_RULES, *LOGGED_SETTING_RULES, *LOGGED_TEXT_RULES]
+RUN_RULES: list[Rule] = [*LOGGED_FILE_RULES, *LOGGED_SETTING_RULES]
 
 SPIKE_TIMES = 3.0
 RISING = 1.3

@@ -22,7 +22,7 @@ from tests.xtts.diagnostics.logged_runs import (
     noisy,
     with_curves,
 )
-from xtts.diagnostics import logged_file_rules, logged_setting_rules, logged_text_rules, run_rules
+from xtts.diagnostics import logged_file_rules, logged_setting_rules, run_rules
 from xtts.diagnostics.finding import Finding
 from xtts.diagnostics.logged_run import Checkpoint, Crash, LoggedRun
 from xtts.diagnostics.run_rules import run_findings, run_state
@@ -162,9 +162,7 @@ def test_a_note_that_states_numbers_is_left_out_where_they_are_not_there(code: s
 
 
 def test_every_code_of_the_rules_has_a_run_that_triggers_it() -> None:
-    files = [
-        Path(module.__file__) for module in (run_rules, logged_setting_rules, logged_file_rules, logged_text_rules)
-    ]
+    files = [Path(module.__file__) for module in (run_rules, logged_setting_rules, logged_file_rules)]
     source = (
         "".join(file.read_text(encoding="utf-8") for file in files) + '"three_digits_raw_mel" "three_digits_weight" '
     )
