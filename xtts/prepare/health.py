@@ -13,6 +13,7 @@ from xtts.data.exclusion import REASONS
 from xtts.data.splits import SPLIT_NAMES, TRAIN
 from xtts.data.usable_clips import suspicious_rate
 from xtts.prepare.letter_order import NO_ORDER, letter_order
+from xtts.prepare.text_fit import NO_AGREEMENT, length_agreement
 
 NAMED = 5
 """Files named for each finding in the printed report; the JSON names them all."""
@@ -77,6 +78,8 @@ class HealthReport:
     """What the aligner says, where it has run: mean confidence and the clips that do not align."""
     letter_order: float | None = None
     """See xtts.prepare.letter_order; near 1 where the letters of the texts stand in no order."""
+    length_agreement: float | None = None
+    """See xtts.prepare.text_fit; near 0 where the texts are those of other recordings."""
 
     @property
     def unnormalised_loss(self) -> float:
@@ -122,7 +125,7 @@ def check(speech: Dataset, alignment: dict[str, Any] | None = None) -> HealthRep
     counts = np.bincount(speech.speaker_index, minlength=len(speech.speakers))
     rates, rate_counts = np.unique(figures.sample_rate, return_counts=True)
     excluded = Counter(exclusion.reason for exclusion in speech.exclusions)
-    order = letter_order(speech.texts)
+    order, agreement = letter_order(speech.texts), length_agreement(speech.texts, seconds)
     return HealthReport(
         clips=len(speech),
         hours=float(seconds.sum() / 3600),
@@ -145,11 +148,12 @@ def check(speech: Dataset, alignment: dict[str, Any] | None = None) -> HealthRep
         mel_sd=speech.mel_sd,
         mel_absolute=float(figures.mel_absolute @ weights),
         excluded=dict(excluded.most_common()),
-        findings=(*_without_order(order), *_findings(speech, characters)),
+        findings=(*_without_order(order), *_of_others(agreement), *_findings(speech, characters)),
         fingerprint=speech.fingerprint,
         columns=speech.columns,
         alignment=alignment,
         letter_order=order,
+        length_agreement=agreement,
     )
 
 
@@ -209,6 +213,13 @@ def _without_order(order: float | None) -> list[Finding]:
         return []
     named = f"a letter is {order:.0%} as uncertain after the one before as in shuffled texts; in a language about 80 %"
     return [Finding("set of texts whose letters stand in no order", (named,))]
+
+
+def _of_others(agreement: float | None) -> list[Finding]:
+    if agreement is None or agreement >= NO_AGREEMENT:
+        return []
+    named = f"their lengths agree to {agreement:.2f} (rank correlation), with right texts to 0.8 or more"
+    return [Finding("set of texts that are as long as those of other recordings", (named,))]
 
 
 def _untrained_characters(speech: Dataset) -> list[Finding]:

@@ -1,9 +1,9 @@
-"""Whether the texts of a data set can be those of its recordings, from the texts, and the sizes of the files."""
+"""Whether the texts of a data set can be those of its recordings, from the texts and the headers of the files."""
 
 from __future__ import annotations
 
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,11 @@ def text_fit(folder: Path) -> TextFit:
     some = [listed[at] for at in np.linspace(0, len(listed) - 1, min(len(listed), MOST_CLIPS)).astype(int)]
     texts, paths = [text for text, _ in some], [path for _, path in some]
     return TextFit(
-        str(folder), len(listed), letter_order(texts), length_agreement(texts, _sizes(paths)), _repeated(some)
+        str(folder),
+        len(listed),
+        letter_order(texts),
+        length_agreement(texts, [_seconds(path) for path in paths]),
+        _repeated(some),
     )
 
 
@@ -67,11 +71,14 @@ def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray((ends - (counts + 1) / 2)[which])
 
 
-def _sizes(paths: Sequence[str]) -> list[float]:
-    """Sizes of the files: within a data set of one format these go with the seconds, and no file is opened."""
-    formats = Counter(Path(path).suffix for path in paths)
-    usual = formats.most_common(1)[0][0] if formats else ""
-    return [float(Path(path).stat().st_size) if Path(path).suffix == usual else 0.0 for path in paths]
+def _seconds(path: str) -> float:
+    """As the file's header states them; 0 where it has none that can be read."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(path).duration)
+    except (OSError, RuntimeError):
+        return 0.0
 
 
 def _repeated(clips: Sequence[tuple[str, str]]) -> float:

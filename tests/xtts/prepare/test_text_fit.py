@@ -9,7 +9,9 @@ import pytest
 
 import xtts.prepare
 from tests.xtts.made_speech import write_clip, write_metadata
+from xtts.data.build_dataset import build_dataset
 from xtts.errors import SpeechError
+from xtts.prepare.health import check
 from xtts.prepare.text_fit import LEAST_CLIPS, NO_AGREEMENT, REPEATED, length_agreement, text_fit
 
 SENTENCES = (Path(xtts.prepare.__file__).parent / "demo_sentences" / "en.txt").read_text("utf-8").splitlines()
@@ -52,10 +54,10 @@ def test_lengths_that_hardly_differ_or_are_few_say_nothing() -> None:
     assert length_agreement(texts, np.zeros(40)) is None
 
 
-def written(folder: Path, texts: list[str], of: list[int]) -> Path:
+def written(folder: Path, texts: list[str], of: list[int], pace: float = 150) -> Path:
     """Clips as long as the texts ask for; clip n is that of text `of[n]`."""
     for at, source in enumerate(of):
-        write_clip(folder / "wavs" / f"c{at:02d}.wav", len(texts[source]) / 150, seed=source)
+        write_clip(folder / "wavs" / f"c{at:02d}.wav", len(texts[source]) / pace, seed=source)
     write_metadata(folder, [f"c{at:02d}|{text}" for at, text in enumerate(texts)])
     return folder
 
@@ -73,6 +75,18 @@ def test_a_folder_is_read_without_decoding_its_recordings(tmp_path: Path) -> Non
     assert wrong.length_agreement < NO_AGREEMENT
     repeated = text_fit(written(tmp_path / "repeated", texts, [3] * 24))
     assert (repeated.length_agreement, repeated.repeated) == (None, 1.0)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_health_of_a_data_set_names_texts_of_other_recordings(tmp_path: Path) -> None:
+    texts = [SENTENCES[at][: 8 + 4 * (at % 10)].strip() for at in range(40)]
+    order = [*range(40)]
+    right = check(build_dataset(written(tmp_path / "right", texts, order, pace=14)))
+    wrong = check(build_dataset(written(tmp_path / "wrong", texts, order[::-1], pace=14), accept_unusable=True))
+    for health, found in ((right, False), (wrong, True)):
+        assert any("as long as those of other recordings" in one.what for one in health.findings) == found
+    assert right.length_agreement is not None
+    assert right.length_agreement > 0.95
 
 
 def test_a_few_doubles_or_one_text_spoken_twice_are_no_repeats(tmp_path: Path) -> None:
