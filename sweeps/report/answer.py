@@ -54,9 +54,9 @@ def headline(data: RunData, words: Words) -> str:
     if data.verdict is not None and data.verdict.word != "unconfirmed":
         return words("headline_" + data.verdict.word.replace(" ", "_"))
     if data.state.word in ("interrupted", "failed"):
-        return words("headline_interrupted", ended=data.ended, trials=data.config.trials)
+        return words("headline_interrupted", ended=data.ended, trials=data.run.trials)
     if data.state.running:
-        return words("headline_running", ended=data.ended, trials=data.config.trials)
+        return words("headline_running", ended=data.ended, trials=data.run.trials)
     return words("headline_default" if data.keeps_default else "headline_unconfirmed")
 
 

@@ -24,14 +24,16 @@ NOT_SEARCHED = ("confirm", "rival")  # roles of runs that are not trials of the 
 class Progress:
     """Where a sweep stands: its trials, the searched names that head the columns, its budget and its time so far.
 
-    `confirm_runs` of full length, baselines among them, follow the search's trials.
+    `confirm_runs` of full length, baselines among them, follow the search's trials, of which there are `trials` in the
+    end: fewer than the budget has where the search ended early.
     """
 
     records: tuple[TrialRecord, ...]
     columns: tuple[str, ...]
     budget: Budget
     seconds: float
-    confirm_runs: int = 0
+    confirm_runs: int
+    trials: int
 
     @property
     def ended(self) -> int:
@@ -41,7 +43,7 @@ class Progress:
     @property
     def total(self) -> int:
         """How many there will be."""
-        return self.budget.trials + self.confirm_runs
+        return self.trials + self.confirm_runs
 
     @property
     def seconds_left(self) -> float | None:
@@ -54,7 +56,7 @@ class Progress:
         epochs_each = sum(ended) / len(ended)
         still = sum(max(epochs_each - epochs, 0) for epochs in running)
         confirming = sum(record.role in NOT_SEARCHED for record in self.records)
-        to_come = max(self.budget.trials - len(self.records) + confirming, 0) * epochs_each + still
+        to_come = max(self.trials - len(self.records) + confirming, 0) * epochs_each + still
         to_come += max(self.confirm_runs - confirming, 0) * self.budget.epochs
         left = self.seconds * to_come / epochs_done
         return left if self.budget.seconds is None else min(left, max(self.budget.seconds - self.seconds, 0.0))
@@ -64,7 +66,8 @@ class Progress:
         """The line above the table: how far, the best so far, how long still."""
         best = best_record(self.records)
         confirmed = sum(record.status is not None for record in self.records if record.role in NOT_SEARCHED)
-        parts = [f"{self.ended - confirmed} of {self.budget.trials} trials"]
+        planned = f" ({self.budget.trials} planned)" if self.trials < self.budget.trials else ""
+        parts = [f"{self.ended - confirmed} of {self.trials} trials{planned}"]
         if self.confirm_runs:
             kind = "confirmation and baseline" if any(one.role == "rival" for one in self.records) else "confirmation"
             parts.append(f"{confirmed} of {self.confirm_runs} {kind} runs")
@@ -99,10 +102,12 @@ class Progress:
         return "\n".join([*lines, self.heading])
 
 
-def progress_of(config: SweepConfig, records: Sequence[TrialRecord], seconds: float, confirm_runs: int = 0) -> Progress:
-    """Where a run stands; `confirm_runs` are to be expected after the search."""
+def progress_of(
+    config: SweepConfig, records: Sequence[TrialRecord], seconds: float, *, confirm_runs: int, trials: int
+) -> Progress:
+    """Where a run stands; `confirm_runs` are to be expected after the `trials` of the search."""
     budget = Budget(config.trials, config.budget.epochs, config.budget.seconds)
-    return Progress(tuple(records), tuple(config.columns), budget, seconds, confirm_runs)
+    return Progress(tuple(records), tuple(config.columns), budget, seconds, confirm_runs, trials)
 
 
 class Display:

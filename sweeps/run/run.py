@@ -13,6 +13,7 @@ from sweeps.confirm.verdict import Verdict
 from sweeps.run.config import SweepConfig, sweep_config_from_yaml
 from sweeps.run.folder import RunFolder, read_sweep_yaml
 from sweeps.run.resources import Resources
+from sweeps.search.gain import search_end
 from sweeps.trials.event import Event
 from sweeps.trials.journal import read_events
 from sweeps.trials.record import TrialRecord, best_record, records_from_events
@@ -49,6 +50,12 @@ class Run:
     def recommended(self) -> TrialRecord | None:
         """The trial whose config best_config.yaml holds: the proven one, or the search's best while unconfirmed."""
         return self.best if self.comparison is None else self.comparison.proven
+
+    @property
+    def trials(self) -> int:
+        """How many trials the search comes to: fewer than planned where it has ended early."""
+        end = search_end(self.events, self.config.trials)
+        return self.config.trials if end is None else end.trials
 
     @property
     def interrupted(self) -> bool:

@@ -201,7 +201,7 @@ def run_row(run: Run) -> dict[str, object]:
         "space": run.config.space.name,
         "trials": len(search),
         "ended": sum(record.status is not None for record in search),
-        "of": run.config.trials,
+        "of": run.trials,
         "seconds": round(run.seconds, 1),
         "best": None if best is None else _trial(best),
     }

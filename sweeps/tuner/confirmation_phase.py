@@ -105,12 +105,11 @@ class ConfirmationPhase:
         value = {**(self._trainer.default_params() or {}), **self._config.shared_params}.get(LEARNING_RATE)
         return SharedRate(value) if limit is None else SharedRate(value, limit.min, limit.max)
 
-    def runs(self, records: Sequence[TrialRecord]) -> int:
-        """How many runs there will be in addition to the search's trials, as far as that is known during the search."""
+    def runs(self, records: Sequence[TrialRecord], trials: int) -> int:
+        """How many runs there will be in addition to the search's trials, of which there are `trials` in the end."""
         rival_trials = len(self.rivals) if self._searching else 0
         if self._config.space.controls or not self._config.confirm_seeds:
             return rival_trials
-        trials = self._config.trials
         if not self._searching or len(searched(records)) >= trials:
             confirmation = self.confirmation(records)
             return (0 if confirmation is None else confirmation.runs(records)) + rival_trials

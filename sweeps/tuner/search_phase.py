@@ -62,6 +62,13 @@ class SearchPhase:
         return None
 
     @property
+    def trials(self) -> int:
+        """How many trials the search comes to: fewer than planned once it has ended early, or for want of time."""
+        if self.early_end is not None:
+            return self.early_end.trials
+        return len(searched(self._journal.records)) if self._ended else self._config.trials
+
+    @property
     def running(self) -> bool:
         """Whether a trial of the search has not ended."""
         return any(record.status is None and not confirms(record) for record in self._journal.records)

@@ -247,6 +247,10 @@ class Tuner:
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
 
+    @property
+    def _trials(self) -> int:
+        return self._search.trials if self._searching else len(searched(self._journal.records))
+
     def _stop_reason(self) -> str | None:
         return self._signals.reason or self._config.budget.exhausted(self._seconds)
 
@@ -257,15 +261,16 @@ class Tuner:
             records,
             seconds_left=None if seconds is None else seconds - self._seconds,
             epochs=self._config.budget.epochs,
-            confirm_runs=self._confirmation.runs(records),
+            confirm_runs=self._confirmation.runs(records, self._trials),
             concurrent=self._environment.concurrent(self._resources),
         )
 
     def _step(self) -> None:
         """Show the progress, and write the files as often as they are worth it."""
         records = self._journal.records
-        runs = self._confirmation.runs(records)
-        self._display.update(progress_of(self._config, records, self._seconds, runs))
+        runs = self._confirmation.runs(records, self._trials)
+        seconds, trials = self._seconds, self._trials
+        self._display.update(progress_of(self._config, records, seconds, confirm_runs=runs, trials=trials))
         if time.monotonic() >= self._next_files:
             before = time.monotonic()
             self._write_files()

@@ -107,7 +107,7 @@ def test_a_request_for_more_seeds_than_are_judged_is_refused_and_there_must_be_a
 def test_the_progress_counts_confirmation_runs_next_to_the_trials() -> None:
     records = carried_out([0.7] * 3, [0.8] * 3)
     request = toy_request(Path())
-    progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 9)
+    progress = Progress(tuple(records), (), replace(request.budget, trials=6), 60.0, 9, 6)
     assert progress.heading.startswith("6 of 6 trials · 9 of 9 confirmation runs")
     assert progress.seconds_left == 0
     assert progress.total == progress.ended == 15
@@ -126,7 +126,7 @@ def test_the_time_left_counts_the_pairs_that_an_undecided_confirmation_will_prob
         so_far = comparison_of(known)
         assert so_far is not None
         assert so_far.verdict.word == "undecided"
-        progress = Progress(tuple(known), (), budget, 60.0, confirmation.runs(known))
+        progress = Progress(tuple(known), (), budget, 60.0, confirmation.runs(known), 6)
         a_pair = 2 * 4 * 60.0 / sum(record.epochs for record in known)
         assert progress.seconds_left is not None
         assert progress.seconds_left >= a_pair, "a pair more at least, not the last epochs of those that run"

@@ -13,8 +13,8 @@ from sweeps.trials.record import TrialRecord
 from tests.sweeps.builders import trial
 
 
-def progress(records: list[TrialRecord], seconds: float = 30.0) -> Progress:
-    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds)
+def progress(records: list[TrialRecord], seconds: float = 30.0, trials: int = 10) -> Progress:
+    return Progress(tuple(records), ("mel_loss_weight",), Budget(10, 3), seconds, 0, trials)
 
 
 def test_the_text_of_progress_is_the_table() -> None:
@@ -38,6 +38,15 @@ def test_the_time_left_follows_the_epochs_that_are_left() -> None:
     assert progress([]).seconds_left is None
     assert progress([trial(n, [0.5] * 3) for n in range(1, 6)], 60.0).seconds_left == pytest.approx(60.0)
     assert progress([trial(n, [0.5] * 3) for n in range(1, 11)], 60.0).seconds_left == 0.0
+
+
+def test_after_an_early_end_of_the_search_no_trial_is_waited_for_that_will_not_come() -> None:
+    records = [*(trial(n, [0.5] * 3) for n in range(1, 6)), trial(6, [0.5] * 2, None)]
+    ended = progress(records, 51.0, trials=6)
+    assert ended.heading.startswith("5 of 6 trials (10 planned) · best")
+    assert ended.total == 6
+    assert ended.seconds_left == pytest.approx(3.0), "the last epoch of the trial that still runs"
+    assert "planned" not in progress(records, 51.0).heading
 
 
 def test_lines_tell_each_ended_trial_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.run.progress import LineDisplay
 from sweeps.run.run import read_run
 from sweeps.run.summary import closing_lines, result_as_dict
 from sweeps.search.memory import memory_of
@@ -23,10 +24,16 @@ pytestmark = pytest.mark.slow
 
 def test_a_search_that_can_hardly_gain_ends_early_and_says_what_it_saved(tmp_path: Path) -> None:
     options = SearchOptions(gain_percent=5.0)
-    result = run(toy_request(tmp_path, trials=40, epochs=2, search=options, set_params={"noise": 0.0}))
+    shown: list[str] = []
+    request = toy_request(tmp_path, trials=40, epochs=2, search=options, set_params={"noise": 0.0}, confirm_seeds=3)
+    result = run(request, display=LineDisplay(shown.append))
     events = read_events(tmp_path / "toy" / "trials.jsonl")
     ended = next(event for event in events if event["event"] == "gain_unlikely")
-    assert len(result.records) == ended["trials"] < 40
+    assert len(searched(result.records)) == ended["trials"] == result.run.trials < 40
+    confirming = [line for line in shown if line.startswith("c")]
+    assert confirming
+    assert all(f"{ended['trials']} of {ended['trials']} trials (40 planned)" in line for line in confirming)
+    assert f"{len(confirming)} of {len(confirming)} confirmation runs" in confirming[-1]
     assert result.ended == "finished"
     assert f"{ended['trials']} of 40 trials are done" in result.reason
     assert any("of 40 trials, about" in line for line in closing_lines(result))
@@ -34,7 +41,7 @@ def test_a_search_that_can_hardly_gain_ends_early_and_says_what_it_saved(tmp_pat
     again = resume(tmp_path / "toy")
     assert len(again.records) == len(result.records)
     more = resume(tmp_path / "toy", trials=41, gain_percent=0)
-    assert len(more.records) == 41
+    assert len(searched(more.records)) == more.run.trials == 41
     assert read_run(tmp_path / "toy").config.search.gain_percent is None
 
 
