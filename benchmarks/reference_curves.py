@@ -21,6 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -278,7 +279,8 @@ def print_tables(runs: Mapping[str, Mapping[str, Recorded]], texts: Mapping[str,
                 if look > len(run.epochs) and "diverged" not in run.epochs[-1]:
                     continue
                 with constants(values):
-                    seen = texts[voice][name if name in FAULTS_OF_DATA else "plain"]
+                    fit = texts[voice][name if name in FAULTS_OF_DATA else "plain"]
+                    seen = replace(fit, confidence=run.confidence)
                     views = {
                         VIEWS[0]: as_own_run(run, look, reference),
                         VIEWS[1]: as_folder(run, look, reference),

@@ -9,6 +9,7 @@ import numpy as np
 from xtts.diagnostics.finding import Finding, Numbers
 from xtts.diagnostics.logged_run import TOO_SHORT, LoggedRun
 from xtts.diagnostics.setting_rules import (
+    LEAST_CONFIDENCE,
     RATE_FAR_ABOVE,
     THREE_DIGITS,
     USUAL_MEL_SD,
@@ -198,6 +199,14 @@ def lengths_do_not_fit(run: LoggedRun) -> Finding | None:
     return Finding("lengths_do_not_fit", "problem", {"agreement": agreement})
 
 
+def texts_do_not_align(run: LoggedRun) -> Finding | None:
+    """An aligner does not prefer the clips' own texts to others."""
+    confidence = run.texts.confidence if run.texts else None
+    if confidence is None or confidence >= LEAST_CONFIDENCE:
+        return None
+    return Finding("texts_do_not_fit", "problem", {"confidence": confidence})
+
+
 def recordings_repeated(run: LoggedRun) -> Finding | None:
     """One recording stands under several texts, of which one can be right."""
     if run.texts is None or run.texts.repeated < REPEATED:
@@ -209,7 +218,7 @@ def texts_seen(run: LoggedRun) -> Finding | None:
     """What was seen of the texts, where nothing speaks against them; without a data set that they are unknown."""
     if run.texts is None:
         return Finding("texts_unknown", "note")
-    if letters_shuffled(run) or lengths_do_not_fit(run) or recordings_repeated(run):
+    if any(rule(run) for rule in (letters_shuffled, lengths_do_not_fit, texts_do_not_align, recordings_repeated)):
         return None
     order, agreement = run.texts.letter_order, run.texts.length_agreement
     numbers: Numbers = {
@@ -234,6 +243,7 @@ LOGGED_SETTING_RULES = (
     batches_alike,
     letters_shuffled,
     lengths_do_not_fit,
+    texts_do_not_align,
     recordings_repeated,
     texts_seen,
 )

@@ -38,6 +38,8 @@ class TextFit:
     """Rank correlation between the lengths of texts and of recordings"""
     repeated: float
     """Share of the clips whose recording is also another clip's, with another text"""
+    confidence: float | None = None
+    """Of the alignment, from 0 to 1, where an aligner has run"""
 
 
 def text_fit(folder: Path) -> TextFit:

@@ -89,7 +89,8 @@ def diagnose(
 
 
 def data_scale(folder: str, progress: object) -> DataScale:
-    """Measure a data set: its health, the sd of its mel, and the mean-frame error of its validation split."""
+    """Measure a data set: its health, the sd of its mel, the mean-frame error of its validation split, its texts."""
+    from xtts.alignment.aligned import align_dataset
     from xtts.data.build_dataset import build_dataset
     from xtts.data.splits import TRAIN, VALIDATION
     from xtts.prepare.health import check
@@ -101,7 +102,9 @@ def data_scale(folder: str, progress: object) -> DataScale:
     mean = sum(np.asarray(speech.clip_mel(int(clip))).sum(0, dtype=np.float64) for clip in train) / frames
     errors = [np.abs(np.asarray(speech.clip_mel(int(clip))) - mean) for clip in validation]
     error = float(sum(one.sum() for one in errors) / sum(one.size for one in errors))
-    return DataScale(speech.mel_sd, error, tuple(check(speech).lines()), text_fit(Path(folder)))
+    aligned = align_dataset(speech, progress)  # type: ignore[arg-type]
+    texts = replace(text_fit(Path(folder)), confidence=aligned.mean_confidence)
+    return DataScale(speech.mel_sd, error, tuple(check(speech, aligned.summary()).lines()), texts)
 
 
 def _check(names: Mapping[str, str], settings: Mapping[str, object], spec: TrainerSpec) -> None:

@@ -124,6 +124,7 @@ BROKEN: Mapping[str, LoggedRun] = {
     "setting_without_effect": healthy(unread={"grad_clip": 0.5}),
     "letters_in_no_order": healthy(texts=replace(RIGHT_TEXTS, letter_order=0.99)),
     "lengths_do_not_fit": healthy(texts=replace(RIGHT_TEXTS, length_agreement=-0.1)),
+    "texts_do_not_fit": healthy(texts=replace(RIGHT_TEXTS, confidence=0.1)),
     "recordings_repeated": healthy(texts=replace(RIGHT_TEXTS, length_agreement=None, repeated=1.0)),
     "texts_fit": healthy(),
     "texts_unknown": healthy(texts=None),
@@ -191,6 +192,7 @@ def test_healthy_runs_are_healthy_whatever_their_noise(seed: int) -> None:
         "crashed_memory",
         "letters_in_no_order",
         "lengths_do_not_fit",
+        "texts_do_not_fit",
         "recordings_repeated",
     ],
 )
