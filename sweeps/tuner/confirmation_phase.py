@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sweeps.confirm.comparison import Comparison
 from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
-from sweeps.confirm.explain.learning_rate import FACTORS, LEARNING_RATE, SharedRate
+from sweeps.confirm.explain.learning_rate import FACTORS, LEARNING_RATE, SharedRate, answered_without_probe
 from sweeps.confirm.plan import CANDIDATES, EXPECTED_PAIRS, RIVAL, SELECTION_SEEDS
 from sweeps.run.config import SweepConfig
 from sweeps.trainer import Trainer
@@ -17,7 +17,8 @@ from sweeps.trials.record import TrialRecord, searched
 class ConfirmationPhase:
     """What a config asks to have confirmed, once its search has ended; `searching` is off where there is none.
 
-    The candidates and seeds are recorded once, when its first run begins; a resumed run keeps to them.
+    The candidates and seeds are recorded once, when its first run begins; a resumed run keeps to them. One that had
+    finished before the default was tried at other learning rates stays finished, unless `confirm --explain` asks.
     """
 
     def __init__(self, config: SweepConfig, trainer: type[Trainer], journal: Journal, *, searching: bool) -> None:
@@ -26,6 +27,10 @@ class ConfirmationPhase:
         self._journal = journal
         self._searching = searching
         self._candidates = confirmed_candidates(journal.events)
+        searches_rate = any(parameter.name == LEARNING_RATE for parameter in config.space.searched)
+        settled = answered_without_probe(journal.events, rate_searched=searches_rate)
+        self._searches_rate = searches_rate
+        self._tries_rates = not settled or (config.explain and not searching)
         self._confirmation: Confirmation | None = None
         self._begun = False
 
@@ -97,7 +102,7 @@ class ConfirmationPhase:
             candidates=self._candidates,
             rivals=self.rivals,
             explain=self._config.explain,
-            rate=self._rate(),
+            rate=self._rate() if self._tries_rates else None,
         )
 
     def _rate(self) -> SharedRate:
@@ -116,8 +121,7 @@ class ConfirmationPhase:
         candidates = min(CANDIDATES, trials - 1)
         pairs = EXPECTED_PAIRS if self._config.confirm_seeds == "auto" else self._config.most_pairs
         judged = (candidates > 0) * (2 + len(self.rivals)) * pairs
-        searched_rate = any(parameter.name == LEARNING_RATE for parameter in self._config.space.searched)
-        tuned = (len(FACTORS) + 1 + pairs) * searched_rate * (candidates > 0)
+        tuned = (len(FACTORS) + 1 + pairs) * self._searches_rate * (candidates > 0)
         return candidates * (candidates > 1) * SELECTION_SEEDS + judged + tuned + rival_trials
 
     def end(self, ended: str, compared: Comparison | None) -> None:

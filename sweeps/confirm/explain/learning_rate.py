@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeps.confirm.verdict import Verdict
+from sweeps.trials.event import Event
 from sweeps.trials.record import TrialRecord
 
 LEARNING_RATE = "learning_rate"
@@ -162,6 +163,18 @@ def probed_rates(runs: Sequence[TrialRecord], ends: Mapping[str, float]) -> tupl
         return ()
     own = [one for one in found if one.is_own and math.isfinite(one.end)]
     return (*own, *(one for one in found if not one.is_own)) if own else ()
+
+
+def answered_without_probe(events: Sequence[Event], *, rate_searched: bool) -> bool:
+    """Whether a confirmation finished with an answer that calls for a probe, and without one: by an older version's
+    plan, or by one that did not ask for it."""
+    answers = [
+        event.get("verdict")
+        for event in events
+        if event["event"] == "confirm_ended" and event.get("reason") == "finished"
+    ]
+    calls = "better" in answers if rate_searched else bool(answers)
+    return calls and not any(event.get("origin") == PROBE for event in events)
 
 
 def _finite(value: float) -> float | None:

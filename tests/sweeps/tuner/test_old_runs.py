@@ -1,21 +1,51 @@
-"""Runs of version 0.1 (sweep.yaml and trials.jsonl, as it wrote them) are resumed, confirmed and reported."""
+"""Runs of older versions (sweep.yaml and trials.jsonl, as they wrote them) are resumed, confirmed and reported."""
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sweeps.run.folder import RunFolder
 from sweeps.run.run import read_run
+from sweeps.trials.journal import Journal
 from sweeps.tuner.api import confirm, resume, rewrite_files
+from sweeps.tuner.confirmation_phase import ConfirmationPhase
 from tests import ROOT
+from tests.toy_trainer import ToyTrainer
 
 OLD = ROOT / "tests" / "fixtures" / "version_0_1"
+BEFORE_RATE_PROBE = ROOT / "tests" / "fixtures" / "before_rate_probe"
+"""Of the commit before a better finalist's gain was divided by a probe of the learning rate"""
 
 
-def old_run(name: str, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(OLD / name, tmp_path / name))
+def old_run(name: str, tmp_path: Path, version: Path = OLD) -> Path:
+    return Path(shutil.copytree(version / name, tmp_path / name))
+
+
+def test_a_run_that_finished_before_rates_were_probed_has_nothing_left_to_run(tmp_path: Path) -> None:
+    """No Ray is started; a run that ended so in this version has its probe, and `confirm --explain` still asks."""
+    path = old_run("better", tmp_path, BEFORE_RATE_PROBE)
+    before = read_run(path)
+    assert before.verdict is not None
+    assert before.verdict.word == "better"
+    assert "learning_rate" in {parameter.name for parameter in before.config.space.searched}
+    result = resume(path)
+    assert result.ended == "finished"
+    assert result.records == before.records
+    assert result.verdict == before.verdict
+    with Journal(RunFolder(path).trials_jsonl) as journal:
+        explained = replace(before.config, explain=True)
+        assert ConfirmationPhase(explained, ToyTrainer, journal, searching=False).has_more()
+        assert not ConfirmationPhase(before.config, ToyTrainer, journal, searching=False).has_more()
+        cut = [event for event in journal.events if event["event"] != "confirm_ended"]
+    interrupted = tmp_path / "cut.jsonl"
+    interrupted.write_text("".join(json.dumps(event) + "\n" for event in cut))
+    with Journal(interrupted) as journal:
+        assert ConfirmationPhase(before.config, ToyTrainer, journal, searching=True).has_more()
 
 
 def test_its_records_files_and_verdict_are_read(tmp_path: Path) -> None:
