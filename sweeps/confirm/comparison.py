@@ -10,7 +10,7 @@ from pathlib import Path
 
 from messages import message
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.confirmation import (
+from sweeps.confirm.confirmation_runs import (
     DEFAULT,
     judged_pairs,
     judged_rivals,

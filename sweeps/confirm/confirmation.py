@@ -1,4 +1,4 @@
-"""The runs that confirm a search: which they are, which of them can start now, and who is the finalist.
+"""The plan of a confirmation at work: which runs it takes, which of them can start now, and who is the finalist.
 
 Baselines that need no sweep may be compared with the finalist: each trains once with the search's seed, to be compared
 with the trials, and once for each pair of seeds.
@@ -6,13 +6,23 @@ with the trials, and once for each pair of seeds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.confirm.explain.learning_rate import PROBE, ProbedRate, SharedRate, probed_rates
+from sweeps.confirm.confirmation_runs import (
+    CANDIDATE,
+    DEFAULT,
+    FINALIST,
+    confirms,
+    design_of,
+    end_of,
+    judged_runs,
+    rates_probed,
+    run_key,
+    verdict_so_far,
+)
+from sweeps.confirm.explain.learning_rate import PROBE, SharedRate
 from sweeps.confirm.explain.runs import Explanation, changed_params
-from sweeps.confirm.learning_curve import learning_curve, mean_frame_error
 from sweeps.confirm.plan import (
     CONFIRMATION,
     EXPECTED_PAIRS,
@@ -26,14 +36,9 @@ from sweeps.confirm.plan import (
     confirmation_plan,
     simplest,
 )
-from sweeps.confirm.verdict import Verdict, judge_curves
+from sweeps.confirm.verdict import Verdict
 from sweeps.trials.event import Event
 from sweeps.trials.record import TrialRecord, default_record
-
-DEFAULT = "default"  # the label of the default's runs; the finalist's is 'finalist t0007'
-
-_FINALIST = "finalist "
-_CANDIDATE = "candidate "
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Confirmation:
         an early end leaves as many pairs as possible; the rivals come last. Once the pairs that have ended answer the
         question, no further pair is due, and the rivals are judged on the seeds that gave the answer.
         """
-        started = {key for record in records if (key := _key(record)) is not None}
+        started = {key for record in records if (key := run_key(record)) is not None}
         finalist = self.finalist(records)
         wanted = list(self._selection())
         seeds: Sequence[int] = self.plan.confirmation_seeds
@@ -87,7 +92,7 @@ class Confirmation:
         for seed in wanted_seeds:
             wanted.append(self._judged(DEFAULT, seed, self.default))
             if finalist is not None:
-                wanted.append(self._judged(_FINALIST + finalist, seed, self.candidates[finalist]))
+                wanted.append(self._judged(FINALIST + finalist, seed, self.candidates[finalist]))
         if self.design.stops_early:
             seeds = answered or () if self._pairs_ended(records) else ()
         for seed in seeds:
@@ -152,14 +157,14 @@ class Confirmation:
 
         Where none came to an end, the search's order decides: whoever is judged, a config that diverges wins nothing.
         """
-        by_key = {_key(record): record for record in records}
+        by_key = {run_key(record): record for record in records}
         runs = {assignment.key: by_key.get(assignment.key) for assignment in self._selection()}
         if any(run is None or run.status in (None, "budget") for run in runs.values()):
             return None
         ends: dict[str, list[float]] = {name: [] for name in self.candidates}
         for (_, label, _), run in runs.items():
             if run is not None:
-                ends[label.removeprefix(_CANDIDATE)].append(_end(run))
+                ends[label.removeprefix(CANDIDATE)].append(end_of(run))
         if not runs:
             return self.plan.candidates[0]
         changes = {name: changed_params(config, self.default) for name, config in self.candidates.items()}
@@ -170,7 +175,7 @@ class Confirmation:
 
     def _selection(self) -> list[Assignment]:
         return [
-            Assignment(SELECTION, _CANDIDATE + name, seed, self.candidates[name])
+            Assignment(SELECTION, CANDIDATE + name, seed, self.candidates[name])
             for seed in self.plan.selection_seeds
             for name in self.plan.candidates
         ]
@@ -231,94 +236,3 @@ def confirmed_candidates(events: Sequence[Event]) -> tuple[str, ...] | None:
     begun = next((event for event in events if event["event"] == "confirm_started"), None)
     named = None if begun is None else begun.get("candidates")
     return tuple(map(str, named)) if isinstance(named, (list, tuple)) else None
-
-
-def confirms(record: TrialRecord) -> bool:
-    """Whether a run belongs to the confirmation, not to the search."""
-    return record.origin in (SELECTION, CONFIRMATION, PROBE)
-
-
-def passed_over(records: Sequence[TrialRecord], finalist: str) -> str | None:
-    """The candidate that ended lower than the finalist in the selection and changes more; None where there is none."""
-    ends: dict[str, list[float]] = {}
-    for record in records:
-        if record.role == ROLE and record.origin == SELECTION:
-            ends.setdefault((record.label or "").removeprefix(_CANDIDATE), []).append(_end(record))
-    best = choose_finalist(ends)
-    return best if best != finalist and finalist in ends else None
-
-
-def judged_runs(records: Sequence[TrialRecord]) -> tuple[str | None, dict[int, TrialRecord], dict[int, TrialRecord]]:
-    """The finalist's trial id (None before it has a run), and its runs and the default's by seed."""
-    finalist: str | None = None
-    ours: dict[int, TrialRecord] = {}
-    theirs: dict[int, TrialRecord] = {}
-    for record in records:
-        if record.role != ROLE or record.origin != CONFIRMATION:
-            continue
-        if record.label == DEFAULT:
-            theirs[record.seed] = record
-        else:
-            finalist = (record.label or "").removeprefix(_FINALIST)
-            ours[record.seed] = record
-    return finalist, ours, theirs
-
-
-def design_of(records: Sequence[TrialRecord]) -> Design | None:
-    """The plan by which the run's pairs are judged: that of the newest; None before there is one."""
-    judged = [record for record in records if record.role == ROLE and record.origin == CONFIRMATION]
-    return Design.from_event(judged[-1].design) if judged else None
-
-
-def verdict_so_far(records: Sequence[TrialRecord]) -> Verdict | None:
-    """The verdict on the pairs that have ended; None before the first has.
-
-    Where the first look that decides ends the confirmation, the pairs count in their planned order: none that comes
-    after one that still runs, so that quick runs do not choose the order.
-    """
-    _, ours, theirs = judged_runs(records)
-    design = design_of(records)
-    if design is None:
-        return None
-    if design.stops_early:
-        running = [record.seed for runs in (ours, theirs) for record in runs.values() if record.status is None]
-        first = min(running, default=None)
-        if first is not None:
-            ours = {seed: run for seed, run in ours.items() if seed < first}
-            theirs = {seed: run for seed, run in theirs.items() if seed < first}
-    verdict = judged_pairs(ours, theirs, design)
-    return verdict if verdict.pairs else None
-
-
-def judged_pairs(ours: Mapping[int, TrialRecord], theirs: Mapping[int, TrialRecord], design: Design) -> Verdict:
-    """The verdict on two configs' runs by seed."""
-    return judge_curves(
-        {seed: learning_curve(run) for seed, run in ours.items()},
-        {seed: learning_curve(run) for seed, run in theirs.items()},
-        mean_frame_error(theirs.values()),
-        design=design,
-        sign=next((run.sign for run in theirs.values()), 1.0),
-    )
-
-
-def judged_rivals(records: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRecord]]:
-    """The rivals' judged runs, by the method's name and by seed."""
-    found: dict[str, dict[int, TrialRecord]] = {}
-    for record in records:
-        if record.role == RIVAL and record.origin == CONFIRMATION:
-            found.setdefault(record.label or "", {})[record.seed] = record
-    return found
-
-
-def rates_probed(records: Sequence[TrialRecord]) -> tuple[ProbedRate, ...]:
-    """What the default ended at with each learning rate that was tried; empty until all have ended."""
-    runs = [record for record in records if record.origin == PROBE]
-    return probed_rates(runs, {run.trial_id: _end(run) for run in runs})
-
-
-def _key(record: TrialRecord) -> tuple[str, str, int] | None:
-    return (record.origin, record.label or "", record.seed) if confirms(record) else None
-
-
-def _end(run: TrialRecord) -> float:
-    return learning_curve(run).end if run.status == "finished" else math.nan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.confirmation_runs import judged_runs
 from sweeps.confirm.convergence import Targets
 from sweeps.confirm.learning_curve import Curve, learning_curve, mean_frame_error
 from sweeps.confirm.speed_up import SpeedUp, speed_up

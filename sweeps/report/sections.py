@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.confirmation_runs import judged_runs
 from sweeps.confirm.convergence import PERCENTS, Crossing, crossings
 from sweeps.confirm.explain.learning_rate import LEARNING_RATE, PROBE
 from sweeps.confirm.learning_curve import Moment, learning_curve

@@ -11,11 +11,11 @@ from messages import Texts
 from sweeps.common.budget import duration
 from sweeps.common.errors import RequestError
 from sweeps.common.program import command
-from sweeps.confirm.confirmation import confirms
-from sweeps.confirm.convergence_columns import convergence_against
+from sweeps.confirm.confirmation_runs import confirms
 from sweeps.confirm.plan import RIVAL
 from sweeps.confirm.secondary_metrics import SecondaryMetric
 from sweeps.confirm.verdict_text import sentence
+from sweeps.run.convergence_columns import convergence_against
 from sweeps.run.run import Run, SweepResult
 from sweeps.run.search_summary import search_summary
 from sweeps.search.asha import RungCorrelation, rung_correlation

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.confirm.convergence_columns import compared_with, convergence_against
+from sweeps.run.convergence_columns import compared_with, convergence_against
 from sweeps.trials.event import Event
 from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.confirmation_runs import confirms
 from sweeps.confirm.plan import CONFIRMATION
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import RESUMED

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.confirmation_runs import confirms
 from sweeps.confirm.plan import RIVAL
 from sweeps.run.config import SweepConfig
 from sweeps.search.gain import SearchEnd, SearchEnding, search_end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sweeps.confirm.confirmation import confirms
+from sweeps.confirm.confirmation_runs import confirms
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import RESUMED, TrialRecord
 from sweeps.tuner.confirmation_phase import ConfirmationPhase

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.confirm.convergence_columns import compared_with, convergence_against
+from sweeps.run.convergence_columns import compared_with, convergence_against
 from sweeps.trials.event import Event
 from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.common.errors import named_reason
-from sweeps.confirm.convergence_columns import compared_with
 from sweeps.confirm.plan import CONFIRMATION
+from sweeps.run.convergence_columns import compared_with
 from sweeps.trials.event import Event
 from sweeps.trials.record import TrialRecord, add_event
 from sweeps.wandb.content import (

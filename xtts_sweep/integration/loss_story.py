@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from messages import Texts
-from sweeps.confirm.convergence_columns import convergence_by_trial
 from sweeps.report import ExtraTable, LossBand
+from sweeps.run.convergence_columns import convergence_by_trial
 from sweeps.run.run import Run
 from sweeps.trials.record import TrialRecord
 from xtts.diagnostics.loss_story import BANDS, BandRow, measured_in_bands, story_row, success_signs

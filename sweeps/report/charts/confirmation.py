@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.confirmation_runs import judged_runs
 from sweeps.confirm.learning_curve import learning_curve
 from sweeps.confirm.verdict import LookResult, Verdict
 from sweeps.report.charts.svg import Chart, Plot, Scale, label, mark, path, scale, shape, tick_label, together

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from sweeps.confirm.comparison import break_even_of, comparison_of
-from sweeps.confirm.confirmation import verdict_so_far
-from sweeps.confirm.convergence_columns import convergence_by_trial
+from sweeps.confirm.confirmation_runs import verdict_so_far
 from sweeps.confirm.plan import TWO_LOOK_DESIGN
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict_text import sentence
+from sweeps.run.convergence_columns import convergence_by_trial
 from sweeps.run.folder import RunFolder
 from sweeps.run.run import Run
 from sweeps.search.memory import memory_of

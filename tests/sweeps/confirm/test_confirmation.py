@@ -12,9 +12,9 @@ import pytest
 from sweeps.common.errors import RequestError
 from sweeps.confirm.comparison import comparison_of
 from sweeps.confirm.confirmation import Confirmation, confirmation_of, confirmed_candidates
-from sweeps.confirm.convergence_columns import convergence_by_trial
 from sweeps.confirm.plan import TWO_LOOK_DESIGN, Design
 from sweeps.confirm.verdict_text import sentence
+from sweeps.run.convergence_columns import convergence_by_trial
 from sweeps.run.progress import Progress
 from sweeps.trials.record import TrialRecord
 from sweeps.tuner.api import check, confirm, seeds_to_confirm

@@ -17,9 +17,9 @@ from sweeps.confirm.convergence import (
     mean_over_common_epochs,
     worsening_after_best,
 )
-from sweeps.confirm.convergence_columns import convergence_columns
 from sweeps.confirm.learning_curve import Curve, Evaluation, Moment
 from sweeps.confirm.speed_up import SpeedUp, combine, speed_up, speed_up_over_seeds
+from sweeps.run.convergence_columns import convergence_columns
 
 MEAN_FRAME = 0.8
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweeps.common.errors import RequestError
-from sweeps.confirm.convergence_columns import compared_with
+from sweeps.run.convergence_columns import compared_with
 from sweeps.space.space_file import load_space, space_from_mapping
 from sweeps.trials.journal import Journal
 from sweeps.trials.record import TrialRecord, records_from_events

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from sweeps.confirm.confirmation import judged_runs
+from sweeps.confirm.confirmation_runs import judged_runs
 from sweeps.confirm.convergence import Targets, crossings, mean_over_common_epochs, worsening_after_best
 from sweeps.confirm.learning_curve import Curve, Moment, learning_curve, mean_frame_error
 from sweeps.confirm.plan import CONFIRMATION
