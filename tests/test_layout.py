@@ -43,7 +43,7 @@ FLOORS = {
         ["cli"],
         ["closing"],
         ["api"],
-        ["diagnosis"],
+        ["diagnosis", "sweep_plan"],
         ["integration"],
         ["preparation", "run_lookup"],
         ["arguments", "overrides", "terminal"],

@@ -22,7 +22,7 @@ from sweeps.external.trainer import bound
 from sweeps.tuner.train import read_config
 from trainers.coqui import CoquiVits
 from trainers.coqui_validation import Validation, own_seed, split_of, with_foreign_texts
-from xtts_sweep.api import SweepOptions, config_of
+from xtts_sweep.sweep_plan import SweepOptions, config_of
 
 TEXTS = [[1, 2, 3], [4, 5], [6, 7, 8, 9], [1, 2, 3]]
 BATCHES = [

@@ -12,8 +12,9 @@ import pytest
 from sweeps.common.errors import RequestError
 from tests import ROOT
 from tests.sweeps.builders import TOY
-from xtts_sweep.api import SweepOptions, config_of, resume, sweep
+from xtts_sweep.api import resume, sweep
 from xtts_sweep.main import parser_of
+from xtts_sweep.sweep_plan import SweepOptions, config_of
 
 
 def test_the_defaults_are_those_of_the_command() -> None:

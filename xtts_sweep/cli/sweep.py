@@ -26,7 +26,7 @@ from xtts_sweep.closing import callbacks, close
 from xtts_sweep.terminal import printer
 
 if TYPE_CHECKING:
-    from xtts_sweep.api import SweepOptions, SweepPlan
+    from xtts_sweep.sweep_plan import SweepOptions, SweepPlan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the request, join the cluster if one is given, prepare the speech, search, close."""
-    from xtts_sweep.api import planned
+    from xtts_sweep.sweep_plan import planned
 
     say = printer(options.json)
     with planned(asked_for(options), say, start=not options.dry_run) as plan:
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 def asked_for(options: argparse.Namespace) -> SweepOptions:
     """The command's options as the Python API takes them."""
-    from xtts_sweep.api import SweepOptions
+    from xtts_sweep.sweep_plan import SweepOptions
 
     names = {one.name for one in fields(SweepOptions)} - {"command"}
     given = {name: value for name, value in vars(options).items() if name in names}
