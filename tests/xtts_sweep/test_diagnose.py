@@ -262,6 +262,21 @@ def test_texts_are_seen_where_the_config_names_them(tmp_path: Path, config: dict
         assert {one for one in found if one.startswith("texts_") or one == "recordings_repeated"} == {code}
 
 
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        [{"path": "/" + "x" * 5000, "meta_file_train": "metadata.csv"}],
+        [{"path": "speech", "meta_file_train": "metadata.csv"}, 3, None],
+        {"path": 1},
+        "none",
+    ],
+)
+def test_a_data_set_that_cannot_be_found_leaves_the_texts_unknown(tmp_path: Path, datasets: object) -> None:
+    log = coqui(tmp_path / "log", epochs=3)
+    (log / "config.json").write_text(json.dumps({"datasets": datasets}))
+    assert "texts_unknown" in {one.code for one in diagnose(log).findings}
+
+
 def test_logs_that_say_nothing_are_unknown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "empty.log").write_text("nothing here\n")
     code, found = printed(capsys, tmp_path / "empty.log")

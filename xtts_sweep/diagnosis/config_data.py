@@ -18,9 +18,16 @@ METADATA = ("metadata.csv", "metadata_train.csv")
 def texts_of(config: Mapping[str, object]) -> TextFit | None:
     """What the texts of the config's data set look like; None where it is not here or cannot be read."""
     for file in _metadata_files(config):
-        if file.name in METADATA and file.is_absolute() and file.is_file():
+        if file.name in METADATA and file.is_absolute() and _is_there(file):
             return _seen(file.parent)
     return None
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be read
+        return False
 
 
 def _metadata_files(config: Mapping[str, object]) -> Iterator[Path]:
