@@ -439,8 +439,11 @@ def test_a_log_of_the_built_in_trainer_is_judged_by_the_config_next_to_it(
     (tmp_path / "epochs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = {"mel_loss_weight": 2.5, "kl_loss_weight": 1.0, "learning_rate": 1e-3, "alignment_confidence": 0.7}
     (tmp_path / "config.yaml").write_text(json.dumps({**config, "letter_order": 0.8, **changed}))
+    (tmp_path / "best.safetensors").touch()
     found = diagnose(tmp_path)
     assert found.trainer == "xtts-sweep"
+    assert found.best is not None
+    assert found.best.file == str(tmp_path / "best.safetensors")
     assert {one.code for one in found.findings if one.severity != "note"} == ({code} if code else set())
     assert "texts_unknown" not in {one.code for one in found.findings}
     (tmp_path / "config.yaml").unlink()

@@ -28,7 +28,7 @@ from xtts.diagnostics.run_rules import run_findings, run_state
 from xtts.prepare.text_fit import TextFit
 from xtts_sweep.diagnosis.config_data import texts_of
 from xtts_sweep.diagnosis.diagnosis import Diagnosis
-from xtts_sweep.diagnosis.own_run import findings_of_log, own_run
+from xtts_sweep.diagnosis.own_run import findings_of_log, own_run, with_best_file
 from xtts_sweep.diagnosis.read_logs import Followed, ReadLogs, read_logs
 from xtts_sweep.diagnosis.trainer_spec import TrainerSpec
 
@@ -186,6 +186,7 @@ def _diagnosed(
         texts=data.texts if data else texts_of(logs.config),
     )
     is_own = known is not None and known.name == OWN and number_under(config, WEIGHT_KEYS["mel"]) is not None
+    run = with_best_file(run) if is_own else run
     findings = findings_of_log(run, tags, config) if is_own else run_findings(run)
     return Diagnosis(
         logs.name,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sweeps.common.errors import RequestError
+from sweeps.storage.checkpoint import BEST
 from xtts.diagnostics.curve_rules import trial_findings
 from xtts.diagnostics.finding import Finding, number, worst_first
 from xtts.diagnostics.logged_curve import Curve, CurveBuilder
@@ -83,6 +85,17 @@ def findings_of_log(run: LoggedRun, tags: Mapping[str, Curve], config: Mapping[s
     params = {key.rpartition(".")[2]: value for key, value in config.items()}
     seen = {"texts_unknown"} if number(params, ALIGNMENT_CONFIDENCE) is not None else set()
     return _speech_findings(run, _reports_in(tags), params, reference(), seen)
+
+
+def with_best_file(run: LoggedRun) -> LoggedRun:
+    """The run with the weights that `train` keeps: those of its lowest objective, under a name without a number."""
+    best = run.best
+    if best is None:
+        return run
+    kept = [
+        replace(one, epoch=best.epoch, is_best=False) if Path(one.path).name == BEST else one for one in run.checkpoints
+    ]
+    return replace(run, checkpoints=tuple(kept))
 
 
 def _speech_findings(
