@@ -6,11 +6,10 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, meant, nearest
 
 NEEDED = ("train_epoch", "state_dict", "load_state_dict")
 EXTERNAL = "sweeps.external.trainer"
@@ -224,8 +223,7 @@ def load_trainer(spec: str) -> type[Trainer]:
         raise RequestError(f"trainer {spec!r}: module {module_name} cannot be imported ({what})") from error
     found = getattr(module, class_name, None)
     if found is None:
-        close = get_close_matches(class_name, vars(module), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = nearest(class_name, vars(module))
         raise RequestError(f"trainer {spec!r}: module {module_name} has no {class_name!r}{hint}")
     missing = [name for name in NEEDED if getattr(found, name, None) in (None, getattr(Trainer, name))]
     if missing or not isinstance(found, type):
@@ -265,11 +263,8 @@ def use_threads(threads: int, trainer: Trainer | None = None) -> None:
 
 def unknown_params(names: Mapping[str, str], known: Mapping[str, object]) -> list[str]:
     """One line for each name (with where it was given) that the trainer does not know."""
-    problems = []
-    for name, where in names.items():
-        if name in known:
-            continue
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-        problems.append(f"{where}: the trainer knows no parameter {name!r}; {hint}")
-    return problems
+    return [
+        f"{where}: the trainer knows no parameter {name!r}; {meant(name, sorted(known))}"
+        for name, where in names.items()
+        if name not in known
+    ]

@@ -23,9 +23,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, meant
 from sweeps.common.strict_yaml import read_yaml_mapping
-from sweeps.common.validation import meant
 from sweeps.external.config_file import ConfigFile
 from sweeps.trainer import PreparedData, Trainer, TrialContext
 from trainers.coqui_validation import SPLITS, Evaluation, Validation, seed_all, split_of

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-
-def meant(given: str, known: Iterable[str]) -> str:
-    """The known word that is nearest to a misspelt one, or all of them."""
-    words = list(known)
-    close = get_close_matches(given, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(words)}"
+from sweeps.common.errors import meant
 
 
 def is_number_text(value: object) -> bool:

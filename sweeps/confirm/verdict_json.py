@@ -8,6 +8,7 @@ from typing import Any
 from sweeps.confirm.speed_up import SpeedUpOverSeeds
 from sweeps.confirm.verdict import Verdict
 from sweeps.confirm.verdict_text import sentence
+from sweeps.trials.objective import number
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
@@ -16,25 +17,25 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.word,
         "sentence": sentence(verdict),
         "reason": verdict.reason,
-        "difference_percent": _finite(verdict.difference_percent),
-        "interval_percent": verdict.interval_percent and [_finite(end) for end in verdict.interval_percent],
-        "difference": _finite(verdict.difference),
-        "interval": verdict.interval and [_finite(end) for end in verdict.interval],
-        "default_objective": _finite(verdict.default_objective),
+        "difference_percent": number(verdict.difference_percent),
+        "interval_percent": verdict.interval_percent and [number(end) for end in verdict.interval_percent],
+        "difference": number(verdict.difference),
+        "interval": verdict.interval and [number(end) for end in verdict.interval],
+        "default_objective": number(verdict.default_objective),
         "mode": verdict.mode,
         "confidence": None if verdict.look is None else 1 - verdict.look.alpha,
         "covers": "seeds, not other data",
         "seeds": [pair.seed for pair in verdict.pairs],
         "seeds_judged": verdict.look.seeds if verdict.look else 0,
         "pairs": [
-            {"seed": pair.seed, "finalist": _finite(pair.finalist), "default": _finite(pair.default)}
+            {"seed": pair.seed, "finalist": number(pair.finalist), "default": number(pair.default)}
             for pair in verdict.pairs
         ],
         "diverged": {
             "finalist": [pair.seed for pair in verdict.pairs if not math.isfinite(pair.finalist)],
             "default": [pair.seed for pair in verdict.pairs if not math.isfinite(pair.default)],
         },
-        "sd_percent": _finite(verdict.sd_percent),
+        "sd_percent": number(verdict.sd_percent),
         "sd_assumed_percent": verdict.sd_assumed_percent,
         "power": {
             "gain_percent": verdict.gain_percent,
@@ -49,9 +50,9 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "sequence": [
             {
                 "pairs": one.pairs,
-                "low": _finite(one.low),
-                "mean": _finite(one.mean),
-                "high": _finite(one.high),
+                "low": number(one.low),
+                "mean": number(one.mean),
+                "high": number(one.high),
                 "decision": one.decision,
             }
             for one in verdict.sequence
@@ -61,15 +62,11 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
 def _speed_up_json(speed: SpeedUpOverSeeds) -> dict[str, Any]:
     return {
         "value": speed.value,
         "low": speed.low,
-        "high": _finite(speed.high),
+        "high": number(speed.high),
         "confidence": speed.confidence,
         "seeds": speed.seeds,
         "censored": speed.censored,

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
-from sweeps.common.errors import RequestError, one_line
-from sweeps.common.validation import meant
+from sweeps.common.errors import RequestError, meant, one_line
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 MOST_SHOWN = 12

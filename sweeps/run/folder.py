@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 
 from sweeps.common.atomic_file import write_atomically
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, nearest
 from sweeps.common.program import command
 from sweeps.common.strict_yaml import read_yaml_mapping
 
@@ -174,8 +173,7 @@ def find_run(output: Path, name: str | None = None, on_foreign: Callable[[str], 
         return known[-1]
     folder = RunFolder(output / check_name(name))
     if not folder.exists:
-        close = get_close_matches(name, [run.name for run in runs(output)], n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = nearest(name, [run.name for run in runs(output)])
         raise RequestError(f"{name}: there is no such run in {output}{hint}")
     return folder
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.common.errors import RequestError
-from sweeps.common.validation import meant
+from sweeps.common.errors import RequestError, meant
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
 
-from sweeps.common.errors import RequestError
-from sweeps.common.validation import is_number_text, meant, problems_of, unknown_keys
+from sweeps.common.errors import RequestError, meant
+from sweeps.common.validation import is_number_text, problems_of, unknown_keys
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Number = StrictInt | Finite

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 
 from sweeps.common.atomic_file import replacing
-from sweeps.common.errors import RequestError, SweepFailed
+from sweeps.common.errors import RequestError, SweepFailed, nearest
 from sweeps.run.folder import RunFolder, check_name
 from sweeps.storage.checkpoint import BEST, LAST
 from sweeps.storage.object_store import Storage, StorageUnreachable, opened, storage_uri
@@ -71,8 +70,7 @@ class RemoteRun:
         run, or `output` holds another one of that name."""
         folder = RunFolder(output / check_name(self.name))
         if not self.exists:
-            close = get_close_matches(self.name, remote_runs(self.storage), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = nearest(self.name, remote_runs(self.storage))
             if folder.exists:
                 hint = f"; {folder.path} has its records and can be resumed with another --storage"
             raise RequestError(f"{self.name}: there is no such run in {self.storage.uri}{hint}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sweeps.confirm.verdict import Verdict
 from sweeps.trials.event import Event
+from sweeps.trials.objective import number
 from sweeps.trials.record import TrialRecord
 
 LEARNING_RATE = "learning_rate"
@@ -123,7 +124,7 @@ class RateComparison:
             "searched": self.searched,
             "default": self.own.rate,
             "best_for_default": self.best.rate,
-            "probe": [{"learning_rate": one.rate, "objective": _finite(one.end)} for one in self.probe],
+            "probe": [{"learning_rate": one.rate, "objective": number(one.end)} for one in self.probe],
             "effect_percent": self.effect_percent,
             "matters_more_than_gain": self.matters_more(verdict),
             "share_of_gain_percent": self.share_percent(verdict),
@@ -175,7 +176,3 @@ def answered_without_probe(events: Sequence[Event], *, rate_searched: bool) -> b
     ]
     calls = "better" in answers if rate_searched else bool(answers)
     return calls and not any(event.get("origin") == PROBE for event in events)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

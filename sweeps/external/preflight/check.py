@@ -12,7 +12,6 @@ from sweeps.external.command import FROZEN_RATE, frozen_settings, is_rate
 from sweeps.external.epochs import numbers
 from sweeps.external.preflight.comparison import (
     SAME,
-    finite,
     moved,
     proportional,
     raw_moves,
@@ -24,6 +23,7 @@ from sweeps.external.preflight.probe import Probe, Prober
 from sweeps.external.preflight.result import Preflight
 from sweeps.external.program import ProgramError
 from sweeps.external.trainer import ExternalTrainer
+from sweeps.trials.objective import number
 
 GROWS_WITH_WEIGHT = 0.5
 """An objective that grows by more than this power of a loss weight holds the weight. A raw loss falls when its own
@@ -116,7 +116,7 @@ class _Check:
             disk_bytes=first.disk_bytes,
             seed_acts=seed_acts,
             weight_free_by=by,
-            objectives=[finite(first.objective(n + 1)) for n in range(len(first.reports))],
+            objectives=[number(first.objective(n + 1)) for n in range(len(first.reports))],
             difference=difference,
             metrics=first.source,
         )

@@ -55,8 +55,3 @@ def relative(a: float, b: float) -> float:
     if not (math.isfinite(a) and math.isfinite(b)):
         return 0.0 if a == b else math.inf
     return abs(a - b) / max(abs(a), abs(b), 1e-12)
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None for one that JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None

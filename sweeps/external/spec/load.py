@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweeps.common.errors import RequestError
+from sweeps.common.errors import RequestError, meant
 from sweeps.common.strict_yaml import read_yaml_mapping
-from sweeps.common.validation import meant, problems_of, unknown_keys
+from sweeps.common.validation import problems_of, unknown_keys
 from sweeps.external.config_file import SUFFIXES, ConfigFile
 from sweeps.external.expressions import Expression
 from sweeps.external.spec.keys import SpecFile, unknown_in_sections

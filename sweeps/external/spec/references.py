@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sweeps.common.errors import RequestError
-from sweeps.common.validation import meant
+from sweeps.common.errors import RequestError, meant
 from sweeps.external.config_file import ConfigFile
 from sweeps.external.placeholders import BUILT_IN, LISTS, NEWEST, placeholders_in
 from sweeps.external.spec.trainer_spec import TrainerSpec
