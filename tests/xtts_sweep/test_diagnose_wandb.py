@@ -8,12 +8,13 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests import ROOT
-from tests.sweeps.wandb.wandb_files import WandbFile
+from tests.sweeps.wandb.wandb_files import WandbFile, read_records
 from tests.sweeps.wandb.wandb_server import KEY, wandb_server
 from xtts_sweep.diagnosis.diagnose import diagnose
 from xtts_sweep.main import main
@@ -37,6 +38,14 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def wait_until_written(file: Path) -> None:
+    """W&B's own process may write the last records after `finish` has returned; a command waits for it as it exits."""
+    until = time.monotonic() + 30
+    while not any(record.WhichOneof("record_type") == "exit" for record in read_records(file)):
+        assert time.monotonic() < until, "the fragment has no end"
+        time.sleep(0.05)
+
+
 def test_findings_become_a_note_and_a_table_of_the_run(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (file,) = offline.glob("*.wandb")
     before = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -50,6 +59,7 @@ def test_findings_become_a_note_and_a_table_of_the_run(offline: Path, capsys: py
     (added,) = (one for one in offline.parent.glob("offline-run-*") if one != offline)
     (path,) = added.glob("*.wandb")
     assert f"`wandb sync {offline} {added}`" in said
+    wait_until_written(path)
     original, fragment = WandbFile(file), WandbFile(path)
     assert fragment.run.run_id == original.run.run_id
     assert fragment.run.project == "speech"

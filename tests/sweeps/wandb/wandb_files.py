@@ -24,6 +24,8 @@ def read_records(path: Path) -> list[Any]:
             at += left
             continue
         _, length, kind = struct.unpack("<IHB", content[at : at + HEADER_BYTES])
+        if at + HEADER_BYTES + length > len(content):
+            break  # still being written
         parts += content[at + HEADER_BYTES : at + HEADER_BYTES + length]
         at += HEADER_BYTES + length
         if kind in (FULL, LAST):
