@@ -46,7 +46,7 @@ FLOORS = {
         ["diagnosis", "sweep_plan"],
         ["integration"],
         ["preparation", "run_lookup"],
-        ["arguments", "overrides", "terminal"],
+        ["arguments", "terminal"],
     ],
 }
 """From the top to the bottom; packages of one floor do not import each other"""

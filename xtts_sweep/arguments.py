@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from messages import LANGUAGES
@@ -109,3 +110,17 @@ def add_trainer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trainer", default=TRAINER, metavar="MODULE:CLASS|SPEC.yaml", help=help_text)
     help_text = "fix a parameter of the trainer, or change a key of its spec such as template=FILE"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=help_text)
+
+
+def settings(given: Sequence[str]) -> dict[str, object]:
+    """The values of --set KEY=VALUE by key, each read as YAML; RequestError names what is neither."""
+    from sweeps.common.errors import RequestError
+    from sweeps.common.strict_yaml import parse_yaml
+
+    found: dict[str, object] = {}
+    for one in given:
+        key, separator, value = one.partition("=")
+        if not key or not separator:
+            raise RequestError(f"--set {one!r}: expected KEY=VALUE")
+        found[key] = parse_yaml(value, f"--set {one!r}")
+    return found

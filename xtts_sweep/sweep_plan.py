@@ -135,7 +135,7 @@ def config_of(options: SweepOptions) -> SweepConfig:
     from sweeps.storage.object_store import storage_uri
     from sweeps.trainer import load_trainer, pinned
     from xtts.training.settings import DEMO_SETTINGS
-    from xtts_sweep.overrides import settings
+    from xtts_sweep.arguments import settings
     from xtts_sweep.run_lookup import remembered
 
     asked = dict(options.set) if isinstance(options.set, Mapping) else settings(options.set)

@@ -89,7 +89,7 @@ def test_a_relative_module_is_no_trainer(capsys: pytest.CaptureFixture[str], tmp
 
 
 def test_a_number_in_scientific_notation_needs_no_dot() -> None:
-    from xtts_sweep.overrides import settings
+    from xtts_sweep.arguments import settings
 
     assert settings(["a=2e-3", "b=1E5", "c=-.5e1", "d=e5", "e=1e"]) == {
         "a": 2e-3,

@@ -28,8 +28,8 @@ from xtts.training.averaging import WeightAverage
 from xtts.training.batch_size import BatchSize
 from xtts.training.clock import Clock
 from xtts.training.flat_parameters import FlatParameters
-from xtts.training.malloc import keep_memory_mapped
 from xtts.training.metrics import first_bad_step, step_metrics, validation_metrics
+from xtts.training.placement import Placement
 from xtts.training.settings import Settings
 from xtts.training.weighting import weighting_named
 from xtts.training.worker_cache import batches_and_evaluator
@@ -72,11 +72,8 @@ class Training:
         """`data` is the handle that prepare returned."""
         self.settings = settings = Settings.of(params)
         self.seed = seed
-        self.device = _device(settings.device)
-        if self.device.type == "cpu":
-            keep_memory_mapped()
-        self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
-        self._bfloat16 = settings.precision == "auto" and _has_bfloat16(self.device)
+        placement = Placement.of(settings)
+        self.device, self.dtype, self.autocast = placement.device, placement.dtype, placement.autocast
         self.batches, self.evaluator = batches_and_evaluator(data, settings, self.device, self.dtype)
         self._train = self.batches.speech.indices(TRAIN)
         self._frames_an_epoch = int(self.batches.speech.frames[self._train].sum())
@@ -298,10 +295,6 @@ class Training:
         left = 1.0 - self._frames / (self._epochs * self._frames_an_epoch)
         return max(0.0, left / self.settings.cooldown)
 
-    def autocast(self) -> torch.autocast:
-        """The precision that the model's losses are computed in."""
-        return torch.autocast("cuda", torch.bfloat16, enabled=self._bfloat16)
-
     def draw_noise(self, batch: Batch, generator: torch.Generator) -> Noise:
         """The random numbers of one step: the posterior's, and which of the history the prior sees."""
         size = (batch.mel.shape[0], batch.mel.shape[1] // PATCH_FRAMES)
@@ -346,17 +339,6 @@ def _halves(items: list[Item]) -> list[list[Item]]:
     """A batch as two of half its clips; one clip stays one batch."""
     middle = (len(items) + 1) // 2
     return [half for half in (items[:middle], items[middle:]) if half]
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether a GPU computes in bfloat16 itself: those before Ampere imitate it, slower than float32."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _seconds_of(frames: int) -> float:

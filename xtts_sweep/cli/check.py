@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from xtts_sweep.arguments import add_json, add_reading, add_val_data
-from xtts_sweep.overrides import settings
+from xtts_sweep.arguments import add_json, add_reading, add_val_data, settings
 from xtts_sweep.terminal import PreparationProgress, printer
 
 

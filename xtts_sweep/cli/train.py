@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from xtts_sweep.arguments import add_data, add_output, add_trainer
-from xtts_sweep.overrides import settings
+from xtts_sweep.arguments import add_data, add_output, add_trainer, settings
 from xtts_sweep.preparation import prepare
 
 
