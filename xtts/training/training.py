@@ -131,6 +131,10 @@ class Training:
         """The clips of each batch of an epoch, in their order."""
         return self.batches.epoch(self._train, self.seed, epoch, self.batch_size.frames)
 
+    def noise_generator(self, epoch: int) -> torch.Generator:
+        """What draws the noise of an epoch's steps."""
+        return torch.Generator(self.device).manual_seed(stream_seed(self.seed, epoch, "noise"))
+
     def train_epoch(self) -> Mapping[str, object]:
         """Train one more epoch over the training split; all metrics of the evaluated split."""
         self._epoch += 1
@@ -198,7 +202,7 @@ class Training:
     def _train_batches(self, batches: Sequence[list[Item]]) -> _EpochRun:
         """One update a batch, with the first epoch's early evaluations between them."""
         clock = Clock(self.device)
-        noise = torch.Generator(self.device).manual_seed(stream_seed(self.seed, self._epoch, "noise"))
+        noise = self.noise_generator(self._epoch)
         evaluate_after, early = self._early_evaluations(len(batches)), []
         rows: list[Tensor] = []
         pending = deque(batches)
@@ -225,7 +229,7 @@ class Training:
     def updates_per_second(self, seconds: float) -> float:
         """Train for at least so long and return the updates per second; the weights are no trial's afterwards."""
         batches = self.train_batches(1)
-        noise = torch.Generator(self.device).manual_seed(stream_seed(self.seed, 1, "noise"))
+        noise = self.noise_generator(1)
         begun, before = time.perf_counter(), self.global_step
         for items in cycle(batches):
             self.training_step(items, noise)

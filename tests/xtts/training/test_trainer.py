@@ -56,6 +56,19 @@ def test_equal_trials_are_equal(learnable):
     assert torch.equal(parameters(one), parameters(other))
 
 
+def test_a_loop_of_ones_own_over_the_public_steps_trains_the_same_weights(learnable):
+    whole, own, losses = learnable.training(), learnable.training(), []
+    own.on_train_batch_end = lambda row: losses.append(row[0].item())
+    metrics = whole.train_epoch()
+    noise = own.noise_generator(1)
+    for batch in own.train_batches(1):
+        own.training_step(batch, noise)
+    assert own.global_step == len(losses) == metrics["updates"]
+    assert torch.equal(parameters(own), parameters(whole))
+    assert sum(losses) / len(losses) == pytest.approx(metrics["loss"])
+    assert own.evaluator.evaluate(own.averaged_model()).objective == pytest.approx(metrics["objective"])
+
+
 def test_random_numbers_of_others_change_nothing(learnable):
     one, other = learnable.training(), learnable.training()
     one.train_epoch()
