@@ -43,7 +43,7 @@ class Replay:
 def replay(curves: Sequence[Sequence[float]], *, stops: bool, slots: int = SLOTS) -> Replay:
     """Trials with these objectives by epoch, the default first, as a sweep runs and stops them."""
     length = max(map(len, curves))
-    rungs = Rungs(length, Budget(len(curves), length).first_rung)
+    rungs = Rungs.of(Budget(len(curves), length))
     records: dict[str, TrialRecord] = {}
     waiting = iter(range(len(curves)))
     running: list[int | None] = [next(waiting, None) for _ in range(slots)]

@@ -29,15 +29,16 @@ from sweeps.backend.loop_state import LoopState
 from sweeps.backend.scheduler import RungScheduler
 from sweeps.backend.search_algorithm import SearchAlgorithm
 from sweeps.common.budget import Budget
-from sweeps.run.config import ETA, SweepConfig
-from sweeps.search.asha import Rungs
+from sweeps.run.config import SweepConfig
+from sweeps.search.asha import ETA, Rungs
 from sweeps.search.options import SearchOptions
 from sweeps.space.limits import NO_LIMITS
 from sweeps.space.space import Space
 from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import Trainer
+from sweeps.trials.final_values import ranked_by_end
 from sweeps.trials.journal import Journal
-from sweeps.trials.record import TrialRecord, best_record
+from sweeps.trials.record import TrialRecord
 from sweeps.tuner.confirmation_phase import ConfirmationPhase
 from sweeps.tuner.search_phase import SearchPhase
 from sweeps.tuner.trial_source import TrialSource
@@ -98,7 +99,7 @@ class Sweep:
         folder = self._open.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
         self._journal = journal = self._open.enter_context(Journal(Path(folder) / "trials.jsonl"))
         self._state = LoopState(journal)
-        self._scheduler = RungScheduler(self._state, Rungs(epochs, Budget(trials, epochs).first_rung, ETA), epochs)
+        self._scheduler = RungScheduler(self._state, Rungs.of(Budget(trials, epochs)), epochs)
         self._callback = SweepCallback(self._state)
         config = SweepConfig(
             name="benchmark",
@@ -142,8 +143,9 @@ class Sweep:
         return stops
 
     def incumbent(self) -> Config | None:
-        best = best_record(record for record in self._journal.records if record.status is not None)
-        return None if best is None else {name: float(str(value)) for name, value in best.params.items()}
+        """What would be the first candidate of a confirmation."""
+        ranked = ranked_by_end([record for record in self._journal.records if record.status is not None])
+        return {name: float(str(value)) for name, value in ranked[0].params.items()} if ranked else None
 
     @property
     def records(self) -> list[TrialRecord]:

@@ -10,7 +10,7 @@ from sweeps.backend.environment import Environment
 from sweeps.backend.loop_state import LoopState
 from sweeps.common.errors import SweepFailed
 from sweeps.confirm.plan import CONFIRMATION
-from sweeps.run.config import ETA, SweepConfig
+from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
 from sweeps.run.resources import Resources
 from sweeps.search.asha import Rungs
@@ -75,7 +75,7 @@ def run_loop(
 
     folder, resources, environment = worker_config.folder, worker_config.resources, worker_config.environment
     budget, cluster = worker_config.config.budget, environment.cluster
-    rungs = Rungs(budget.epochs, budget.first_rung, ETA)
+    rungs = Rungs.of(budget)
     rungs.restore(state.journal.records)
     on_cluster = cluster is not None
     shares = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial, **environment.trial_resources}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from messages import text
 from sweeps.common.errors import RequestError
 
+MANY_TRIALS = 30
+EARLIEST_RUNG = 3
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -31,13 +33,19 @@ class Budget:
             raise RequestError("; ".join(problems))
 
     @property
-    def first_rung(self) -> int:
-        """The epoch at which trials are first compared: a third of the full length.
+    def explores(self) -> bool:
+        """Whether there are trials enough to stop some before it is known how well early epochs foretell the end; of
+        few trials each is worth its full length (docs/search.md)."""
+        return self.trials >= MANY_TRIALS
 
-        From a ninth on, coming within 1 % of the optimum costs a twentieth less where early epochs are good, and a
-        sixth more where they are noisy (benchmarks/search_efficiency.py).
+    @property
+    def first_rung(self) -> int:
+        """The epoch at which trials are first compared: a third of the full length, with many trials a ninth.
+
+        It is never before the third epoch, where a third of the full length is not earlier: the first two say little.
         """
-        return -(-self.epochs // 3)
+        third, ninth = -(-self.epochs // 3), -(-self.epochs // 9)
+        return max(min(third, EARLIEST_RUNG), ninth) if self.explores else third
 
     def exhausted(self, seconds: float) -> str | None:
         """That the time is used up after so many seconds, in words; None where it is not."""

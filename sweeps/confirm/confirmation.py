@@ -38,7 +38,8 @@ from sweeps.confirm.plan import (
 )
 from sweeps.confirm.verdict import Verdict
 from sweeps.trials.event import Event
-from sweeps.trials.record import TrialRecord, default_record
+from sweeps.trials.final_values import ranked_by_end
+from sweeps.trials.record import TrialRecord, default_record, searched
 
 
 @dataclass(frozen=True)
@@ -210,10 +211,7 @@ def confirmation_of(
     default = default_record(records)
     if default is None or seeds < 1:
         return None
-    ranked = sorted(
-        (r for r in records if r.recommendable and r.identity != default.identity),
-        key=lambda record: record.rank,
-    )
+    ranked = [record for record in ranked_by_end(searched(records)) if record.identity != default.identity]
     plan = confirmation_plan(
         [record.trial_id for record in ranked] if candidates is None else candidates, search_seed, confirm_seeds=seeds
     )

@@ -25,7 +25,6 @@ from sweeps.space.space_file import space_from_mapping
 from sweeps.trainer import PINNED
 from sweeps.trials.objective import METRIC, MODES
 
-ETA = 3
 DATA_CHANGED = "changed"
 """Key of the data's summary: in one line how the data has changed since the run began."""
 PACKAGES = ("ray", "optuna", "torch", "numpy", "scipy", "numba", "safetensors")
@@ -116,7 +115,7 @@ class SweepConfig:
 
 def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
     """The content of sweep.yaml."""
-    rungs = Rungs(config.budget.epochs, config.budget.first_rung, ETA)
+    rungs = Rungs.of(config.budget)
     return {
         "name": config.name,
         "command": config.command,
@@ -145,7 +144,7 @@ def sweep_yaml(config: SweepConfig, resources: Resources) -> dict[str, object]:
             "model": "gaussian process over rungs and ends",
             **config.search.as_dict(),
         },
-        "stopping": {"rule": "asha", "eta": ETA, "rungs": list(rungs.epochs)},
+        "stopping": {"rule": "asha", "eta": rungs.eta, "rungs": list(rungs.epochs)},
         "plan": resources.as_dict(),
         "versions": _versions(),
         "git_commit": git_commit(),

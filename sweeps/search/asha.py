@@ -5,8 +5,8 @@ Hyperparameter Tuning (2020). Their cutoff, the best 1/eta of those before, stop
 the end as where it says all, and hardly any once a model suggests only good configs. Here the full-length trials
 draw it: over them the order at the rung must agree with the order at the end, and a trial stops where the line from
 rung to end, with the spread of the trials around it, leaves hardly a chance of a new best. Until enough trials have run
-to the end, none stops. Where only stopped trials are left the line cannot correct itself, so the best of four that
-would be stopped in a row continues.
+to the end, none stops in a small sweep, and in a large one their own cutoff holds. Where only stopped trials are left
+the line cannot correct itself, so the best of four that would be stopped in a row continues.
 
 A decision follows from the records in the journal alone, so a resumed sweep decides the same.
 """
@@ -19,12 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweeps.common.budget import Budget
 from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord
 
+ETA = 3
 FEWEST_FOR_A_CORRELATION = 4
 FEWEST_CORRELATION = 0.5
 SLIGHT_CHANCE = 0.1  # of a new best, with which a trial may be stopped
+FEWEST_FOR_A_SHARE = 3
 STOPS_IN_A_ROW = 3  # after which a trial that is better than these continues, so that the line sees new ends
 
 
@@ -46,10 +49,17 @@ class Decision:
 class Rungs:
     """The rungs at `first`, `first * eta`, ... epochs below the full length, and which trials came to each of them."""
 
-    def __init__(self, epochs: int, first: int, eta: int = 3) -> None:
+    def __init__(self, epochs: int, first: int, eta: int = ETA, *, halves: bool = False) -> None:
+        """`halves` lets only the best 1/eta at a rung continue while too few trials have run to the end."""
         self.eta = eta
+        self._halves = halves
         self.epochs: tuple[int, ...] = tuple(_milestones(first, epochs, eta))
         self._came: dict[int, set[str]] = {epoch: set() for epoch in self.epochs}
+
+    @classmethod
+    def of(cls, budget: Budget) -> Rungs:
+        """The rungs of a sweep with this budget."""
+        return cls(budget.epochs, budget.first_rung, halves=budget.explores)
 
     def reach(
         self,
@@ -69,10 +79,22 @@ class Rungs:
         if rung is None:
             return None
         self._came[rung].add(trial_id)
-        cutoff = hopeless_beyond(FullLengthCurves(records), rung)
+        curves = FullLengthCurves(records)
+        cutoff = hopeless_beyond(curves, rung)
+        if self._halves and len(curves) < FEWEST_FOR_A_CORRELATION:
+            cutoff = self._best_share(records, rung)
         worse = cutoff is not None and cost > cutoff
         stop = worse and not protected and not _best_of_four_stops(records, trial_id, rung, cost)
         return Decision(rung, cost, cutoff, stop=stop)
+
+    def _best_share(self, records: Sequence[TrialRecord], rung: int) -> float | None:
+        """The worst of the best 1/eta of the costs at a rung so far; None of fewer than three."""
+        costs = sorted(
+            record.running_cost[rung]
+            for record in records
+            if record.trial_id in self._came[rung] and rung in record.running_cost
+        )
+        return costs[max(len(costs) // self.eta, 1) - 1] if len(costs) >= FEWEST_FOR_A_SHARE else None
 
     def _due(self, trial_id: str, epoch: int, cost: float) -> int | None:
         """The rung at which there is something to decide on a trial now."""

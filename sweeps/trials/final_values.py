@@ -53,6 +53,21 @@ def curve_ends(records: Sequence[TrialRecord]) -> dict[str, float]:
     return dict(zip(curves.ids, curves.ends.tolist(), strict=True))
 
 
+def ranked_by_end(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that may be recommended, the best first: by their ends, so that a lucky early epoch wins nothing.
+
+    A trial that was stopped at a rung comes after all others: it had hardly a chance of a better end.
+    """
+    ends = curve_ends(records)
+
+    def order(record: TrialRecord) -> tuple[bool, float, str]:
+        cost, name = record.rank
+        met = record.last_report.get("feasible") is not False  # else its end is not what is recommended
+        return record.status == "stopped", ends.get(name, cost) if met else cost, name
+
+    return sorted((record for record in records if record.recommendable), key=order)
+
+
 def epoch_noise(table: np.ndarray) -> dict[int, float]:
     """The standard deviation of the noise by epoch, from how far each value stands off the line of its neighbours.
 

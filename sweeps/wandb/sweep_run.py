@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sweeps.common.validation import is_number_text
-from sweeps.run.config import ETA, SweepConfig
+from sweeps.run.config import SweepConfig
 from sweeps.run.folder import RunFolder
+from sweeps.search.asha import ETA
 from sweeps.space.parameter import Parameter
 from sweeps.space.space import Space
 from sweeps.trials.objective import METRIC

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from sweeps.common.budget import Budget
+from sweeps.common.budget import MANY_TRIALS, Budget
 from sweeps.search.asha import FEWEST_FOR_A_CORRELATION, RungCorrelation, Rungs, hopeless_beyond, rung_correlation
 from sweeps.trials.final_values import FullLengthCurves
 from sweeps.trials.record import TrialRecord, records_from_events
@@ -61,6 +61,36 @@ def test_the_first_rung_stands_at_a_third_of_the_full_length() -> None:
     expected = {1: (), 2: (1,), 3: (1,), 6: (2,), 7: (3,), 9: (3,), 27: (9,), 100: (34,)}
     assert {epochs: Rungs(epochs, Budget(1, epochs).first_rung).epochs for epochs in expected} == expected
     assert Rungs(27, 1).epochs == (1, 3, 9)
+
+
+def test_with_many_trials_they_are_compared_from_a_ninth_of_the_full_length_on_but_not_before_epoch_3() -> None:
+    expected = {1: (), 2: (1,), 3: (1,), 6: (2,), 9: (3,), 12: (3, 9), 27: (3, 9), 81: (9, 27)}
+    assert {epochs: Rungs.of(Budget(MANY_TRIALS, epochs)).epochs for epochs in expected} == expected
+    assert Rungs.of(Budget(MANY_TRIALS - 1, 27)).epochs == (9,)
+
+
+def came_to_the_rung(rungs: Rungs, values: list[float], known: list[TrialRecord]) -> list[bool]:
+    """Who of trials with these values at epoch 3 stops, each after those before it."""
+    stops = []
+    for number, value in enumerate(values, 100):
+        known.append(trial(number, [0.9, 0.8, value], status=None))
+        decision = rungs.reach(known[-1].trial_id, 3, value, known)
+        assert decision is not None
+        stops.append(decision.stop)
+    return stops
+
+
+def test_of_many_trials_only_the_best_third_continues_until_enough_have_run_to_the_end() -> None:
+    many, few = Rungs.of(Budget(MANY_TRIALS, 9)), Rungs.of(Budget(MANY_TRIALS - 1, 9))
+    values = [0.5, 0.6, 0.55, 0.4, 0.45, 0.42]
+    assert came_to_the_rung(many, values, []) == [False, False, True, False, True, False]
+    assert came_to_the_rung(few, values, []) == [False] * 6
+
+
+def test_of_many_trials_the_best_third_counts_no_longer_once_enough_have_run_to_the_end() -> None:
+    ends = [0.1, 0.5, 0.3, 0.6]
+    misled = [trial(n, [0.9, 0.9, 0.6 + 0.01 * (n % 3), *[end] * 6]) for n, end in enumerate(ends, 1)]
+    assert came_to_the_rung(Rungs.of(Budget(MANY_TRIALS, 9)), [0.5, 0.6, 0.7, 0.8], misled) == [False] * 4
 
 
 def test_a_protected_trial_is_never_stopped() -> None:
