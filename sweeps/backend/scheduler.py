@@ -117,7 +117,7 @@ class _Bracket:
         record = self._journal.record(trial_id)
         if record.role in (CONFIRM, RIVAL):
             return str(TrialScheduler.CONTINUE)
-        protected = record.role != "trial" or record.origin == "default"
+        protected = record.role != "trial" or record.origin in ("default", "memory")  # a memory is judged by ends
         known = searched(self._journal.records)
         self.decision = self._rules.reach(trial_id, epoch, cost, known, protected=protected)
         stop = self.decision is not None and self.decision.stop

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from messages import text
 from sweeps.common.errors import RequestError
 
-MANY_TRIALS = 30
+MANY_TRIALS = 40
 EARLIEST_RUNG = 3
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -87,10 +87,13 @@ def learning_rate_note(rates: RateComparison, verdict: Verdict) -> Note | None:
     if rates.carried is None or rates.left is None or rates.left.look is None or rates.left.difference is None:
         return None
     shown = {"rate": rates.best.rate, "rates": tried, "amount": difference(rates.carried)}
-    if rates.left.word != "better":
-        about = {"seeds": rates.left.look.seeds, "left": difference(rates.left)}
-        return Note.of(message("verdict.rate_all", **shown, **about))
-    return Note.of(message("verdict.rate_part", **shown, left=difference(rates.left), share=share))
+    left, seeds = difference(rates.left), rates.left.look.seeds
+    if rates.left.word == "better":
+        return Note.of(message("verdict.rate_part", **shown, left=left, share=share))
+    if rates.left.word == "undecided" and rates.left.interval is not None:
+        between = interval_span(rates.left, rates.left.interval)
+        return Note.of(message("verdict.rate_unclear", **shown, left=left, share=share, span=between, seeds=seeds))
+    return Note.of(message("verdict.rate_all", **shown, left=left, seeds=seeds))
 
 
 def sentence(verdict: Verdict, lang: str = "en") -> str:
@@ -139,7 +142,7 @@ def _measured(verdict: Verdict, seeds: int) -> Message:
         "verdict.measured",
         amount=difference(verdict),
         level=100 * (1 - verdict.look.alpha),
-        span=span(*(verdict.interval_percent or verdict.interval), unit=verdict.interval_percent is None),
+        span=interval_span(verdict, verdict.interval),
         seeds=message("verdict.seeds_all" if ended == seeds else "verdict.seeds_ended", **shown),
     )
 
@@ -204,6 +207,11 @@ def difference(verdict: Verdict) -> Message:
 def amount(percent: float) -> Message:
     """A difference: '4.3 % lower'."""
     return message("verdict.lower" if percent < 0 else "verdict.higher", percent=abs(percent))
+
+
+def interval_span(verdict: Verdict, interval: tuple[float, float]) -> Message:
+    """A verdict's interval in per cent, or where there are none in the objective's unit."""
+    return span(*(verdict.interval_percent or interval), unit=verdict.interval_percent is None)
 
 
 def span(low: float, high: float, unit: bool = False) -> Message:

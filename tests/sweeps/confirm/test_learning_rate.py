@@ -112,6 +112,23 @@ def test_a_finalist_that_is_not_better_than_the_default_at_its_best_rate_has_onl
     assert "The gain is learning rate" in sentence(judged.verdict)
 
 
+def test_where_a_finalist_is_not_clearly_better_than_the_tuned_default_the_rest_of_the_gain_is_open() -> None:
+    steady = by_rate({**ENDS, 2e-3: 0.75}, 0.7)
+
+    def end_of(run: Assignment) -> float:
+        tuned = run.label.startswith("default with a tuned")
+        return steady(run) + 0.2 * tuned * (-1) ** run.seed
+
+    judged = compared(carried_out(planned(with_rates()), with_rates(), end_of))
+    assert judged.rates is not None
+    assert judged.rates.left is not None
+    assert judged.rates.left.word == "undecided"
+    said = sentence(judged.verdict)
+    assert "The gain is learning rate" not in said
+    assert "Whether the finalist is better than that is open after" in said
+    assert "% of the gain is learning rate" in said
+
+
 def test_where_the_defaults_own_rate_is_its_best_nothing_more_is_run() -> None:
     records = carried_out(planned(with_rates()), with_rates(), by_rate({**ENDS, OWN: 0.75}, 0.7))
     assert not [record for record in records if record.label == "default with a tuned learning rate"]
