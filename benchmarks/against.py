@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import shutil
 import statistics
@@ -35,6 +36,14 @@ from benchmarks.breakdown import first_step  # noqa: E402
 BEFORE = "36e8e87^"
 """The last commit of version 0.1"""
 MARK = "AGAINST_SIDE"
+OTHER = "others"
+KINDS = {
+    b"ray::TrialTrainable": "workers with a trial",
+    b"ray::IDLE": "workers without",
+    b"run_sweep.py": "the command",
+    b"ray": "Ray's servers and agents",
+}
+"""By a part of the command line, the first that fits"""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,7 +55,9 @@ class Meter:
     spent: dict[tuple[str, str], float] = field(default_factory=dict)
     """By pid and start time"""
     moments: list[float] = field(default_factory=list)
-    totals: list[float] = field(default_factory=list)
+    totals: list[dict[str, float]] = field(default_factory=list)
+    """By kind of process, at each moment"""
+    kinds: dict[tuple[str, str], str] = field(default_factory=dict)
     foreign: set[tuple[str, str]] = field(default_factory=set)
 
     def read(self) -> None:
@@ -61,14 +72,23 @@ class Meter:
                     self.foreign.add(process)
                     continue
                 self.spent[process] = (int(fields[11]) + int(fields[12])) / TICKS
+                self.kinds[process] = kind_of((path / "cmdline").read_bytes()) or self.kinds.get(process, OTHER)
             except (OSError, IndexError):
                 continue
         self.moments.append(time.time())
-        self.totals.append(sum(self.spent.values()))
+        total: dict[str, float] = defaultdict(float)
+        for process, seconds in self.spent.items():
+            total[self.kinds.get(process, OTHER)] += seconds
+        self.totals.append(total)
 
-    def at(self, moment: float) -> float:
-        """What had been spent by then."""
+    def at(self, moment: float) -> dict[str, float]:
+        """What had been spent by then, by kind of process."""
         return self.totals[min(bisect_left(self.moments, moment), len(self.totals) - 1)]
+
+
+def kind_of(command: bytes) -> str | None:
+    """What a process is, from its command line; None of one that has ended."""
+    return next((kind for part, kind in KINDS.items() if part in command), OTHER) if command else None
 
 
 @dataclass(frozen=True)
@@ -160,11 +180,15 @@ def compare(old: Side, new: Side, options: argparse.Namespace) -> None:
             first = first_step(events)
             for what, value in (
                 ("to the first step, wall s", first - begun),
-                ("to the first step, processor s", meter.at(first)),
+                ("to the first step, processor s", sum(meter.at(first).values())),
+                *((f"  {kind}", meter.at(first).get(kind, 0.0)) for kind in (*KINDS.values(), OTHER)),
                 ("whole sweep, wall s", ended - begun),
-                ("whole sweep, processor s", meter.totals[-1]),
+                ("whole sweep, processor s", sum(meter.totals[-1].values())),
                 ("trial-epochs", len(reports)),
-                ("a trial-epoch, processor s", (meter.totals[-1] - meter.at(first)) / len(reports)),
+                (
+                    "a trial-epoch, processor s",
+                    (sum(meter.totals[-1].values()) - sum(meter.at(first).values())) / len(reports),
+                ),
             ):
                 found[what][side.name].append(value)
             print(f"{side.name} {number}: {len(reports)} trial-epochs, {ended - begun:.1f} s", flush=True)
@@ -179,7 +203,7 @@ def show(found: dict[str, dict[str, list[float]]]) -> None:
     print(f"\n{'median':<34}{'old':>10}{'new':>10}{'new / old':>12}")
     for what, sides in found.items():
         old, new = sides["old"], sides["new"]
-        ratios = sorted(one / other for one, other in zip(new, old, strict=True))
+        ratios = sorted(one / other if other else math.nan for one, other in zip(new, old, strict=True))
         row = f"{what:<34}{statistics.median(old):10.3f}{statistics.median(new):10.3f}{statistics.median(ratios):12.2f}"
         print(f"{row}  ({ratios[0]:.2f} to {ratios[-1]:.2f})")
 

@@ -55,8 +55,6 @@ class Trainer:
     Everything else has a default. The objective must not contain a searched weight: it is what configs are ranked by.
     """
 
-    worker_modules: ClassVar[Sequence[str]] = ()
-    """Modules that a worker imports before its first trial"""
     objective_mode: ClassVar[Literal["min", "max"]] = "min"
     """Whether a lower or a higher objective is better"""
 

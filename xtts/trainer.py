@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from xtts.audio.mel import MELS, PATCH_FRAMES
 from xtts.errors import SpeechError
@@ -26,7 +26,6 @@ _STATES = 3  # parameters and the optimiser's two moments; one more for the aver
 class XttsTrainer:
     """One trial: the training loop of xtts.training, and speech from the trained model."""
 
-    worker_modules: ClassVar[tuple[str, ...]] = ("xtts.training.training",)
     """What a worker imports before it is given a trial"""
 
     def __init__(self, params: Mapping[str, object], data: str, seed: int) -> None:

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the data stay right
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints worker deaths into the table; the journal has them with their reason
+    "RAY_prestart_worker_first_driver": "0",  # Tune's environment for trials fits no worker that is there before them
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -47,7 +48,6 @@ ENVIRONMENT = {
 def ray_session(
     resources: Resources,
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
-    modules: Sequence[str] = (),
     leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Ray for one sweep. One that is running in this process, such as a cluster that it has joined, is used as it is.
@@ -56,8 +56,6 @@ def ray_session(
     a signal raise KeyboardInterrupt.
 
     Where `leave()` is true at the end, Ray is killed instead of shut down, and this process can start no other.
-
-    A worker for each core imports `modules` when it starts, before it gets a trial.
     """
     values = {
         **ENVIRONMENT,
@@ -65,7 +63,6 @@ def ray_session(
         "OMP_NUM_THREADS": str(resources.threads),
         "PYTHONPATH": python_path(),
         "XTTS_SWEEP_PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the user's own, for external trainers
-        "RAY_preload_python_modules": ",".join(modules),
         "TUNE_MAX_PENDING_TRIALS_PG": str(resources.concurrent),
     }
     with with_environment(values):

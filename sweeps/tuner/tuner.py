@@ -135,15 +135,8 @@ class Tuner:
             return "finished", "all trials are done"
         from sweeps.backend.session import ray_session
 
-        a_worker_each = self._resources.cpus_per_trial <= 1.0
-        modules = ("sweeps.backend.trainable", self._trainer.__module__, *self._trainer.worker_modules)
         try:
-            with ray_session(
-                self._resources,
-                self._signals.raising,
-                modules if a_worker_each else (),
-                leave=self._leaves_ray,
-            ):
+            with ray_session(self._resources, self._signals.raising, leave=self._leaves_ray):
                 self._signals.catch()  # once more: Ray has put its own handlers in their place
                 if self._signals.reason is not None:
                     return "interrupted", self._signals.reason
