@@ -63,14 +63,9 @@ def length_agreement(texts: Sequence[str], lengths: npt.ArrayLike) -> float | No
     pair = np.stack([characters[used], spoken[used]])
     if pair.shape[1] < LEAST_CLIPS or np.log(pair).std(axis=1).min() < LEAST_SPREAD:
         return None
-    return float(np.corrcoef([_ranks(row) for row in pair])[0, 1])
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks from 0; equal values share the mean of theirs."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts + 1) / 2)[which])
+    return float(spearmanr(*pair).statistic)
 
 
 def _seconds(path: str) -> float:
