@@ -2,6 +2,7 @@
 
     python benchmarks/search_memory.py --seeds 10
     python benchmarks/search_memory.py --runs runs/A runs/B           # recorded runs of one space: each other's memory
+    python benchmarks/search_memory.py --runs runs/carry/tiny.jsonl runs/carry/small.jsonl   # of carry_over.py, by seed
 
 The new data is multi-fidelity Hartmann-3 (search_functions.py, level good). The earlier run is a search of 30 trials,
 with another seed, over
@@ -25,6 +26,7 @@ import argparse
 import math
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from benchmarks.carry_over import runs_of
 from benchmarks.search_functions import EPOCHS, LEVELS, Curve, SearchFunction, hartmann3
 from benchmarks.search_methods import Sweep, drive, space_of
 from sweeps.run.run import read_run
@@ -41,8 +44,9 @@ from sweeps.search.options import SearchOptions
 from sweeps.search.points import points_of
 from sweeps.space.space import Space
 from sweeps.space.space_file import load_space
+from sweeps.trials.event import Event
 from sweeps.trials.final_values import curve_ends
-from sweeps.trials.record import TrialRecord
+from sweeps.trials.record import TrialRecord, records_from_events
 
 SLOTS, OLD_TRIALS, MOST, TOLERANCE = 4, 30, 40, 0.05
 NEW = LEVELS["good"]
@@ -102,16 +106,39 @@ def ratio(warm: np.ndarray, cold: np.ndarray) -> str:
     return f"{warm.sum() / cold.sum():.2f} ({low:.2f} to {high:.2f})"
 
 
-def report_on_runs(folders: Sequence[Path], space: Space) -> list[str]:
+def recorded(places: Sequence[Path]) -> dict[str, list[TrialRecord]]:
+    """The trials of run folders, and of carry_over.py's recordings as a run for each seed, by name."""
+    runs: dict[str, list[TrialRecord]] = {}
+    for place in places:
+        name = f"{place.parent.name}/{place.name}"
+        if place.suffix != ".jsonl":
+            runs[name] = [record for record in read_run(place).records if record.role in SEARCHED]
+            continue
+        events: dict[str, list[Event]] = defaultdict(list)
+        for number, one in enumerate(runs_of(place)):
+            trial = {"trial_id": f"t{number:04d}"}
+            reports = [
+                {"event": "report", **trial, "epoch": epoch, "objective": objective}
+                for epoch, objective in enumerate(one["objectives"], 1)
+            ]
+            events[f"{name}, seed {one['seed']}"] += [
+                {"event": "trial_started", **trial, "params": one["params"]},
+                *reports,
+                {"event": "trial_ended", **trial, "status": "finished"},
+            ]
+        runs |= {seed: records_from_events(of_seed) for seed, of_seed in events.items()}
+    return runs
+
+
+def report_on_runs(places: Sequence[Path], space: Space) -> list[str]:
     """The table of recorded runs, as Markdown."""
-    runs = {f"{folder.parent.name}/{folder.name}": read_run(folder) for folder in folders}
+    runs = recorded(places)
     lines = [
         "| new data | memory | configs | rank correlation | regret: memory's first, default, mean |",
         "|---" * 5 + "|",
     ]
     default_id = space.default().identity
-    for new, run in runs.items():
-        records = [record for record in run.records if record.role in SEARCHED]
+    for new, records in runs.items():
         ends = curve_ends(records)
         known = [record for record in records if record.trial_id in ends and len(points_of(space, [record]))]
         if len(known) < FEWEST_CONFIGS:
@@ -120,7 +147,7 @@ def report_on_runs(folders: Sequence[Path], space: Space) -> list[str]:
         regret = (values - values.min()) / (values.max() - values.min())
         defaults = [share for share, record in zip(regret, known, strict=True) if record.identity == default_id]
         for old in (name for name in runs if name != new):
-            memory = memory_of({old: [r for r in runs[old].records if r.role in SEARCHED]}, space)
+            memory = memory_of({old: runs[old]}, space)
             predicted = predictor(memory, space).ends(points_of(space, known))[0]
             agreed = agreement(memory, space, known)
             rank = "" if agreed is None or agreed.rank is None else f"{agreed.rank:+.2f}"
@@ -135,7 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--memories", default=",".join(OLD), help="comma-separated")
-    parser.add_argument("--runs", nargs="+", type=Path, metavar="RUN", help="folders of recorded runs")
+    parser.add_argument(
+        "--runs", nargs="+", type=Path, metavar="RUN", help="run folders, or carry_over.py's recordings"
+    )
     parser.add_argument("--space", default="safe_weights", help="that the recorded runs are compared in")
     given = parser.parse_args()
     if given.runs:

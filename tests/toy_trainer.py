@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class ToyTrainer(Trainer):
         """Go on from there."""
         self.epoch = int(str(state["epoch"]))
         self.weights = np.asarray(state["weights"])
-        self.generator.bit_generator.state = state["generator"]
+        self.generator.bit_generator.state = cast(Mapping[str, Any], state["generator"])
 
     def export_best(self, folder: Path) -> None:
         """Write what there is to write."""
