@@ -80,9 +80,8 @@ class Rungs:
             return None
         self._came[rung].add(trial_id)
         curves = FullLengthCurves(records)
-        cutoff = hopeless_beyond(curves, rung)
-        if self._halves and len(curves) < FEWEST_FOR_A_CORRELATION:
-            cutoff = self._best_share(records, rung)
+        early = self._halves and len(curves) < FEWEST_FOR_A_CORRELATION
+        cutoff = self._best_share(records, rung) if early else hopeless_beyond(curves, rung)
         worse = cutoff is not None and cost > cutoff
         stop = worse and not protected and not _best_of_four_stops(records, trial_id, rung, cost)
         return Decision(rung, cost, cutoff, stop=stop)

@@ -120,8 +120,9 @@ def test_the_full_length_ends_a_trial_as_finished(harness: Harness) -> None:
     assert harness.journal.record("a").status == "finished"
 
 
-def test_the_default_and_controls_train_on_where_others_stop(harness: Harness) -> None:
+def test_the_default_a_memorys_configs_and_controls_train_on_where_others_stop(harness: Harness) -> None:
     assert harness.report("default", 3, 0.9, origin="default") == "CONTINUE"
+    assert harness.report("remembered", 3, 0.9, origin="memory") == "CONTINUE"
     assert harness.report("control", 3, 0.9, role="control") == "CONTINUE"
     assert harness.report("b", 3, 0.9) == "STOP"
 
